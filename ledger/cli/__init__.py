@@ -1,0 +1,1 @@
+"""Commands of the ledger: the books, who may do what, and the database under them."""

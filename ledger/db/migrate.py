@@ -1,0 +1,98 @@
+"""Bring a database to the newest revision; cheap when it is there already."""
+
+import re
+from functools import lru_cache
+from http import HTTPStatus
+from pathlib import Path
+
+import psycopg
+from sqlalchemy import create_engine, text
+
+from ledger.errors import Problem
+
+MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
+_LOCK = 0x686F7665  # one migration at a time; the number spells "hove"
+
+
+class SchemaAhead(Problem):
+    """The database was migrated by a newer release than this program."""
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    title = "Database is newer than the program"
+
+
+def ensure_migrated(owner_url: str) -> bool:
+    """Migrate as the owner if the database is behind; True if anything was done.
+
+    Raises `SchemaAhead` where the database knows a revision that this program does not.
+    """
+    with psycopg.connect(owner_url.replace("+psycopg", "", 1), autocommit=True) as connection:
+        if current_revision(connection) == head():
+            return False
+        # Two commands at once: the second waits here and then finds nothing to do.
+        connection.execute("SELECT pg_advisory_lock(%s)", (_LOCK,))
+        now = current_revision(connection)
+        if now == head():
+            return False
+        if now is not None and now not in _revisions():
+            raise SchemaAhead(
+                f"The database is at revision {now}, this program knows up to {head()}. "
+                "Install the newer release; nothing was changed."
+            )
+        upgrade(owner_url)
+    return True
+
+
+def upgrade(owner_url: str, revision: str = "head") -> None:
+    """Run Alembic up to a revision."""
+    _alembic(owner_url, "upgrade", revision)
+
+
+def downgrade(owner_url: str, revision: str) -> None:
+    """Run Alembic down to a revision; only unreleased revisions have a way down."""
+    _alembic(owner_url, "downgrade", revision)
+
+
+def current_revision(connection: "psycopg.Connection[tuple[object, ...]]") -> str | None:
+    """Read the revision of a database; None for an empty one."""
+    known = connection.execute("SELECT to_regclass('public.alembic_version')").fetchone()
+    if known is None or known[0] is None:
+        return None
+    row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+    return str(row[0]) if row else None
+
+
+@lru_cache(maxsize=1)
+def head() -> str:
+    """Name the newest revision by reading the scripts; Alembic is loaded only when it must run."""
+    revisions = _revisions()
+    (newest,) = set(revisions) - set(revisions.values())
+    return newest
+
+
+@lru_cache(maxsize=1)
+def _revisions() -> dict[str, str]:
+    """Map each revision to the one before it."""
+    found = {}
+    for script in sorted((MIGRATIONS / "versions").glob("*.py")):
+        source = script.read_text()
+        ids = re.findall(
+            r'^(?:down_)?revision(?:: [^=]+)? = (?:"(\w+)"|None)', source, re.MULTILINE
+        )
+        found[ids[0]] = ids[1]
+    return found
+
+
+def _alembic(owner_url: str, verb: str, revision: str) -> None:
+    from alembic import command  # noqa: PLC0415 - half a second that most commands do not need
+    from alembic.config import Config  # noqa: PLC0415
+
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    engine = create_engine(owner_url)
+    with engine.connect() as connection:
+        connection.execute(text("SET search_path TO public"))
+        connection.commit()
+        config.attributes["connection"] = connection
+        getattr(command, verb)(config, revision)
+    engine.dispose()

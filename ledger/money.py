@@ -1,0 +1,142 @@
+"""Money: integers of minor units (øre) in the books, of millionths of the unit while rating.
+
+The rounding policy of the house is here and nowhere else: half away from zero (commercial rounding,
+DIN 1333), once per amount; every split by largest remainder. No float touches money.
+"""
+
+import re
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ledger.errors import Invalid
+
+Int64 = NDArray[np.int64]
+
+MICRO_PER_UNIT = 1_000_000
+MICRO_PER_MINOR = 10_000
+MINOR_PER_UNIT = 100
+
+_AMOUNT = re.compile(r"(-?)(\d{1,15})(?:\.(\d{1,2}))?", re.ASCII)
+
+
+def round_half_away(amount_micro: Int64, micro_per_minor: int = MICRO_PER_MINOR) -> Int64:
+    """Round micro-units to minor units; ties go away from zero.
+
+    Parameters
+    ----------
+    amount_micro : (n,) int64, either sign. [millionths of the currency unit]
+    micro_per_minor : int > 0, 10_000 for a currency of two decimals. [micro-units per minor unit]
+
+    Returns
+    -------
+    (n,) int64. [minor units, e.g. øre]
+
+    Raises
+    ------
+    Invalid : the amounts are not int64; a float has already lost øre.
+
+    Source: the rounding policy, docs/pricing.md; commercial rounding, DIN 1333.
+    """
+    _check_int64(amount_micro)
+    minor, rest = np.divmod(np.abs(amount_micro), micro_per_minor)
+    rounded: Int64 = np.sign(amount_micro) * (minor + (rest >= micro_per_minor - rest))
+    return rounded
+
+
+def split_gross(gross_minor: Int64, rate_bp: int) -> tuple[Int64, Int64]:
+    """Split amounts that include VAT into net and VAT, so that both sum to the gross exactly.
+
+    Parameters
+    ----------
+    gross_minor : (n,) int64, either sign. [minor units]
+    rate_bp : VAT rate ≥ 0. [hundredths of a per cent: 2500 is 25 %]
+
+    Returns
+    -------
+    net, vat : (n,) int64 each; net = gross × 10000 / (10000 + rate), half away. [minor units]
+
+    Source: design.md section 4, "Net or gross is a property of the tariff".
+    """
+    _check_int64(gross_minor)
+    net = _divide_half_away(gross_minor * 10_000, 10_000 + rate_bp)
+    return net, gross_minor - net
+
+
+def vat_on_net(net_minor: Int64, rate_bp: int) -> Int64:
+    """Compute VAT on net sums, one per rate, half away from zero.
+
+    Parameters
+    ----------
+    net_minor : (n,) int64: the sum of the lines of one rate, never a single line. [minor units]
+    rate_bp : VAT rate ≥ 0. [hundredths of a per cent]
+
+    Source: norway.md section 1.5: per rate on the sum of nets (EN 16931 BR-CO-17).
+    """
+    _check_int64(net_minor)
+    return _divide_half_away(net_minor * rate_bp, 10_000)
+
+
+def largest_remainder(total: int, weights: Sequence[int]) -> list[int]:
+    """Split a total over weights without losing a unit; ties go to the lower position.
+
+    Raises `Invalid` when the weights are negative or sum to zero while the total does not.
+
+    >>> largest_remainder(100, [1, 1, 1])
+    [34, 33, 33]
+    """
+    weight_sum = sum(weights)
+    if any(weight < 0 for weight in weights) or (weight_sum == 0 and total != 0):
+        raise Invalid("Weights must not be negative and must not all be zero.")
+    if weight_sum == 0:
+        return [0] * len(weights)
+    sign = -1 if total < 0 else 1
+    shares = [divmod(abs(total) * weight, weight_sum) for weight in weights]
+    left = abs(total) - sum(whole for whole, _ in shares)
+    order = sorted(range(len(weights)), key=lambda i: (-shares[i][1], i))
+    extra = set(order[:left])
+    return [sign * (whole + (i in extra)) for i, (whole, _) in enumerate(shares)]
+
+
+def parse_amount(text: object) -> int:
+    """Read a decimal amount such as "1234.50" as minor units.
+
+    Raises `Invalid` for anything but a string of digits with at most two decimals; a JSON number is
+    refused with its own sentence, since a float has already lost øre.
+
+    >>> parse_amount("-1234.5")
+    -123450
+    """
+    if not isinstance(text, str):
+        raise Invalid(
+            f'Amounts are strings such as "1234.50", not JSON numbers; got {text!r}.',
+        )
+    match = _AMOUNT.fullmatch(text)
+    if match is None:
+        raise Invalid(f"{text!r} is not an amount; write digits with at most two decimals.")
+    sign, whole, decimals = match.groups()
+    minor = int(whole) * MINOR_PER_UNIT + int((decimals or "").ljust(2, "0"))
+    return -minor if sign else minor
+
+
+def format_amount(minor: int) -> str:
+    """Write minor units as a decimal string with two decimals.
+
+    >>> format_amount(-5)
+    '-0.05'
+    """
+    whole, rest = divmod(abs(minor), MINOR_PER_UNIT)
+    return f"{'-' if minor < 0 else ''}{whole}.{rest:02d}"
+
+
+def _check_int64(amounts: Int64) -> None:
+    if amounts.dtype != np.int64:
+        raise Invalid("Amounts must be int64.", dtype=str(amounts.dtype))
+
+
+def _divide_half_away(numerator: Int64, denominator: int) -> Int64:
+    """Divide, ties away from zero. The caller keeps the numerator inside int64."""
+    whole, rest = np.divmod(np.abs(numerator), denominator)
+    rounded: Int64 = np.sign(numerator) * (whole + (rest >= denominator - rest))
+    return rounded

@@ -91,7 +91,7 @@ def driver_connection(session: Session) -> Any:
 @lru_cache(maxsize=3)
 def _engine(role: Role) -> Engine:
     known = addresses()
-    made = create_engine(known.of(role), pool_pre_ping=True, pool_size=8, max_overflow=8)
+    made = create_engine(known.of(role), pool_pre_ping=True, pool_size=8, hide_parameters=True)
     if role != "owner" and known.of(role) == known.owner:
         # One address for everything (a managed database with a single login): take the
         # lesser role all the same, so that the guards by privilege hold for this process.

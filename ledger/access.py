@@ -1,0 +1,149 @@
+"""Who may do what: roles, the scopes they carry, and the shape of an API token.
+
+Pure: passwords, sessions and clients live in `ledger.service.access`, routes in the doors.
+A route names exactly one scope; a role is a set of scopes; an API client has scopes one by one.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from http import HTTPStatus
+
+from ledger.errors import Forbidden, Invalid, Problem, Unauthorised
+
+SCOPES: Mapping[str, str] = {
+    "ledger:read": "read accounts, entries, statements and balances",
+    "ledger:post": "post journal entries",
+    "ledger:approve": "approve drafts made by others",
+    "receivables:read": "read open items, aging lists and unallocated payments",
+    "party:read": "read customers, their accounts and subscriptions",
+    "mediation:read": "read feeds, control totals and suspense",
+    "mediation:run": "run feeds, rating and corrections of suspense",
+    "documents:read": "read invoices and their archived documents",
+    "desk:read": "see the front page of the desk",
+    "access:read": "read staff, API clients and the audit log",
+    "access:write": "add and disable staff and API clients",
+}
+
+_READS = frozenset(name for name in SCOPES if name.endswith(":read"))
+_BOOKS = frozenset({"desk:read", "ledger:read", "receivables:read", "party:read", "documents:read"})
+
+ROLES: Mapping[str, frozenset[str]] = {
+    "accountant": _BOOKS | {"ledger:post", "mediation:read"},
+    "collector": _BOOKS - {"ledger:read"},
+    "operations": frozenset(
+        {"desk:read", "party:read", "documents:read", "mediation:read", "mediation:run"}
+    ),
+    "approver": _BOOKS | {"ledger:approve"},
+    "auditor": _READS,
+    "administrator": frozenset({"desk:read", "access:read", "access:write"}),
+}
+
+# One token is `<prefix>.<secret>`: the prefix finds the row, the secret proves the bearer.
+TOKEN_PREFIX = "hvb"  # noqa: S105 - the public half
+
+
+class ScopeMissing(Forbidden):
+    """The caller is known, but no role or token of theirs carries the scope of this route.
+
+    Raise as: f"This needs the scope {scope}; {actor} does not have it.".
+    """
+
+    title = "Scope is missing"
+
+
+class TokenInvalid(Unauthorised):
+    """The bearer token is malformed, unknown, revoked or expired; which one is not said.
+
+    Raise as: "The bearer token is unknown, revoked or expired. Ask for a new one.".
+    """
+
+    title = "Token is not valid"
+
+
+class TooManyAttempts(Problem):
+    """So many logins failed for one name or from one place that the next has to wait.
+
+    Raise as: f"Too many failed logins. Try again in {seconds} seconds.".
+    """
+
+    status = HTTPStatus.TOO_MANY_REQUESTS
+    title = "Too many attempts"
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Whoever makes a request: a member of staff or an API client, with the scopes they carry."""
+
+    kind: str  # staff or client.
+    number: int
+    name: str
+    scopes: frozenset[str]
+    roles: frozenset[str] = frozenset()
+
+    @property
+    def reference(self) -> str:
+        """Name the actor in batches and in the audit log, e.g. "staff:accountant"."""
+        return f"{self.kind}:{self.name}"
+
+    def may(self, scope: str) -> bool:
+        """Tell whether the actor carries a scope."""
+        return scope in self.scopes
+
+
+def scopes_of(roles: Iterable[str]) -> frozenset[str]:
+    """Join the scopes of several roles.
+
+    Raises `Invalid` for a role that does not exist.
+    """
+    names = frozenset(roles)
+    if unknown := sorted(names - ROLES.keys()):
+        raise Invalid(
+            f"{', '.join(unknown)}: no such role. Choose among {', '.join(ROLES)}.", roles=unknown
+        )
+    return frozenset().union(*(ROLES[name] for name in names))
+
+
+def check_scopes(scopes: Iterable[str]) -> frozenset[str]:
+    """Give scopes as a set; raises `Invalid` for one that does not exist."""
+    names = frozenset(scopes)
+    if unknown := sorted(names - SCOPES.keys()):
+        raise Invalid(
+            f"{', '.join(unknown)}: no such scope. Choose among {', '.join(SCOPES)}.",
+            scopes=unknown,
+        )
+    return names
+
+
+def check_allowed(actor: Actor, scope: str) -> None:
+    """Refuse the actor that lacks a scope, with `ScopeMissing`."""
+    if not actor.may(scope):
+        raise ScopeMissing(
+            f"This needs the scope {scope}, {SCOPES[scope]}; {actor.reference} does not have it. "
+            "Ask an administrator for a role that carries it.",
+            scope=scope,
+        )
+
+
+def digest(secret: str) -> bytes:
+    """Hash a random 256-bit secret for storage; no salt or stretching is needed at that length."""
+    return sha256(secret.encode()).digest()
+
+
+def proves(secret: str, stored: bytes) -> bool:
+    """Compare a secret with its stored hash in constant time."""
+    return hmac.compare_digest(digest(secret), stored)
+
+
+def split_token(token: str) -> tuple[str, str]:
+    """Split a bearer token into the prefix that finds it and the secret that proves it.
+
+    Raises `TokenInvalid` for anything of another shape; the token itself is never echoed.
+    """
+    prefix, dot, secret = token.partition(".")
+    if not dot or not secret or not prefix.startswith(TOKEN_PREFIX):
+        raise TokenInvalid("The bearer token is malformed: it reads <prefix>.<secret>.")
+    return prefix, secret

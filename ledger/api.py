@@ -1,0 +1,302 @@
+"""The books over REST: entries, account statements and open items."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any
+
+from flask.views import MethodView
+from marshmallow import Schema, fields, validate
+
+from ledger import service
+from ledger.db import transaction
+from ledger.errors import Invalid
+from ledger.journal import BatchDraft, EntryDraft, ItemDraft, Line
+from ledger.refusals import SourceRefReused
+from ledger.web import Api, Blueprint, current_actor, scope
+from ledger.web.fields import AsOfSchema, BookSchema, IdempotencyKeySchema, Money
+
+blueprint = Blueprint(
+    "ledger", __name__, url_prefix="/api/v1", description="Entries, statements and open items"
+)
+
+
+class IdempotencyKeyReused(Invalid):
+    """A key names one change for ever; this one named another.
+
+    Raise as: f"The key {key} was used for other content. Send a new key.".
+    """
+
+    title = "Idempotency key was used for other content"
+
+
+def register(api: Api) -> None:
+    """Add the ledger's resources to the API."""
+    api.register_blueprint(blueprint)
+
+
+class VoucherSchema(Schema):
+    """A gapless number: series, fiscal year, number."""
+
+    series = fields.String(required=True)
+    year = fields.Integer(required=True)
+    number = fields.Integer(required=True)
+
+
+class ItemSchema(Schema):
+    """The open item that a line on an open-item account brings."""
+
+    kind = fields.String(required=True, metadata={"example": "invoice"})
+    document_ref = fields.String(required=True)
+    kid = fields.String(load_default=None, allow_none=True)
+    document_date = fields.Date(required=True)
+    due_date = fields.Date(required=True)
+
+
+class LineSchema(Schema):
+    """One side of an entry: debit positive, credit negative."""
+
+    account = fields.String(required=True, metadata={"example": "1920"})
+    amount = Money(required=True)
+    currency = fields.String(load_default="NOK", validate=validate.Regexp("^[A-Z]{3}$"))
+    party_id = fields.Integer(load_default=None, allow_none=True)
+    vat_code = fields.String(load_default=None, allow_none=True)
+    tax_base = Money(load_default=None, allow_none=True)
+    dimensions = fields.Dict(
+        keys=fields.String(), values=fields.String(), load_default=None, allow_none=True
+    )
+    text = fields.String(load_default=None, allow_none=True)
+    item = fields.Nested(ItemSchema, load_default=None, allow_none=True)
+
+
+class EntryDraftSchema(BookSchema):
+    """A journal entry to post: its lines sum to zero in each currency."""
+
+    series = fields.String(load_default="JNL")
+    effective_date = fields.Date(required=True)
+    document_date = fields.Date(required=True)
+    entry_type = fields.String(load_default="manual")
+    text = fields.String(required=True, validate=validate.Length(1, 500))
+    document_ref = fields.String(load_default=None, allow_none=True)
+    reverses_entry_id = fields.Integer(load_default=None, allow_none=True)
+    lines = fields.List(
+        fields.Nested(LineSchema), required=True, validate=validate.Length(2, 10_000)
+    )
+
+
+class EntryPostedSchema(Schema):
+    """What a posted entry became."""
+
+    entry_id = fields.Integer(required=True)
+    batch_id = fields.Integer(required=True)
+    voucher = fields.Nested(VoucherSchema, required=True)
+
+
+class LineViewSchema(Schema):
+    """A posted line."""
+
+    line_no = fields.Integer(required=True)
+    account = fields.String(required=True)
+    account_name = fields.String(required=True)
+    amount = Money(required=True, attribute="amount_minor")
+    currency = fields.String(required=True)
+    party_id = fields.Integer(required=True, allow_none=True)
+    vat_code = fields.String(required=True, allow_none=True)
+    tax_base = Money(required=True, allow_none=True, attribute="tax_base_minor")
+    dimensions = fields.String(required=True)
+    open_item_id = fields.Integer(required=True, allow_none=True)
+    text = fields.String(required=True, allow_none=True)
+
+
+class EntryViewSchema(Schema):
+    """A posted entry with its lines, and where it came from."""
+
+    entry_id = fields.Integer(required=True)
+    batch_id = fields.Integer(required=True)
+    voucher = fields.Nested(VoucherSchema, required=True)
+    effective_date = fields.Date(required=True)
+    document_date = fields.Date(required=True)
+    entry_type = fields.String(required=True)
+    text = fields.String(required=True)
+    source_system = fields.String(required=True)
+    source_ref = fields.String(required=True)
+    document_ref = fields.String(required=True, allow_none=True)
+    reverses_entry_id = fields.Integer(required=True, allow_none=True)
+    created_by = fields.String(required=True)
+    recorded_at = fields.AwareDateTime(required=True)
+    lines = fields.List(fields.Nested(LineViewSchema), required=True)
+
+
+class StatementArguments(BookSchema):
+    """Which part of an account is wanted; both days are included."""
+
+    first_day = fields.Date(load_default=None)
+    effective_as_of = fields.Date(
+        load_default=None, metadata={"description": "The last day, YYYY-MM-DD."}
+    )
+    party_id = fields.Integer(load_default=None)
+
+
+class StatementLineSchema(Schema):
+    """A line of an account with the balance after it."""
+
+    entry_id = fields.Integer(required=True)
+    line_no = fields.Integer(required=True)
+    voucher = fields.Nested(VoucherSchema, required=True)
+    effective_date = fields.Date(required=True)
+    text = fields.String(required=True)
+    party_id = fields.Integer(required=True, allow_none=True)
+    currency = fields.String(required=True)
+    amount = Money(required=True, attribute="amount_minor")
+    balance = Money(required=True, attribute="balance_minor")
+
+
+class StatementSchema(StatementArguments):
+    """An account's lines in order."""
+
+    account = fields.String(required=True)
+    lines = fields.List(fields.Nested(StatementLineSchema), required=True)
+
+
+class OpenItemArguments(AsOfSchema):
+    """Which open items are wanted."""
+
+    party_id = fields.Integer(load_default=None)
+
+
+class OpenItemSchema(Schema):
+    """A claim (positive) or a credit (negative), and what is left of it."""
+
+    open_item_id = fields.Integer(required=True)
+    party_id = fields.Integer(required=True, allow_none=True)
+    account = fields.String(required=True)
+    kind = fields.String(required=True)
+    document_ref = fields.String(required=True)
+    kid = fields.String(required=True, allow_none=True)
+    document_date = fields.Date(required=True)
+    due_date = fields.Date(required=True)
+    currency = fields.String(required=True)
+    original = Money(required=True, attribute="original_minor")
+    outstanding = Money(required=True, attribute="outstanding_minor")
+    entry_id = fields.Integer(required=True)
+
+
+class OpenItemsSchema(OpenItemArguments):
+    """Open items as of a day."""
+
+    items = fields.List(fields.Nested(OpenItemSchema), required=True)
+
+
+@blueprint.route("/accounts/<account>/statement")
+class Statement(MethodView):
+    """The lines of one account."""
+
+    @scope("ledger:read")
+    @blueprint.arguments(StatementArguments, location="query")
+    @blueprint.response(HTTPStatus.OK, StatementSchema)
+    def get(self, wanted: dict[str, Any], account: str) -> dict[str, Any]:
+        """List an account's lines in order, each with the balance after it."""
+        with transaction() as session:
+            lines = service.account_statement(
+                session, wanted["book"], account, first_day=wanted["first_day"],
+                last_day=wanted["effective_as_of"], party_id=wanted["party_id"],
+            )  # fmt: skip
+        return {**wanted, "account": account, "lines": lines}
+
+
+@blueprint.route("/open-items")
+class OpenItems(MethodView):
+    """Claims and credits of which something is left."""
+
+    @scope("receivables:read")
+    @blueprint.arguments(OpenItemArguments, location="query")
+    @blueprint.response(HTTPStatus.OK, OpenItemsSchema)
+    def get(self, wanted: dict[str, Any]) -> dict[str, Any]:
+        """List what is outstanding at the end of a day."""
+        with transaction() as session:
+            items = service.open_items(
+                session, wanted["book"], as_of=wanted["effective_as_of"],
+                party_id=wanted["party_id"],
+            )  # fmt: skip
+        return {**wanted, "items": items}
+
+
+@blueprint.route("/entries/<series>/<int:year>/<int:number>")
+class Entry(MethodView):
+    """One posted entry by its voucher number."""
+
+    @scope("ledger:read")
+    @blueprint.arguments(BookSchema, location="query")
+    @blueprint.response(HTTPStatus.OK, EntryViewSchema)
+    def get(self, wanted: dict[str, Any], series: str, year: int, number: int) -> Any:
+        """Show an entry with its lines."""
+        with transaction() as session:
+            return service.find_voucher(session, wanted["book"], series, year, number)
+
+
+@blueprint.route("/entries")
+class Entries(MethodView):
+    """Posting single entries."""
+
+    @scope("ledger:post")
+    @blueprint.arguments(EntryDraftSchema)
+    @blueprint.arguments(IdempotencyKeySchema, location="headers")
+    @blueprint.response(HTTPStatus.CREATED, EntryPostedSchema)
+    @blueprint.alt_response(
+        HTTPStatus.OK, schema=EntryPostedSchema, success=True,
+        description="The key was used before for this very entry; Idempotency-Hit is true",
+    )  # fmt: skip
+    def post(self, draft: dict[str, Any], headers: dict[str, str]) -> Any:
+        """Post a balanced journal entry; the same Idempotency-Key never posts twice."""
+        batch = _batch(draft, headers["key"])
+        try:
+            with transaction() as session:
+                posted = service.post_batch(session, batch)
+        except SourceRefReused as refusal:
+            raise IdempotencyKeyReused(
+                f"The key {headers['key']} was used for other content. Send a new key, or the "
+                "content it was used for.",
+                **refusal.facts,
+            ) from refusal
+        body = {
+            "entry_id": posted.entry_ids[0],
+            "batch_id": posted.batch_id,
+            "voucher": posted.vouchers[0],
+        }
+        if posted.replayed:
+            return body, HTTPStatus.OK, {"Idempotency-Hit": "true"}
+        return body
+
+
+def _batch(draft: dict[str, Any], key: str) -> BatchDraft:
+    """Shape a request as a batch of one entry; the caller's key is its reference for ever."""
+    actor = current_actor().reference
+    lines = tuple(
+        Line(
+            account=line["account"],
+            amount_minor=line["amount"],
+            currency=line["currency"],
+            party_id=line["party_id"],
+            vat_code=line["vat_code"],
+            tax_base_minor=line["tax_base"],
+            dimensions=line["dimensions"],
+            text=line["text"],
+            item=ItemDraft(**line["item"]) if line["item"] else None,
+        )
+        for line in draft["lines"]
+    )
+    entry = EntryDraft(
+        series=draft["series"],
+        effective_date=draft["effective_date"],
+        document_date=draft["document_date"],
+        entry_type=draft["entry_type"],
+        source_ref=key,
+        text=draft["text"],
+        lines=lines,
+        document_ref=draft["document_ref"],
+        reverses_entry_id=draft["reverses_entry_id"],
+    )
+    return BatchDraft(
+        book=draft["book"], source_system=f"REST:{actor}", source_ref=key, actor=actor,
+        entries=(entry,),
+    )  # fmt: skip

@@ -1,0 +1,104 @@
+"""The `hovedbok access` commands: staff, API clients, and the demo's users."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from ledger.access import ROLES, SCOPES
+from ledger.db import transaction
+from ledger.service import access
+
+_ACTOR = "system:command-line"
+
+
+@click.group("access")
+def access_cli() -> None:
+    """Say who may do what."""
+
+
+@access_cli.group("staff")
+def staff_cli() -> None:
+    """Look after the people who use the desk."""
+
+
+@staff_cli.command("add")
+@click.argument("username")
+@click.option("--role", "roles", multiple=True, required=True, type=click.Choice(list(ROLES)))
+@click.password_option(help="Asked for when not given; at least 12 characters.")
+def add_staff(username: str, roles: tuple[str, ...], password: str) -> None:
+    """Add a member of staff with one or more roles."""
+    with transaction() as session:
+        access.add_staff(session, username, roles, password, actor=_ACTOR, now=_now())
+    click.echo(f"Added {username} as {', '.join(roles)}.")
+
+
+@staff_cli.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
+def list_staff(*, as_json: bool) -> None:
+    """List the members of staff."""
+    with transaction() as session:
+        members = access.list_staff(session)
+    if as_json:
+        rows = [
+            {"username": m.username, "roles": m.roles, "active": m.disabled_at is None}
+            for m in members
+        ]
+        click.echo(json.dumps(rows))
+        return
+    for member in members:
+        state = "disabled" if member.disabled_at else "active"
+        click.echo(f"{member.username:20} {state:9} {', '.join(member.roles)}")
+
+
+@staff_cli.command("disable")
+@click.argument("username")
+def disable_staff(username: str) -> None:
+    """End a member's access at once; open sessions end with it."""
+    with transaction() as session:
+        access.disable_staff(session, username, actor=_ACTOR, now=_now())
+    click.echo(f"Disabled {username}; every open session is revoked.")
+
+
+@access_cli.group("client")
+def client_cli() -> None:
+    """Look after the programs that use the REST API."""
+
+
+@client_cli.command("add")
+@click.argument("name")
+@click.option("--scope", "scopes", multiple=True, required=True, type=click.Choice(list(SCOPES)))
+def add_client(name: str, scopes: tuple[str, ...]) -> None:
+    """Add an API client and print its token: the only time it can be read."""
+    with transaction() as session:
+        token = access.add_client(session, name, scopes, actor=_ACTOR, now=_now())
+    click.echo("Keep this token; it is stored only as a hash and never shown again.", err=True)
+    click.echo(token)
+
+
+@client_cli.command("revoke")
+@click.argument("prefix")
+def revoke_token(prefix: str) -> None:
+    """Revoke the token whose part before the dot is PREFIX."""
+    with transaction() as session:
+        access.revoke_token(session, prefix, actor=_ACTOR, now=_now())
+    click.echo(f"Revoked {prefix}.")
+
+
+@access_cli.command("demo-users")
+@click.pass_obj
+def demo_users(settings: object) -> None:
+    """Add one demo user per role and print how they log in."""
+    home: Path = settings.home  # type: ignore[attr-defined]
+    with transaction() as session:
+        users = access.seed_demo_staff(session, home, now=_now())
+    click.echo("Demo users (kept in demo-users.txt under HOVEDBOK_HOME):")
+    for username, _role, password in users:
+        click.echo(f"  {username:14} {password}")
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

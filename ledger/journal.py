@@ -1,0 +1,336 @@
+"""The words of double entry: lines, entries, batches, and the hash that holds an entry to its word.
+
+Amounts are integers of minor units, debit positive. A batch is posted whole or not at all. Nothing
+here reads a clock or a database; `ledger.service` posts what is drafted here.
+"""
+
+import operator
+import struct
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from hashlib import sha256
+
+from ledger.money import format_amount
+from ledger.refusals import EntryNotBalanced, MalformedEntry
+
+ENCODING = b"hovedbok-entry/1"
+MAX_ENTRIES = 2**20
+MAX_LINES = 2**15 - 1
+MAX_AMOUNT = 10**15  # ten thousand milliard kroner; sums of a batch stay inside int64
+
+_ABSENT = b"\xff\xff\xff\xff"
+
+
+@dataclass(frozen=True, slots=True)
+class ItemDraft:
+    """What a line on an open-item account opens: a claim (debit) or something owed (credit)."""
+
+    kind: str  # invoice, credit_note, payment, fee, ...
+    document_ref: str
+    kid: str | None
+    document_date: date
+    due_date: date
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One side of an entry. Debit positive; every line on an open-item account carries an item."""
+
+    account: str
+    amount_minor: int
+    currency: str = "NOK"
+    party_id: int | None = None
+    vat_code: str | None = None
+    tax_base_minor: int | None = None
+    dimensions: Mapping[str, str] | None = None
+    item: ItemDraft | None = None
+    text: str | None = None
+    base_minor: int | None = None  # in the book's own currency; None means the same amount
+
+    @property
+    def base(self) -> int:
+        """Give the amount in the book's own currency. [minor units]"""
+        return self.amount_minor if self.base_minor is None else self.base_minor
+
+
+@dataclass(frozen=True, slots=True)
+class EntryDraft:
+    """One voucher. The number is given when it is posted; nobody can ask for one."""
+
+    series: str
+    effective_date: date
+    document_date: date
+    entry_type: str
+    source_ref: str
+    text: str
+    lines: tuple[Line, ...]
+    document_ref: str | None = None
+    reverses_entry_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AllocationDraft:
+    """The use of a credit item against a debit item; no money moves.
+
+    An item is named by its id, or by (entry index, line number from 1) if this batch opens it.
+    """
+
+    credit: int | tuple[int, int]
+    debit: int | tuple[int, int]
+    amount_minor: int
+    effective_date: date
+    rule: str
+
+
+@dataclass(frozen=True, slots=True)
+class BatchDraft:
+    """The unit of atomicity, idempotency and numbering: (source_system, source_ref) posts once."""
+
+    book: str
+    source_system: str
+    source_ref: str
+    actor: str
+    entries: tuple[EntryDraft, ...]
+    allocations: tuple[AllocationDraft, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Voucher:
+    """A voucher number as an accountant says it: SAL/2026/17."""
+
+    series: str
+    year: int
+    number: int
+
+    def __str__(self) -> str:
+        return f"{self.series}/{self.year}/{self.number}"
+
+
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """What became of a batch. `open_item_ids` is keyed by (entry index, line number from 1)."""
+
+    batch_id: int
+    entry_ids: tuple[int, ...]
+    vouchers: tuple[Voucher, ...]
+    open_item_ids: Mapping[tuple[int, int], int] = field(default_factory=dict)
+    replayed: bool = False
+
+
+def check_balanced(entry: EntryDraft, position: int = 0) -> None:
+    """Refuse an entry whose lines do not sum to zero in every currency and in the base currency.
+
+    Raises `EntryNotBalanced` with the difference, `position` being the entry's place in its batch.
+    """
+    sums: dict[str, int] = defaultdict(int)
+    base = 0
+    for line in entry.lines:
+        sums[line.currency] += line.amount_minor
+        base += line.base
+    for currency, difference in sums.items():
+        if difference:
+            _refuse_unbalanced(entry, position, currency, difference)
+    if base:
+        _refuse_unbalanced(entry, position, "the book's currency", base)
+
+
+def check_batch(draft: BatchDraft) -> None:
+    """Refuse a batch that no journal could hold, before the database is asked.
+
+    Raises
+    ------
+    EntryNotBalanced : see `check_balanced`.
+    MalformedEntry : no or too many lines, amounts of zero or beyond int64, NUL in a text,
+        a reversal that names no entry, an allocation of nothing.
+    """
+    if not draft.entries and not draft.allocations:
+        raise MalformedEntry(f"Batch {draft.source_ref!r} has neither entries nor allocations.")
+    if len(draft.entries) > MAX_ENTRIES or len(draft.allocations) > MAX_ENTRIES:
+        raise MalformedEntry(f"A batch holds at most {MAX_ENTRIES} entries; split it.")
+    _check_texts(draft.source_ref, draft.source_ref, draft.source_system, draft.actor)
+    for position, entry in enumerate(draft.entries):
+        _check_entry(entry, position)
+        check_balanced(entry, position)
+    for allocation in draft.allocations:
+        _check_integers("Allocation", (allocation.amount_minor,))
+        _check_texts("Allocation", allocation.rule)
+        if not 0 < allocation.amount_minor < MAX_AMOUNT:
+            raise MalformedEntry(
+                f"An allocation moves a positive amount, not {allocation.amount_minor} øre.",
+                credit=str(allocation.credit),
+                debit=str(allocation.debit),
+            )
+
+
+def debit_totals(draft: BatchDraft) -> dict[str, int]:
+    """Sum the debits of a batch per currency: its control totals. [minor units]"""
+    totals: dict[str, int] = defaultdict(int)
+    for entry in draft.entries:
+        for line in entry.lines:
+            if line.amount_minor > 0:
+                totals[line.currency] += int(line.amount_minor)
+    return dict(totals)
+
+
+def entry_hash(body: bytes, book: str, source_system: str, actor: str) -> bytes:
+    """Hash an encoded entry together with whose books it is in and who posted it (32 bytes)."""
+    return sha256(ENCODING + _text(book) + _text(source_system) + _text(actor) + body).digest()
+
+
+def leaf_hash(hash_of_entry: bytes, voucher: Voucher) -> bytes:
+    """Bind an entry to its number (32 bytes); the database computes the same when it numbers."""
+    number = f"/{voucher.series}/{voucher.year}/{voucher.number}"
+    return sha256(hash_of_entry + number.encode()).digest()
+
+
+def request_hash(draft: BatchDraft, bodies: Iterator[bytes]) -> bytes:
+    """Hash the content of a batch, whoever sends it; a retry has the same hash (32 bytes)."""
+    digest = sha256(ENCODING + _text(draft.book))
+    for body in bodies:
+        digest.update(body)
+    for allocation in draft.allocations:
+        digest.update(_encode_allocation(allocation))
+    return digest.digest()
+
+
+def encode_entry(entry: EntryDraft) -> bytes:
+    """Encode every business column of an entry and its lines, except the number.
+
+    Fixed-width big-endian integers, UTF-8 with its length in front, dates as days of the proleptic
+    calendar, 0xFFFFFFFF for an absent text. The order of dimensions does not matter.
+    """
+    parts = [
+        _text(entry.series), _days(entry.effective_date), _days(entry.document_date),
+        _text(entry.entry_type), _text(entry.source_ref), _text(entry.text),
+        _text(entry.document_ref), _number(entry.reverses_entry_id),
+        struct.pack(">I", len(entry.lines)),
+    ]  # fmt: skip
+    parts.extend(_encode_line(line) for line in entry.lines)
+    body = b"".join(parts)
+    return struct.pack(">I", len(body)) + body
+
+
+def canonical_dimensions(dimensions: Mapping[str, str] | None) -> str:
+    """Write a dimension set as its canonical key, "" for none; names and values sorted by name."""
+    pairs = sorted((dimensions or {}).items())
+    for name, value in pairs:
+        if not name or not value or set("=;\0") & set(name + value):
+            raise MalformedEntry(
+                f"Dimension {name!r}={value!r} is empty or has a reserved character (= or ;)."
+            )
+    return ";".join(f"{name}={value}" for name, value in pairs)
+
+
+def _encode_line(line: Line) -> bytes:
+    fixed = struct.pack(">qq3s", line.amount_minor, line.base, line.currency.encode())
+    parts = [
+        fixed, _text(line.account), _number(line.party_id), _text(line.vat_code),
+        _number(line.tax_base_minor), _text(canonical_dimensions(line.dimensions)),
+        _text(line.text),
+    ]  # fmt: skip
+    item = line.item
+    if item is None:
+        parts.append(b"\0")
+    else:
+        parts += [b"\1", _text(item.kind), _text(item.document_ref), _text(item.kid)]
+        parts += [_days(item.document_date), _days(item.due_date)]
+    return b"".join(parts)
+
+
+def _encode_allocation(allocation: AllocationDraft) -> bytes:
+    sides = []
+    for side in (allocation.credit, allocation.debit):
+        new = (0, side, 0) if isinstance(side, int) else (1, *side)
+        sides.append(struct.pack(">Bqq", *new))
+    amount = struct.pack(">q", allocation.amount_minor)
+    return b"".join([*sides, amount, _days(allocation.effective_date), _text(allocation.rule)])
+
+
+def _text(text: str | None) -> bytes:
+    if text is None:
+        return _ABSENT
+    content = text.encode()
+    return struct.pack(">I", len(content)) + content
+
+
+def _number(number: int | None) -> bytes:
+    return b"\0" if number is None else struct.pack(">Bq", 1, number)
+
+
+def _days(day: date) -> bytes:
+    return struct.pack(">i", day.toordinal())
+
+
+def _check_entry(entry: EntryDraft, position: int) -> None:
+    where = f"Entry {position} ({entry.source_ref!r})"
+    if not 0 < len(entry.lines) <= MAX_LINES:
+        raise MalformedEntry(
+            f"{where} has {len(entry.lines)} lines; an entry has 1 to {MAX_LINES}.", entry=position
+        )
+    if (entry.entry_type == "reversal") != (entry.reverses_entry_id is not None):
+        raise MalformedEntry(
+            f"{where} must be of type 'reversal' exactly when it names the entry it reverses.",
+            entry=position,
+        )
+    _check_texts(where, entry.series, entry.entry_type, entry.source_ref)
+    _check_texts(where, entry.text, entry.document_ref, may_be_empty=True)
+    for line_no, line in enumerate(entry.lines, 1):
+        numbers = (line.amount_minor, line.base, line.tax_base_minor, line.party_id)
+        _check_integers(f"{where} line {line_no}", numbers, entry=position, line=line_no)
+        if line.amount_minor == 0 and line.base == 0:
+            raise MalformedEntry(
+                f"{where} line {line_no} is of zero; leave it out.", entry=position, line=line_no
+            )
+        if len(line.currency) != 3 or not line.currency.isascii():
+            raise MalformedEntry(
+                f"{where} line {line_no}: {line.currency!r} is not a currency code.",
+                entry=position, line=line_no,
+            )  # fmt: skip
+        _check_texts(where, line.account, line.text, line.vat_code, may_be_empty=True)
+        if line.item is not None:
+            _check_texts(where, line.item.kind)
+            _check_texts(where, line.item.document_ref, line.item.kid, may_be_empty=True)
+
+
+def _check_integers(where: str, numbers: tuple[object, ...], **facts: int) -> None:
+    """Refuse floats, which have lost øre already, and what no column can hold."""
+    for number in numbers:
+        if number is None:
+            continue
+        try:
+            whole = operator.index(number)  # type: ignore[arg-type]
+        except TypeError:
+            raise MalformedEntry(
+                f"{where}: {number!r} is not an integer of minor units.", **facts
+            ) from None
+        if abs(whole) >= MAX_AMOUNT:
+            raise MalformedEntry(f"{where}: {whole} is more than the books can hold.", **facts)
+
+
+def _check_texts(where: str, *texts: str | None, may_be_empty: bool = False) -> None:
+    for text in texts:
+        if text is not None and ("\0" in text or not _is_unicode(text)):
+            raise MalformedEntry(f"{where} has a character in a text that is not Unicode, or NUL.")
+        if not text and not may_be_empty:
+            raise MalformedEntry(f"{where} lacks a text that it must have.")
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # half a surrogate pair, out of a JSON escape
+        return False
+    return True
+
+
+def _refuse_unbalanced(entry: EntryDraft, position: int, currency: str, difference: int) -> None:
+    raise EntryNotBalanced(
+        f"Entry {position} ({entry.source_ref!r}) is off by {format_amount(difference)} in "
+        f"{currency}: debits and credits must be equal.",
+        entry=position,
+        source_ref=entry.source_ref,
+        currency=currency,
+        difference=format_amount(difference),
+    )

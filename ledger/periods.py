@@ -1,0 +1,31 @@
+"""Accounting periods: calendar months, named "2026-03", half-open from one first to the next."""
+
+import re
+from datetime import date
+
+from ledger.errors import Invalid
+
+_CODE = re.compile(r"(\d{4})-(0[1-9]|1[0-2])", re.ASCII)
+
+
+def period_of(day: date) -> str:
+    """Name the period that holds a day.
+
+    >>> period_of(date(2026, 3, 31))
+    '2026-03'
+    """
+    return f"{day.year:04d}-{day.month:02d}"
+
+
+def period_bounds(code: str) -> tuple[date, date]:
+    """Give the first day of a period and the first day after it. Raises `Invalid`.
+
+    >>> period_bounds("2026-12")
+    (datetime.date(2026, 12, 1), datetime.date(2027, 1, 1))
+    """
+    match = _CODE.fullmatch(code)
+    if match is None:
+        raise Invalid(f"{code!r} is not a period; write year and month as 2026-03.", period=code)
+    year, month = int(match[1]), int(match[2])
+    following = date(year + month // 12, month % 12 + 1, 1)
+    return date(year, month, 1), following

@@ -1,0 +1,208 @@
+"""Why the books refuse: one class per reason, raised by the pure core or mapped from the database.
+
+The posting functions of the database raise with a SQLSTATE of class HB; `BY_SQLSTATE` names the
+class that `ledger.service` raises in its place, with the same sentence and facts.
+"""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+
+from ledger.errors import Conflict, Invalid, NotFound, Problem
+
+
+class EntryNotBalanced(Invalid):
+    """Debits and credits of an entry differ in some currency."""
+
+    title = "Entry does not balance"
+
+
+class MalformedEntry(Invalid):
+    """An entry lacks lines, numbers them wrongly, or holds a value that no journal can hold."""
+
+    title = "Entry is malformed"
+
+
+class UnknownBook(NotFound):
+    """No book has this code."""
+
+    title = "Unknown book"
+
+
+class UnknownAccount(Invalid):
+    """The chart of the book has no such account."""
+
+    title = "Unknown account"
+
+
+class AccountClosed(Conflict):
+    """The account is not open on the date of the entry."""
+
+    title = "Account is closed"
+
+
+class PartyRequired(Invalid):
+    """A line on a control account of customers does not say which customer."""
+
+    title = "Party required"
+
+
+class OpenItemMismatch(Invalid):
+    """A line on an open-item account lacks its item, or another line carries one."""
+
+    title = "Open item does not fit the account"
+
+
+class UnknownVatCode(Invalid):
+    """The VAT code does not exist, or not on the date of the entry."""
+
+    title = "Unknown VAT code"
+
+
+class UnknownCurrency(Invalid):
+    """The currency is unknown, not allowed on the account, or lacks its base amount."""
+
+    title = "Currency not allowed"
+
+
+class UnknownDimensions(Invalid):
+    """The dimension set does not belong to the book."""
+
+    title = "Unknown dimension set"
+
+
+class UnknownSeries(Invalid):
+    """The book has no such voucher series."""
+
+    title = "Unknown voucher series"
+
+
+class UnknownPeriod(Conflict):
+    """No accounting period of the book holds the date; it has not been opened."""
+
+    title = "No accounting period"
+
+
+class PeriodClosed(Conflict):
+    """The accounting period is locked for what was to be posted."""
+
+    title = "Accounting period is closed"
+
+
+class PeriodLockedForGood(Conflict):
+    """A hard lock has no inverse."""
+
+    title = "Period is locked for good"
+
+
+class TotalsDiffer(Invalid):
+    """The declared control totals of a batch are not those of its lines."""
+
+    title = "Control totals differ"
+
+
+class SourceRefReused(Conflict):
+    """The source reference of a batch was used before, for other content."""
+
+    title = "Source reference already used"
+
+
+class EntryRefReused(Conflict):
+    """The source reference of an entry was used before, by another batch or twice in this one."""
+
+    title = "Entry reference already used"
+
+
+class AlreadyReversed(Conflict):
+    """An entry can be reversed once."""
+
+    title = "Entry is already reversed"
+
+
+class UnknownEntry(NotFound):
+    """No entry has this id or voucher number, in this book."""
+
+    title = "Unknown entry"
+
+
+class UnknownOpenItem(NotFound):
+    """No open item has this id, in this book."""
+
+    title = "Unknown open item"
+
+
+class AllocationMismatch(Invalid):
+    """The two items of an allocation cannot settle one another."""
+
+    title = "Items do not match"
+
+
+class OverAllocated(Conflict):
+    """More would be allocated than is outstanding."""
+
+    title = "More than is outstanding"
+
+
+class NoPostingRule(Invalid):
+    """No posting rule says which account an event uses on that date."""
+
+    title = "No posting rule"
+
+
+class FactsAreImmutable(Conflict):
+    """Recorded facts are never changed or removed; post a correcting entry instead."""
+
+    title = "Facts are immutable"
+
+
+class BatchBroken(Problem):
+    """The commit check found stored rows of a batch that do not agree; the batch is rolled back."""
+
+    status = HTTPStatus.INTERNAL_SERVER_ERROR
+    title = "Batch does not agree with itself"
+
+
+class StageRefused(Problem):
+    """The stage of a posting was not made by the ledger."""
+
+    status = HTTPStatus.INTERNAL_SERVER_ERROR
+    title = "Stage refused"
+
+
+BY_SQLSTATE: Mapping[str, type[Problem]] = {
+    "HB001": EntryNotBalanced,
+    "HB002": MalformedEntry,
+    "HB003": UnknownBook,
+    "HB004": UnknownAccount,
+    "HB005": AccountClosed,
+    "HB006": PartyRequired,
+    "HB007": OpenItemMismatch,
+    "HB008": UnknownVatCode,
+    "HB009": UnknownCurrency,
+    "HB010": UnknownDimensions,
+    "HB011": UnknownSeries,
+    "HB012": UnknownPeriod,
+    "HB013": PeriodClosed,
+    "HB014": PeriodLockedForGood,
+    "HB015": TotalsDiffer,
+    "HB016": SourceRefReused,
+    "HB017": UnknownOpenItem,
+    "HB018": AllocationMismatch,
+    "HB019": OverAllocated,
+    "HB020": UnknownEntry,
+    "HB090": FactsAreImmutable,
+    "HB091": BatchBroken,
+    "HB092": StageRefused,
+}
+BY_CONSTRAINT: Mapping[str, tuple[type[Problem], str]] = {
+    "uq_journal_entry_source": (
+        EntryRefReused,
+        (
+            "An entry of this batch has a source reference that was posted before. Look it up by "
+            "its reference; to post it again, reverse the first."
+        ),
+    ),
+    "uq_journal_entry_reverses": (
+        AlreadyReversed,
+        "The entry has been reversed before. To undo the reversal, post the entry anew.",
+    ),
+}

@@ -1,0 +1,79 @@
+"""The tables of access, as migration 0002 makes them; only `ledger.service.access` uses them."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    Identity,
+    Integer,
+    LargeBinary,
+    Table,
+    Text,
+    func,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+from ledger.db import Base
+
+_MOMENT = DateTime(timezone=True)
+staff_table = Table(
+    "staff",
+    Base.metadata,
+    Column("id", Integer, Identity(always=True), primary_key=True),
+    Column("username", Text, nullable=False, unique=True),
+    Column("roles", ARRAY(Text), nullable=False),
+    Column("password_hash", Text, nullable=False),
+    Column("created_at", _MOMENT, nullable=False),
+    Column("disabled_at", _MOMENT),
+)
+session_table = Table(
+    "staff_session",
+    Base.metadata,
+    Column("token_sha256", LargeBinary, primary_key=True),
+    Column("staff_id", Integer, nullable=False),
+    Column("created_at", _MOMENT, nullable=False),
+    Column("expires_at", _MOMENT, nullable=False),
+    Column("revoked_at", _MOMENT),
+)
+attempt_table = Table(
+    "login_attempt",
+    Base.metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("username_sha256", LargeBinary, nullable=False),
+    Column("address_sha256", LargeBinary, nullable=False),
+    Column("attempted_at", _MOMENT, nullable=False),
+    Column("succeeded", Boolean, nullable=False),
+)
+client_table = Table(
+    "api_client",
+    Base.metadata,
+    Column("id", Integer, Identity(always=True), primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("scopes", ARRAY(Text), nullable=False),
+    Column("created_at", _MOMENT, nullable=False),
+    Column("disabled_at", _MOMENT),
+)
+token_table = Table(
+    "api_token",
+    Base.metadata,
+    Column("prefix", Text, primary_key=True),
+    Column("api_client_id", Integer, nullable=False),
+    Column("secret_sha256", LargeBinary, nullable=False),
+    Column("created_at", _MOMENT, nullable=False),
+    Column("expires_at", _MOMENT),
+    Column("revoked_at", _MOMENT),
+)
+event_table = Table(
+    "access_event",
+    Base.metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("recorded_at", _MOMENT, nullable=False, server_default=func.clock_timestamp()),
+    Column("actor", Text, nullable=False),
+    Column("act", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("facts", JSONB, nullable=False),
+)

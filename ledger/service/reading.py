@@ -1,0 +1,244 @@
+"""Read the journal: trial balance, statements, and single entries by voucher."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import Row, text
+from sqlalchemy.orm import Session
+
+from ledger.journal import Voucher
+from ledger.refusals import UnknownAccount, UnknownEntry
+
+
+@dataclass(frozen=True, slots=True)
+class AccountBalance:
+    """The turnover and balance of one account in one currency. Debit positive. [minor units]"""
+
+    account: str
+    name: str
+    currency: str
+    debit_minor: int
+    credit_minor: int
+    balance_minor: int
+
+
+@dataclass(frozen=True, slots=True)
+class StatementLine:
+    """A line of an account with the balance after it, per currency. [minor units]"""
+
+    entry_id: int
+    line_no: int
+    voucher: Voucher
+    effective_date: date
+    text: str
+    party_id: int | None
+    currency: str
+    amount_minor: int
+    balance_minor: int
+
+
+@dataclass(frozen=True, slots=True)
+class LineView:
+    """A posted line as an accountant sees it. [minor units]"""
+
+    line_no: int
+    account: str
+    account_name: str
+    amount_minor: int
+    base_minor: int
+    currency: str
+    party_id: int | None
+    vat_code: str | None
+    tax_base_minor: int | None
+    dimensions: str
+    open_item_id: int | None
+    text: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class EntryView:
+    """A posted entry with its lines, and the batch that brought it."""
+
+    entry_id: int
+    batch_id: int
+    voucher: Voucher
+    effective_date: date
+    document_date: date
+    entry_type: str
+    text: str
+    source_system: str
+    source_ref: str
+    batch_source_ref: str
+    document_ref: str | None
+    reverses_entry_id: int | None
+    created_by: str
+    recorded_at: datetime
+    lines: tuple[LineView, ...]
+
+
+def trial_balance(
+    session: Session, book: str, effective_as_of: date | None = None
+) -> list[AccountBalance]:
+    """Sum every account that has postings, up to and including a day; from deltas, not from lines.
+
+    Sorted by account and currency. The balances sum to zero per currency.
+    """
+    rows = session.execute(
+        text(
+            "SELECT number, name, d.currency, debit::bigint, credit::bigint,"
+            " (debit - credit)::bigint"
+            " FROM (SELECT account_id, d.currency, sum(debit_minor) AS debit,"
+            "  sum(credit_minor) AS credit"
+            "  FROM balance_delta d JOIN book b USING (book_id)"
+            "  WHERE b.code = :book"
+            "  AND d.effective_date <= coalesce(CAST(:day AS date), 'infinity')"
+            "  GROUP BY account_id, d.currency) d"
+            " JOIN account USING (account_id) ORDER BY number, d.currency"
+        ),
+        {"book": book, "day": effective_as_of},
+    )
+    return [AccountBalance(*row) for row in rows]
+
+
+def account_statement(
+    session: Session,
+    book: str,
+    account: str,
+    *,
+    first_day: date | None = None,
+    last_day: date | None = None,
+    party_id: int | None = None,
+) -> list[StatementLine]:
+    """List the lines of an account in order of (date, entry, line), each with the balance after it.
+
+    The balance starts from what lies before `first_day`; both days are included.
+    Raises `UnknownAccount`.
+    """
+    account_id = _account_id(session, book, account)
+    rows = session.execute(
+        text(
+            "SELECT * FROM (SELECT l.entry_id, l.line_no, s.code, e.fiscal_year, e.voucher_no,"
+            "  l.effective_date, coalesce(l.text, e.text), l.party_id, l.currency, l.amount_minor,"
+            "  (sum(l.amount_minor) OVER (PARTITION BY l.currency"
+            "   ORDER BY l.effective_date, l.entry_id, l.line_no))::bigint"
+            "  FROM journal_line l JOIN journal_entry e USING (entry_id)"
+            "  JOIN voucher_series s USING (series_id)"
+            "  WHERE l.account_id = :account_id"
+            "  AND l.effective_date <= coalesce(CAST(:last AS date), 'infinity')"
+            "  AND (CAST(:party AS bigint) IS NULL OR l.party_id = :party)) x"
+            " WHERE effective_date >= coalesce(CAST(:first AS date), '-infinity')"
+            " ORDER BY effective_date, entry_id, line_no"
+        ),
+        {"account_id": account_id, "first": first_day, "last": last_day, "party": party_id},
+    )
+    return [StatementLine(row[0], row[1], Voucher(*row[2:5]), *row[5:]) for row in rows]
+
+
+def read_entry(session: Session, entry_id: int) -> EntryView:
+    """Read one entry with its lines. Raises `UnknownEntry`."""
+    header = session.execute(text(f"{_HEADER} WHERE e.entry_id = :id"), {"id": entry_id}).first()
+    if header is None:
+        raise UnknownEntry(f"There is no entry {entry_id}.", entry_id=entry_id)
+    return _entry(session, header)
+
+
+def find_voucher(session: Session, book: str, series: str, year: int, number: int) -> EntryView:
+    """Read the entry of a voucher number. Raises `UnknownEntry`."""
+    header = session.execute(
+        text(
+            f"{_HEADER} WHERE k.code = :book AND s.code = :series AND e.fiscal_year = :year"
+            " AND e.voucher_no = :number"
+        ),
+        {"book": book, "series": series, "year": year, "number": number},
+    ).first()
+    if header is None:
+        raise UnknownEntry(
+            f"Book {book} has no voucher {series}/{year}/{number}.",
+            voucher=f"{series}/{year}/{number}",
+        )
+    return _entry(session, header)
+
+
+def find_entry(session: Session, source_system: str, source_ref: str) -> EntryView:
+    """Read the entry that a source system posted by its reference. Raises `UnknownEntry`."""
+    header = session.execute(
+        text(f"{_HEADER} WHERE e.source_system = :system AND e.source_ref = :ref"),
+        {"system": source_system, "ref": source_ref},
+    ).first()
+    if header is None:
+        raise UnknownEntry(
+            f"{source_system} has posted no entry {source_ref!r}.",
+            source_system=source_system,
+            source_ref=source_ref,
+        )
+    return _entry(session, header)
+
+
+def last_effective_date(session: Session, book: str) -> date | None:
+    """Give the last day that any posting of the book is effective on; None before the first."""
+    found: date | None = session.scalar(
+        text(
+            "SELECT max(d.effective_date) FROM balance_delta d JOIN book b USING (book_id)"
+            " WHERE b.code = :book"
+        ),
+        {"book": book},
+    )
+    return found
+
+
+_HEADER = (
+    "SELECT e.*, s.code AS series, b.batch_id, b.source_ref AS batch_source_ref, b.created_by,"
+    " b.recorded_at FROM journal_entry e JOIN voucher_series s USING (series_id)"
+    " JOIN book k ON k.book_id = e.book_id JOIN posting_batch b ON b.batch_id = e.entry_id >> 20"
+)
+
+
+def _entry(session: Session, header: Row[Any]) -> EntryView:
+    return EntryView(
+        entry_id=header.entry_id,
+        batch_id=header.batch_id,
+        voucher=Voucher(header.series, header.fiscal_year, header.voucher_no),
+        effective_date=header.effective_date,
+        document_date=header.document_date,
+        entry_type=header.entry_type,
+        text=header.text,
+        source_system=header.source_system,
+        source_ref=header.source_ref,
+        batch_source_ref=header.batch_source_ref,
+        document_ref=header.document_ref,
+        reverses_entry_id=header.reverses_entry_id,
+        created_by=header.created_by,
+        recorded_at=header.recorded_at,
+        lines=tuple(_lines(session, header.entry_id, header.effective_date)),
+    )
+
+
+def _lines(session: Session, entry_id: int, effective_date: date) -> Sequence[LineView]:
+    # The date is given too, so that only one partition is read.
+    rows = session.execute(
+        text(
+            "SELECT l.line_no, a.number, a.name, l.amount_minor, l.base_minor, l.currency,"
+            " l.party_id, v.code, l.tax_base_minor, coalesce(d.canonical_key, ''),"
+            " l.open_item_id, l.text FROM journal_line l JOIN account a USING (account_id)"
+            " LEFT JOIN vat_code v USING (vat_code_id)"
+            " LEFT JOIN dimension_set d ON d.dim_set_id = l.dim_set_id"
+            " WHERE l.entry_id = :id AND l.effective_date = :day ORDER BY l.line_no"
+        ),
+        {"id": entry_id, "day": effective_date},
+    )
+    return [LineView(*row) for row in rows]
+
+
+def _account_id(session: Session, book: str, account: str) -> int:
+    found = session.scalar(
+        text(
+            "SELECT account_id FROM account JOIN book USING (book_id)"
+            " WHERE code = :book AND number = :account"
+        ),
+        {"book": book, "account": account},
+    )
+    if found is None:
+        raise UnknownAccount(f"Book {book} has no account {account}.", account=account)
+    return int(found)

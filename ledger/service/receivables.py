@@ -1,0 +1,138 @@
+"""Open items and their use: what is claimed, what is owed, and what is left of each."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+
+@dataclass(frozen=True, slots=True)
+class OpenItem:
+    """A claim (positive) or a credit (negative), and what is left of it. [minor units]"""
+
+    open_item_id: int
+    party_id: int | None
+    account: str
+    kind: str
+    document_ref: str
+    kid: str | None
+    document_date: date
+    due_date: date
+    currency: str
+    original_minor: int
+    outstanding_minor: int
+    entry_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class AllocationView:
+    """The use of a credit item against a debit item; `amount_minor` is negative where undone."""
+
+    allocation_id: int
+    credit_item_id: int
+    debit_item_id: int
+    amount_minor: int
+    effective_date: date
+    rule: str
+
+
+def open_items(
+    session: Session,
+    book: str,
+    as_of: date | None = None,
+    party_id: int | None = None,
+    *,
+    kids: Sequence[str] | None = None,
+    accounts: Sequence[str] | None = None,
+    settled: bool = False,
+) -> list[OpenItem]:
+    """List items with what is outstanding at the end of a day (None: everything recorded).
+
+    Parameters
+    ----------
+    kids, accounts : only items with one of these KIDs, on one of these accounts.
+    settled : also list items of which nothing is left.
+
+    Returns
+    -------
+    list of OpenItem, by id. Their outstanding sums, per account, to the balance of the account.
+    """
+    # Few items: look up the use of each. All items: sum every allocation once.
+    used = _USED_OF_EACH if party_id is not None or kids is not None else _USED
+    rows = session.execute(
+        text(
+            "SELECT * FROM (SELECT i.open_item_id, i.party_id, a.number, i.kind, i.document_ref,"
+            "  i.kid, i.document_date, i.due_date, i.currency, i.original_minor,"
+            "  (i.original_minor - sign(i.original_minor) * coalesce(u.used, 0))::bigint"
+            "   AS outstanding, i.entry_id"
+            f"  FROM open_item i {used}"
+            "  JOIN account a USING (account_id) JOIN book b ON b.book_id = i.book_id"
+            "  WHERE b.code = :book"
+            "  AND i.effective_date <= coalesce(CAST(:day AS date), 'infinity')"
+            "  AND (CAST(:party AS bigint) IS NULL OR i.party_id = :party)"
+            "  AND (CAST(:kids AS text[]) IS NULL OR i.kid = ANY (:kids))"
+            "  AND (CAST(:accounts AS text[]) IS NULL OR a.number = ANY (:accounts))) x"
+            " WHERE :settled OR outstanding <> 0 ORDER BY open_item_id"
+        ),
+        {
+            "book": book, "day": as_of, "party": party_id, "settled": settled,
+            "kids": None if kids is None else list(kids),
+            "accounts": None if accounts is None else list(accounts),
+        },
+    )  # fmt: skip
+    return [OpenItem(*row) for row in rows]
+
+
+# What has been used of each item: an allocation counts once on each side.
+_USED = (
+    "LEFT JOIN (SELECT item, sum(amount_minor) AS used FROM ("
+    "  SELECT credit_item_id AS item, amount_minor FROM allocation"
+    "  WHERE effective_date <= coalesce(CAST(:day AS date), 'infinity') UNION ALL"
+    "  SELECT debit_item_id, amount_minor FROM allocation"
+    "  WHERE effective_date <= coalesce(CAST(:day AS date), 'infinity')) s GROUP BY item) u"
+    " ON u.item = i.open_item_id"
+)
+_USED_OF_EACH = (
+    "CROSS JOIN LATERAL (SELECT sum(amount_minor) AS used FROM ("
+    "  SELECT amount_minor, effective_date FROM allocation"
+    "  WHERE credit_item_id = i.open_item_id UNION ALL"
+    "  SELECT amount_minor, effective_date FROM allocation"
+    "  WHERE debit_item_id = i.open_item_id) s"
+    "  WHERE effective_date <= coalesce(CAST(:day AS date), 'infinity')) u"
+)
+
+
+def allocations_of(session: Session, open_item_id: int) -> list[AllocationView]:
+    """List the allocations that an item takes part in, on either side, oldest first."""
+    rows = session.execute(
+        text(
+            "SELECT allocation_id, credit_item_id, debit_item_id, amount_minor, effective_date,"
+            " rule FROM allocation WHERE credit_item_id = :item OR debit_item_id = :item"
+            " ORDER BY allocation_id"
+        ),
+        {"item": open_item_id},
+    )
+    return [AllocationView(*row) for row in rows]
+
+
+def control_balance(
+    session: Session, book: str, accounts: Sequence[str], as_of: date | None = None
+) -> int:
+    """Sum the balances of accounts from the journal's lines, not from items. [minor units]
+
+    The other side of "open items equal the control account": an independent source.
+    """
+    return int(
+        session.scalar(
+            text(
+                "SELECT coalesce(sum(l.amount_minor), 0) FROM journal_line l"
+                " JOIN account a USING (account_id) JOIN book b USING (book_id)"
+                " WHERE b.code = :book AND a.number = ANY (:accounts)"
+                " AND l.effective_date <= coalesce(CAST(:day AS date), 'infinity')"
+            ),
+            {"book": book, "accounts": list(accounts), "day": as_of},
+        )
+        or 0
+    )

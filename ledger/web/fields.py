@@ -1,0 +1,87 @@
+"""Fields and arguments that every room's REST resources share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from marshmallow import Schema, ValidationError, fields, validate
+
+from ledger.errors import Invalid
+from ledger.money import format_amount, parse_amount
+
+
+class AmountNotAString(Invalid):
+    """An amount came as a JSON number, which has been a float somewhere.
+
+    Raise as: f"Amounts are strings such as '1234.50', not JSON numbers: put {field} in quotes.".
+    """
+
+    title = "Amount is a JSON number"
+
+
+class Money(fields.Field[int]):
+    """An amount: int minor units within, a string of decimal kroner on the wire.
+
+    A JSON number is refused with a problem of its own: it has been a float somewhere.
+    """
+
+    def __init__(self, **kwargs: Any) -> None:
+        metadata = {
+            "description": 'Decimal amount with at most two decimals, as a string: "1234.50".',
+            "pattern": r"^-?[0-9]{1,15}(\.[0-9]{1,2})?$",
+            "example": "1234.50",
+        }
+        super().__init__(metadata=metadata | kwargs.pop("metadata", {}), **kwargs)
+
+    def _serialize(
+        self, value: int | None, attr: str | None, obj: Any, **_kwargs: Any
+    ) -> str | None:
+        del attr, obj
+        return None if value is None else format_amount(int(value))
+
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **_kwargs: Any
+    ) -> int:
+        del data
+        if isinstance(value, int | float):
+            raise AmountNotAString(
+                'Amounts are strings such as "1234.50", not JSON numbers: '
+                f"put {attr or 'the amount'} in quotes.",
+                field=attr,
+            )
+        try:
+            return parse_amount(value)
+        except Invalid as refusal:
+            raise ValidationError(str(refusal)) from refusal
+
+
+DEFAULT_BOOK = "NO01"
+
+
+class BookSchema(Schema):
+    """The legal entity whose books are meant."""
+
+    book = fields.String(
+        load_default=DEFAULT_BOOK, validate=validate.Length(1, 16), metadata={"example": "NO01"}
+    )
+
+
+class AsOfSchema(BookSchema):
+    """The day that balances, lists and reports are wanted for; left out, everything posted."""
+
+    effective_as_of = fields.Date(
+        load_default=None,
+        metadata={"description": "Only what is effective on or before this day, YYYY-MM-DD."},
+    )
+
+
+class IdempotencyKeySchema(Schema):
+    """The caller's own name of a change: the same key never does it twice."""
+
+    key = fields.String(
+        required=True,
+        data_key="Idempotency-Key",
+        validate=validate.Length(1, 200),
+        metadata={"description": "Any text of at most 200 characters, unique per change."},
+    )

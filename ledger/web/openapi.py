@@ -1,0 +1,109 @@
+"""The REST API's frame: flask-smorest, documenting what is really sent (OpenAPI 3.1)."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any
+
+import flask_smorest
+from flask import Flask, Response, render_template, url_for
+from marshmallow import INCLUDE, Schema, fields
+
+from ledger.access import SCOPES
+from ledger.web.assets import asset_url
+from ledger.web.fields import Money
+from ledger.web.gate import public
+from ledger.web.problems import MEDIA_TYPE, http_error
+
+PREFIX = "/api/v1"
+
+
+class ProblemSchema(Schema):
+    """RFC 9457 problem details; facts of the case stand beside these members."""
+
+    class Meta:
+        """Facts differ from case to case."""
+
+        unknown = INCLUDE
+
+    type = fields.String(required=True, metadata={"description": "Address of the kind of problem."})
+    title = fields.String(required=True)
+    status = fields.Integer(required=True)
+    detail = fields.String(required=True, metadata={"description": "What, where, what to do."})
+    instance = fields.String(required=True)
+    request_id = fields.String(required=True)
+    errors = fields.List(
+        fields.Dict(keys=fields.String(), values=fields.String()),
+        metadata={"description": "Per field: a JSON pointer into the request, and the fault."},
+    )
+
+
+class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
+    """A blueprint whose lists are paged by cursors in the body, not by headers."""
+
+    PAGINATION_HEADER_NAME = None
+
+
+class Api(flask_smorest.Api):  # type: ignore[misc]
+    """The API; errors are rendered by `ledger.web.problems` and documented as such."""
+
+    ERROR_SCHEMA = ProblemSchema
+
+    def handle_http_exception(self, error: Any) -> Response:
+        """Answer as everywhere else in the application."""
+        return http_error(error)
+
+    def _register_responses(self) -> None:
+        """Document errors as problem+json; flask-smorest would say plain JSON."""
+        content = {MEDIA_TYPE: {"schema": ProblemSchema}}
+        for status in HTTPStatus:
+            response: dict[str, Any] = {"description": status.phrase}
+            if status >= HTTPStatus.BAD_REQUEST:
+                response["content"] = content
+            self.spec.components.response(status.name, response, lazy=True)
+        default = {"description": "The request is refused", "content": content}
+        self.spec.components.response(self.DEFAULT_ERROR_RESPONSE_NAME, default, lazy=True)
+
+    @public
+    def _openapi_json(self) -> Response:
+        response: Response = super()._openapi_json()
+        return response
+
+    @public
+    def _openapi_swagger_ui(self) -> str:
+        """Serve Swagger UI from its wheel; the one inline script carries the nonce."""
+        return render_template(
+            "openapi.html",
+            title=self.spec.title,
+            spec_url=url_for("api-docs.openapi_json"),
+            styles=asset_url("swagger", "swagger-ui.css"),
+            script=asset_url("swagger", "swagger-ui-bundle.js"),
+        )
+
+
+def install(app: Flask) -> Api:
+    """Make the API and serve its description and the pages to try it."""
+    app.config.update(
+        API_TITLE="Hovedbok",
+        API_VERSION="v1",
+        OPENAPI_VERSION="3.1.0",
+        OPENAPI_URL_PREFIX=PREFIX,
+        OPENAPI_JSON_PATH="openapi.json",
+        OPENAPI_SWAGGER_UI_PATH="docs",
+        OPENAPI_SWAGGER_UI_URL="/assets/swagger/",
+        API_SPEC_OPTIONS={"info": {"description": _DESCRIPTION}, "servers": [{"url": "/"}]},
+    )
+    api = Api()
+    api.register_field(Money, "string", "decimal")
+    api.init_app(app)
+    api.spec.components.security_scheme(
+        "bearer",
+        {"type": "http", "scheme": "bearer", "description": f"Scopes: {', '.join(SCOPES)}."},
+    )
+    return api
+
+
+_DESCRIPTION = (
+    "The books over REST. Amounts are strings of decimal kroner; errors are problem+json; every "
+    "POST takes an Idempotency-Key; every figure takes effective_as_of and echoes it."
+)

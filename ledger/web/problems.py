@@ -1,0 +1,306 @@
+"""Refusals on the wire: RFC 9457 problem details for programs, a page for people.
+
+Every class derived from `Problem` is an entry of the catalogue. HTTP errors of the framework and
+faults of our own get entries too; a fault never shows its cause, only the id to look it up by.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from importlib import import_module
+from pkgutil import walk_packages
+from typing import Any
+
+import structlog
+from flask import (
+    Flask,
+    Response,
+    current_app,
+    json,
+    make_response,
+    redirect,
+    render_template,
+    request,
+    url_for,
+)
+from flask_wtf.csrf import CSRFError
+from jinja2 import TemplateNotFound
+from sqlalchemy.exc import DataError, OperationalError, StatementError
+from werkzeug.exceptions import HTTPException, NotAcceptable
+
+from ledger.errors import Invalid, NotFound, Problem
+from ledger.web.gate import public
+from ledger.web.requests import request_id
+
+MEDIA_TYPE = "application/problem+json"
+_RESERVED = frozenset({"type", "title", "status", "detail", "instance", "request_id", "errors"})
+_log = structlog.get_logger("hovedbok.problem")
+
+
+class CsrfTokenMissing(Problem):
+    """A form came without the token of the page it belongs to, or with an old one.
+
+    Raise as: "The form has expired or comes from another site. Load the page again.".
+    """
+
+    status = HTTPStatus.BAD_REQUEST
+    title = "Form token is missing or old"
+
+
+class SchemaMismatch(Invalid):
+    """Fields are missing, unknown or of the wrong kind; `errors` has a pointer to each.
+
+    Raise as: f"{count} field(s) of the request are not as documented; see errors.".
+    """
+
+    title = "Request does not fit its schema"
+
+
+class DatabaseSilent(Problem):
+    """The database is away or refuses connections; the request changed nothing.
+
+    Raise as: "The database does not answer. Nothing was changed; try again shortly.".
+    """
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    title = "Database does not answer"
+
+
+class ValueOutOfRange(Invalid):
+    """The database cannot hold a value of the request.
+
+    Raise as: "A value is too large, or holds a character that cannot be stored.".
+    """
+
+    title = "Value cannot be stored"
+
+
+class InternalFault(Problem):
+    """Something broke that is no refusal; the log has the cause under the request id.
+
+    Raise as: "Something failed on our side. Quote the request id to have it looked up.".
+    """
+
+    status = HTTPStatus.INTERNAL_SERVER_ERROR
+    title = "Internal fault"
+
+
+@dataclass(frozen=True, slots=True)
+class ProblemEntry:
+    """One kind of refusal as the catalogue tells it."""
+
+    code: str
+    status: int
+    title: str
+    meaning: str
+    example: str  # How its sentence reads; empty where the class gives none.
+    room: str
+
+
+# What the web framework refuses before any room is asked.
+_FRAMEWORK = tuple(
+    ProblemEntry(code, status, HTTPStatus(status).phrase, meaning, "", "ledger")
+    for code, status, meaning in (
+        ("bad-request", 400, "The request cannot be read: its JSON or its headers are broken."),
+        ("method-not-allowed", 405, "The address exists; `Allow` lists what it takes."),
+        ("request-entity-too-large", 413, "The body is larger than this server takes."),
+        ("unsupported-media-type", 415, "The body is of a kind that the address does not take."),
+    )
+)
+
+
+def install(app: Flask) -> None:
+    """Render every error that leaves the application."""
+    app.register_error_handler(Problem, answer)
+    app.register_error_handler(CSRFError, _csrf_error)
+    app.register_error_handler(HTTPException, http_error)
+    app.register_error_handler(OperationalError, _database_error)
+    app.register_error_handler(DataError, _data_error)
+    app.register_error_handler(Exception, _fault)
+    app.add_url_rule("/problems/<code>", "problem", _explain)
+
+
+def answer(problem: Problem, headers: Mapping[str, str] | None = None) -> Response:
+    """Answer with problem details, or with a page where a person's browser asked for one."""
+    status = int(problem.status)
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        _log.error("problem", code=problem.code(), detail=str(problem))
+    login = current_app.config.get("LOGIN_ENDPOINT")
+    if login and wants_page() and status == HTTPStatus.UNAUTHORIZED:
+        return make_response(redirect(url_for(login, next=request.full_path.rstrip("?")), 303))
+    errors = problem.facts.get("errors")
+    body = _body(
+        problem.code(), problem.title, status, str(problem), problem.facts,
+        **({"errors": errors} if errors else {}),
+    )  # fmt: skip
+    response = _render(body, status)
+    if status == HTTPStatus.UNAUTHORIZED:
+        response.headers["WWW-Authenticate"] = "Bearer"
+    if retry := problem.facts.get("retry_after_s"):
+        response.headers["Retry-After"] = str(retry)
+    response.headers.update(headers or {})
+    return response
+
+
+def http_error(error: HTTPException) -> Response:
+    """Answer an error that the framework raised; its own headers (Allow, …) are kept."""
+    facts: dict[str, Any] = getattr(error, "data", None) or {}
+    messages = facts.get("errors") or facts.get("messages")
+    if messages:
+        errors = list(_pointers(messages))
+        return answer(
+            SchemaMismatch(
+                f"{len(errors)} field(s) of the request are not as documented; see errors.",
+                errors=errors,
+            )
+        )
+    status = error.code or HTTPStatus.INTERNAL_SERVER_ERROR
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR and not isinstance(error, NotAcceptable):
+        return answer(_internal())
+    name = re.sub(r"[^a-z]+", "-", error.name.lower())
+    response = _render(_body(name, error.name, status, str(error.description), {}), status)
+    for key, value in error.get_headers():
+        if key.lower() not in {"content-type", "content-length"}:
+            response.headers[key] = value
+    return response
+
+
+def problem_catalogue(rooms: Iterable[str] = ("ledger",)) -> list[ProblemEntry]:
+    """List every kind of refusal of the rooms named, by code; imports all their modules first.
+
+    Two classes of one code would give callers one address for two meanings; `ValueError` then.
+    """
+    rooms = tuple(rooms)
+    for room in rooms:
+        package = import_module(room)
+        for module in walk_packages(package.__path__, f"{room}."):
+            import_module(module.name)
+    entries = {entry.code: entry for entry in _FRAMEWORK if entry.room in rooms}
+    for kind in _kinds(Problem):
+        entry = _entry(kind)
+        if entry.room not in rooms:
+            continue
+        if entry.code in entries:
+            raise ValueError(f"Two problems are called {entry.code}: rename {kind.__qualname__}.")
+        entries[entry.code] = entry
+    return [entries[code] for code in sorted(entries)]
+
+
+def wants_page() -> bool:
+    """Tell whether a person's browser asks: it names HTML, and no program's address was used."""
+    if request.path.startswith(("/api/", "/tmf-api/", "/healthz", "/readyz", "/metrics")):
+        return False
+    accepted = request.accept_mimetypes
+    return "text/html" in accepted.values() and accepted["text/html"] >= accepted[MEDIA_TYPE]
+
+
+def _render(body: dict[str, Any], status: int) -> Response:
+    if wants_page():
+        try:
+            return make_response(render_template("problem.html", problem=body), status)
+        except TemplateNotFound:
+            _log.debug("no page for problems is installed")
+    response = make_response(json.dumps(body, default=str), status)
+    response.mimetype = MEDIA_TYPE
+    return response
+
+
+def _body(
+    code: str, title: str, status: int, detail: str, facts: Mapping[str, object], **more: object
+) -> dict[str, Any]:
+    told = {name: value for name, value in facts.items() if name not in _RESERVED}
+    return {
+        "type": f"/problems/{code}",
+        "title": title,
+        "status": status,
+        "detail": detail,
+        "instance": request.path,
+        "request_id": request_id(),
+        **told,
+        **more,
+    }
+
+
+def _pointers(messages: Any, path: str = "") -> Iterator[dict[str, str]]:
+    """Flatten marshmallow's tree of messages into JSON pointers, the place of the value first."""
+    if isinstance(messages, Mapping):
+        for name, inner in messages.items():
+            # The outermost name is the part of the request: json, query or headers.
+            yield from _pointers(inner, f"{path}/{name}")
+        return
+    for message in messages if isinstance(messages, list) else [messages]:
+        yield {"pointer": path, "detail": str(message)}
+
+
+def _csrf_error(_error: CSRFError) -> Response:
+    return answer(
+        CsrfTokenMissing(
+            "The form has expired or comes from another site. Load the page again and resend it."
+        )
+    )
+
+
+def _database_error(error: OperationalError) -> Response:
+    _log.error("database", error=type(error.orig).__name__)
+    return answer(
+        DatabaseSilent(
+            "The database does not answer. Nothing was changed; try again shortly.",
+            retry_after_s=5,
+        )
+    )
+
+
+def _data_error(_error: DataError) -> Response:
+    return answer(
+        ValueOutOfRange(
+            "A value is too large, or holds a character that cannot be stored. "
+            "Numbers are below 2^63, and text holds no NUL."
+        )
+    )
+
+
+def _fault(error: Exception) -> Response:
+    if isinstance(error, StatementError):
+        error.hide_parameters = True  # They may be names and numbers of customers.
+    _log.error("fault", kind=type(error).__name__, exc_info=error)
+    return answer(_internal())
+
+
+def _internal() -> InternalFault:
+    return InternalFault("Something failed on our side. Quote the request id to have it looked up.")
+
+
+@public
+def _explain(code: str) -> dict[str, object]:
+    """Say what a problem's type means: the address in `type` leads here."""
+    known = {entry.code: entry for entry in _FRAMEWORK}
+    known |= {kind.code(): _entry(kind) for kind in _kinds(Problem)}
+    if code not in known:
+        raise NotFound("The catalogue has no such problem; docs/errors.md lists them.", code=code)
+    entry = known[code]
+    return {name: getattr(entry, name) for name in ProblemEntry.__slots__}
+
+
+def _kinds(base: type[Problem]) -> Iterator[type[Problem]]:
+    for kind in base.__subclasses__():
+        yield kind
+        yield from _kinds(kind)
+
+
+def _entry(kind: type[Problem]) -> ProblemEntry:
+    told = inspect.cleandoc(kind.__doc__ or "")
+    meaning, _, raised = told.partition("Raise as: ")
+    example = re.match(r'f?"(.*)"\.?$', raised.strip(), re.DOTALL)
+    meaning = meaning.partition("\n\n")[0]
+    return ProblemEntry(
+        code=kind.code(),
+        status=int(kind.status),
+        title=kind.title,
+        meaning=" ".join(meaning.split()),
+        example=" ".join(example.group(1).split()) if example else "",
+        room=kind.__module__.partition(".")[0],
+    )

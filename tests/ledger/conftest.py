@@ -1,0 +1,64 @@
+"""Drafts that the tests of the ledger share, and a seeded book with its periods open."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pytest
+
+from ledger import service
+from ledger.db import transaction
+from ledger.journal import BatchDraft, EntryDraft, ItemDraft, Line
+
+BOOK = "NO01"
+MARCH = date(2026, 3, 31)
+APRIL = date(2026, 4, 20)
+
+
+class Drafts:
+    """Builds invoices, payments and journals; source references are what the test says."""
+
+    book = BOOK
+
+    def invoice(self, ref: str, gross: int = 125_00, party: int = 1) -> EntryDraft:
+        """Draft an invoice of a gross amount with 25 % VAT on 1500."""
+        vat = gross // 5
+        item = ItemDraft("invoice", ref, f"{party:08d}", MARCH, date(2026, 4, 14))
+        return EntryDraft(
+            "SAL", MARCH, MARCH, "invoice", ref, "Faktura",
+            (
+                Line("1500", gross, party_id=party, item=item),
+                Line("1530", vat - gross, dimensions={"product": "mobile", "area": "consumer"}),
+                Line("2700", -vat, vat_code="3", tax_base_minor=vat - gross, text="MVA"),
+            ),
+        )  # fmt: skip
+
+    def payment(self, ref: str, amount: int, party: int = 1) -> EntryDraft:
+        """Draft a payment by OCR onto 1500."""
+        item = ItemDraft("payment", ref, None, APRIL, APRIL)
+        lines = (Line("1940", amount), Line("1500", -amount, party_id=party, item=item))
+        return EntryDraft("PAY", APRIL, APRIL, "payment", ref, "Innbetaling", lines)
+
+    def journal(self, ref: str, *amounts: tuple[str, int], day: date = MARCH) -> EntryDraft:
+        """Draft a manual journal of plain lines."""
+        lines = tuple(Line(account, amount) for account, amount in amounts)
+        return EntryDraft("JNL", day, day, "manual", ref, "Bilag", lines)
+
+    def batch(self, ref: str, *entries: EntryDraft, **more: object) -> BatchDraft:
+        """Draft a batch of the source system 'test'."""
+        return BatchDraft(BOOK, "test", ref, "tester", entries, **more)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def drafts() -> Drafts:
+    """The builder of drafts."""
+    return Drafts()
+
+
+@pytest.fixture
+def books(db: str) -> str:
+    """A committed book NO01 with the periods of 2026 open; gives the database's name."""
+    with transaction() as session:
+        service.seed_book(session, BOOK)
+        service.open_periods(session, BOOK, 2026)
+    return db

@@ -1,0 +1,196 @@
+"""The ledger over REST: post, read back, page through, and every refusal by its own name."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from openapi_spec_validator import validate
+
+from ledger import api as ledger_api
+from ledger import web
+from ledger.db import transaction
+from ledger.service import access
+from ledger.web.gate import route_scopes
+
+ENTRY: dict[str, Any] = {
+    "effective_date": "2026-03-31",
+    "document_date": "2026-03-31",
+    "text": "Bank charge",
+    "lines": [
+        {"account": "7830", "amount": "125.50"},
+        {"account": "1920", "amount": "-125.50"},
+    ],
+}
+
+
+def make_app() -> Flask:
+    """The plumbing with the ledger's resources only."""
+    app = Flask("trial", static_folder=None)
+    app.config["SECRET_KEY"] = "only for this test"
+    ledger_api.register(web.install(app))
+    return app
+
+
+@pytest.fixture
+def client(books: str) -> FlaskClient:
+    """A client that may read and post, over a seeded book."""
+    scopes = ["ledger:read", "ledger:post", "receivables:read"]
+    with transaction() as session:
+        token = access.add_client(session, "trial", scopes, actor="test", now=datetime.now(UTC))
+    made = make_app().test_client()
+    made.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {token}"
+    return made
+
+
+def post(client: FlaskClient, key: str = "k-1", **changes: Any) -> Any:
+    """Post the sample entry, with changes."""
+    headers = {"Idempotency-Key": key}
+    return client.post("/api/v1/entries", json={**ENTRY, **changes}, headers=headers)
+
+
+def code_of(response: Any) -> tuple[int, str]:
+    """The status and the code of a problem."""
+    assert response.content_type == "application/problem+json", response.data
+    return response.status_code, json.loads(response.data)["type"].removeprefix("/problems/")
+
+
+def test_an_entry_is_posted_and_read_back(client: FlaskClient) -> None:
+    """What was sent is what stands in the books, with a voucher number."""
+    sent = post(client)
+    assert sent.status_code == 201, sent.data
+    assert sent.json["voucher"] == {"series": "JNL", "year": 2026, "number": 1}
+    read = client.get("/api/v1/entries/JNL/2026/1").json
+    assert read["entry_id"] == sent.json["entry_id"]
+    assert [(line["account"], line["amount"]) for line in read["lines"]] == [
+        ("7830", "125.50"), ("1920", "-125.50"),
+    ]  # fmt: skip
+    assert (read["created_by"], read["source_ref"]) == ("client:trial", "k-1")
+
+
+def test_the_same_key_posts_once(client: FlaskClient) -> None:
+    """A retry gets the first answer, marked as such."""
+    first, again = post(client), post(client)
+    assert (first.status_code, again.status_code) == (201, 200)
+    assert again.headers["Idempotency-Hit"] == "true"
+    assert again.json == first.json
+    assert code_of(client.get("/api/v1/entries/JNL/2026/2")) == (404, "unknown-entry")
+
+
+def test_the_same_key_with_other_content_is_refused(client: FlaskClient) -> None:
+    """A key names one change for ever."""
+    post(client)
+    assert code_of(post(client, text="Something else")) == (422, "idempotency-key-reused")
+
+
+def test_a_post_without_a_key_is_refused(client: FlaskClient) -> None:
+    """A machine that cannot retry safely is told so at once."""
+    sent = client.post("/api/v1/entries", json=ENTRY)
+    assert code_of(sent) == (422, "schema-mismatch")
+    assert json.loads(sent.data)["errors"][0]["pointer"] == "/headers/Idempotency-Key"
+
+
+def _lines(*amounts: Any) -> list[dict[str, Any]]:
+    return [
+        {"account": account, "amount": amount}
+        for account, amount in zip(("7830", "1920"), amounts, strict=True)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"lines": _lines("1.00", "-2.00")}, (422, "entry-not-balanced")),
+        ({"lines": _lines(1.5, "-1.50")}, (422, "amount-not-a-string")),
+        ({"lines": _lines("1.005", "-1.005")}, (422, "schema-mismatch")),
+        ({"effective_date": "2031-01-01"}, (409, "unknown-period")),
+        ({"series": "ZZZ"}, (422, "unknown-series")),
+        ({"book": "XX"}, (404, "unknown-book")),
+        ({"lines": []}, (422, "schema-mismatch")),
+        ({"unknown": 1}, (422, "schema-mismatch")),
+    ],
+)
+def test_each_refusal_has_its_own_name(
+    client: FlaskClient, changes: dict[str, Any], expected: tuple[int, str]
+) -> None:
+    """Nothing is posted and the reason is in the type."""
+    assert code_of(post(client, **changes)) == expected
+    assert client.get("/api/v1/entries/JNL/2026/1").status_code == 404
+
+
+def test_a_statement_runs_its_balance(client: FlaskClient) -> None:
+    """Lines come in order with the balance after each, and the dates are echoed."""
+    post(client, "k-1")
+    post(client, "k-2", effective_date="2026-04-02", document_date="2026-04-02")
+    whole = client.get("/api/v1/accounts/1920/statement").json
+    assert [line["balance"] for line in whole["lines"]] == ["-125.50", "-251.00"]
+    march = client.get("/api/v1/accounts/1920/statement?effective_as_of=2026-03-31").json
+    assert march["effective_as_of"] == "2026-03-31"
+    assert len(march["lines"]) == 1
+    assert code_of(client.get("/api/v1/accounts/9999/statement")) == (422, "unknown-account")
+
+
+def test_open_items_echo_what_was_asked(client: FlaskClient, drafts: Any) -> None:
+    """A claim shows what is left of it on the day that was asked for."""
+    from ledger import service
+
+    with transaction() as session:
+        service.post_batch(session, drafts.batch("b1", drafts.invoice("i1")))
+    found = client.get("/api/v1/open-items?party_id=1&effective_as_of=2026-03-31").json
+    assert (found["party_id"], found["effective_as_of"]) == (1, "2026-03-31")
+    assert [(item["document_ref"], item["outstanding"]) for item in found["items"]] == [
+        ("i1", "125.00")
+    ]
+    before = client.get("/api/v1/open-items?effective_as_of=2026-03-30").json
+    assert before["items"] == []
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        f"/api/v1/entries/JNL/2026/{2**63}",
+        f"/api/v1/entries/JNL/{2**40}/1",
+        "/api/v1/entries/J%00L/2026/1",
+        f"/api/v1/open-items?party_id={2**63}",
+        "/api/v1/open-items?book=%00",
+        "/api/v1/open-items?effective_as_of=2026-02-30",
+        "/api/v1/accounts/%27%20or%201=1/statement",
+        "/api/v1/accounts/1920/statement?first_day=10000-01-01",
+    ],
+)
+def test_hostile_values_are_refused_not_broken(client: FlaskClient, path: str) -> None:
+    """What cannot be is a refusal of the caller's, never a fault of ours."""
+    status, _ = code_of(client.get(path))
+    assert 400 <= status < 500
+
+
+def test_the_description_is_valid_openapi() -> None:
+    """OpenAPI 3.1; errors are documented as problem+json, amounts as strings, scopes per route."""
+    described = make_app().test_client().get("/api/v1/openapi.json").json
+    validate(described)
+    assert described["openapi"] == "3.1.0"
+    operation = described["paths"]["/api/v1/entries"]["post"]
+    assert operation["x-scope"] == "ledger:post"
+    assert operation["security"] == [{"bearer": []}]
+    components = described["components"]
+    assert "application/problem+json" in components["responses"]["DEFAULT_ERROR"]["content"]
+    assert components["schemas"]["Line"]["properties"]["amount"]["type"] == "string"
+
+
+def test_the_routes_name_these_scopes() -> None:
+    """The table is pinned: opening a route to others is a decision, not a slip."""
+    scopes = {
+        route: scope
+        for route, scope in route_scopes(make_app()).items()
+        if route[1].startswith("/api/v1/") and scope != "public"
+    }
+    assert scopes == {
+        ("GET", "/api/v1/accounts/<account>/statement"): "ledger:read",
+        ("GET", "/api/v1/open-items"): "receivables:read",
+        ("GET", "/api/v1/entries/<series>/<int:year>/<int:number>"): "ledger:read",
+        ("POST", "/api/v1/entries"): "ledger:post",
+    }

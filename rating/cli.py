@@ -1,0 +1,191 @@
+"""The `hovedbok rating` commands: load tariffs, look at them, and ask what something would cost."""
+
+import json
+from datetime import date, datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import click
+import numpy as np
+
+from ledger.db import transaction
+from ledger.errors import Invalid
+from rating import service
+from rating.explain import Explanation, explain_event, kroner
+from rating.phrases import Language
+from rating.pipeline import rate
+from rating.tariff import TariffBook, parse_tariff
+from rating.usage import USAGE_NAMES, Reason, check_usage
+from rating.zones import encode_numbers
+
+
+@click.group("rating")
+def rating_cli() -> None:
+    """Tariffs and prices."""
+
+
+@rating_cli.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
+def load(file: Path, *, as_json: bool) -> None:
+    """Load a tariff FILE; loading the same content again changes nothing."""
+    with transaction() as session:
+        loaded = service.load_tariff(session, file.read_bytes())
+    book = loaded.book
+    if as_json:
+        click.echo(json.dumps({**_summary(book), "new": loaded.new}))
+        return
+    verb = "Loaded" if loaded.new else "Already loaded:"
+    click.echo(
+        f"{verb} {book.label}, valid from {book.tariff.valid_from}: "
+        f"{len(book.offerings)} offerings, {len(book.rows.price)} rates, "
+        f"content {book.content_hash[:12]}."
+    )
+
+
+@rating_cli.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
+def list_books(*, as_json: bool) -> None:
+    """List the loaded tariff books."""
+    with transaction() as session:
+        rows = service.tariff_books(session)
+    if as_json:
+        facts = [
+            {"name": row.name, "version": row.version, "valid_from": str(row.valid_from),
+             "content_hash": row.content_hash}
+            for row in rows
+        ]  # fmt: skip
+        click.echo(json.dumps(facts))
+        return
+    for row in rows:
+        click.echo(f"{row.name}/{row.version}  from {row.valid_from}  {row.content_hash[:12]}")
+    if not rows:
+        click.echo("No tariff book is loaded. Load one with hovedbok rating load FILE.")
+
+
+@rating_cli.command()
+@click.option("--on", "on_day", required=True, help="The day it is in force, such as 2026-03-01.")
+@click.option("--name", help="Which tariff, where several are loaded.")
+@click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
+def show(on_day: str, name: str | None, *, as_json: bool) -> None:
+    """Show the tariff book in force on a day: its offerings and prices."""
+    with transaction() as session:
+        book = service.tariff_book(session, _day(on_day), name)
+    if as_json:
+        click.echo(json.dumps(_summary(book)))
+        return
+    click.echo(f"{book.label}, valid from {book.tariff.valid_from}, content {book.content_hash}")
+    for offering in book.tariff.offerings:
+        basis = "with VAT" if offering.price_basis == "gross" else "without VAT"
+        click.echo(f"\n{offering.id}  {offering.name} ({basis})")
+        for month in offering.recurring:
+            click.echo(f"  {kroner(month.price_micro, 'en'):>10} a month  {month.component}")
+        for once in offering.one_off:
+            click.echo(f"  {kroner(once.price_micro, 'en'):>10} on {once.on}  {once.component}")
+        for included in offering.allowances:
+            click.echo(f"  {included.quantity} included  {', '.join(included.components)}")
+        for price in offering.rates:
+            click.echo(
+                f"  {kroner(price.price_micro, 'en'):>10} per {price.per}  {price.usage} to "
+                f"{price.zone}{f' in band {price.band}' if price.band else ''}"
+            )
+
+
+@rating_cli.command()
+@click.option("--offering", required=True, help="The offering, such as MOBIL-5GB.")
+@click.option("--usage", type=click.Choice(list(USAGE_NAMES.values())), required=True)
+@click.option("--called", default="", help="The number, digits without plus: 4790000001.")
+@click.option("--rating-group", default=0, show_default=True, help="Of data.")
+@click.option("--start", required=True, help="Local time 2026-03-29T01:30, or with an offset.")
+@click.option("--quantity", type=int, required=True, help="Seconds, messages or octets.")
+@click.option("--name", help="Which tariff, where several are loaded.")
+@click.option(
+    "--file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Quote from a tariff file; needs no database.",
+)
+@click.option("--language", type=click.Choice(["nb", "en"]), default="nb", show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
+def quote(
+    offering: str,
+    usage: str,
+    called: str,
+    rating_group: int,
+    start: str,
+    quantity: int,
+    name: str | None,
+    file: Path | None,
+    language: Language,
+    *,
+    as_json: bool,
+) -> None:
+    """Say what one event would cost with a fresh allowance, and why; exit 1 if it has no price."""
+    written = _instant(start)
+    book = _book(file, written.date(), name)
+    zone = ZoneInfo(book.tariff.time_zone)
+    at = written if written.tzinfo else written.replace(tzinfo=zone)
+    kind = list(USAGE_NAMES.values()).index(usage) + 1
+    batch = check_usage(
+        event_key=np.array([1], np.int64),
+        started_at=np.array([int(at.timestamp())], np.int64),
+        quantity=np.array([quantity], np.int64),
+        usage_type=np.array([kind], np.int16),
+        called=encode_numbers([called]),
+        rating_group=np.array([rating_group], np.int32),
+        subscription=np.array([0], np.int32),
+        offering=np.array([book.offering_index(offering)], np.int32),
+    )
+    rated = rate(batch, book)
+    explanation = explain_event(batch, rated, book, 0, language)
+    reason = Reason(int(rated.reason[0]))
+    click.echo(
+        json.dumps(_quoted(explanation, reason), ensure_ascii=False)
+        if as_json
+        else "\n".join(explanation.sentences)
+    )
+    if reason is not Reason.OK:
+        raise SystemExit(1)
+
+
+def _book(file: Path | None, on_day: date, name: str | None) -> TariffBook:
+    if file is not None:
+        return parse_tariff(file.read_bytes())
+    with transaction() as session:
+        return service.tariff_book(session, on_day, name)
+
+
+def _quoted(explanation: Explanation, reason: Reason) -> dict[str, object]:
+    return {
+        "amount": kroner(explanation.amount_micro, "en"),
+        "reason": reason.name,
+        "parts": [
+            {"text": part.text, "amount": kroner(part.amount_micro, "en")}
+            for part in explanation.parts
+        ],
+        "sentences": list(explanation.sentences),
+    }
+
+
+def _summary(book: TariffBook) -> dict[str, object]:
+    return {
+        "name": book.tariff.name,
+        "version": book.tariff.version,
+        "valid_from": str(book.tariff.valid_from),
+        "content_hash": book.content_hash,
+        "offerings": list(book.offerings),
+        "rates": len(book.rows.price),
+    }
+
+
+def _day(written: str) -> date:
+    try:
+        return date.fromisoformat(written)
+    except ValueError:
+        raise Invalid(f"{written!r} is not a day; write it as 2026-03-01.") from None
+
+
+def _instant(written: str) -> datetime:
+    try:
+        return datetime.fromisoformat(written)
+    except ValueError:
+        raise Invalid(f"{written!r} is not a time; write it as 2026-03-29T01:30.") from None

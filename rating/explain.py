@@ -1,0 +1,187 @@
+"""Why an event costs what it costs, as sentences made from the codes that rating stored.
+
+The parts are computed from the book with Python's integers, apart from the columns that priced the
+event, and must sum to the amount that was stored: an explanation that does not is refused.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+from ledger.errors import DoesNotTie
+from ledger.money import MICRO_PER_UNIT, largest_remainder
+from rating.clock import EARLIEST, LATEST
+from rating.phrases import PHRASES, Language
+from rating.pipeline import Rated
+from rating.pricing import Portion, portions, timelines
+from rating.tariff import TariffBook
+from rating.tariff_file import UNIT_OF_USAGE
+from rating.usage import USAGE_NAMES, VOICE, Reason, UsageBatch
+from rating.zones import decode_number, longest_prefix
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One summand of an amount. [millionths]"""
+
+    text: str
+    amount_micro: int
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """An event in words; the parts sum to the amount exactly."""
+
+    amount_micro: int
+    parts: tuple[Part, ...]
+    sentences: tuple[str, ...]
+
+
+def explain_event(
+    batch: UsageBatch, rated: Rated, book: TariffBook, row: int, language: Language = "nb"
+) -> Explanation:
+    """Explain one event of a rated batch.
+
+    Raises
+    ------
+    DoesNotTie : the parts do not sum to the stored amount; the book is not the one that rated it.
+    """
+    say = PHRASES[language]
+    opening = _opening(batch, rated, book, row, language)
+    reason = Reason(int(rated.reason[row]))
+    if reason is not Reason.OK:
+        return Explanation(0, (), (opening, say["suspended"].format(why=say[reason.name])))
+    sentences = [opening]
+    free, amount = int(rated.free_quantity[row]), int(rated.amount_micro[row])
+    payable = int(batch.quantity[row]) - free
+    if free:
+        sentences.append(_coverage(batch, book, row, free, language))
+    parts = _parts(batch, book, row, payable, language) if payable else ()
+    if not payable and not free:
+        sentences.append(say["nothing_used"])
+    if sum(part.amount_micro for part in parts) != amount:
+        raise DoesNotTie(
+            f"Event {int(batch.event_key[row])} was rated at {amount} millionths, its explanation "
+            f"from book {book.label} sums to {sum(part.amount_micro for part in parts)}."
+        )
+    sentences += [f"{part.text}: {kroner(part.amount_micro, language)}." for part in parts]
+    basis = book.tariff.offerings[int(batch.offering[row])].price_basis
+    sentences.append(say["sum"].format(amount=kroner(amount, language), basis=say[basis]))
+    return Explanation(amount, parts, tuple(sentences))
+
+
+def kroner(micro: int, language: Language = "nb") -> str:
+    """Write millionths as kroner with at least two and at most six decimals.
+
+    >>> kroner(1_631_667), kroner(690_000, "en")
+    ('1,631667', '0.69')
+    """
+    whole, rest = divmod(abs(micro), MICRO_PER_UNIT)
+    decimals = f"{rest:06d}".rstrip("0").ljust(2, "0")
+    point = "," if language == "nb" else "."
+    return f"{'-' if micro < 0 else ''}{whole}{point}{decimals}"
+
+
+def _opening(
+    batch: UsageBatch, rated: Rated, book: TariffBook, row: int, language: Language
+) -> str:
+    say = PHRASES[language]
+    kind = USAGE_NAMES.get(int(batch.usage_type[row]), "usage")
+    zone = int(rated.zone[row])
+    target = ""
+    if zone >= 0 and kind == "data":
+        target = say["group"].format(group=int(batch.rating_group[row]), zone=book.zones[zone])
+    elif kind != "data":
+        number = decode_number(int(batch.called[row]))
+        prefix = longest_prefix(book.tariff.zones[zone].prefixes, number) if zone >= 0 else None
+        target = say["number"].format(number=number or "?")
+        if prefix is not None:
+            target += say["prefix"].format(zone=book.zones[zone], prefix=prefix)
+    offering = int(batch.offering[row])
+    known = 0 <= offering < len(book.offerings)
+    return say["opening"].format(
+        kind=say[kind],
+        target=target,
+        at=_wall_clock(int(batch.started_at[row]), book.tariff.time_zone),
+        quantity=_amount_used(int(batch.quantity[row]), kind),
+        offering=book.tariff.offerings[offering].name if known else "?",
+    )
+
+
+def _wall_clock(instant: int, time_zone: str) -> str:
+    if not EARLIEST <= instant < LATEST:
+        return f"{instant} s"  # since 1970, as it came: no calendar holds it
+    local = datetime.fromtimestamp(instant, UTC).astimezone(ZoneInfo(time_zone))
+    return local.strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _coverage(batch: UsageBatch, book: TariffBook, row: int, free: int, language: Language) -> str:
+    cell = _cell(batch, book, row)
+    names = [book.allowances[n] for n in book.cells.allowances[cell].tolist() if n >= 0]
+    kind = USAGE_NAMES[int(batch.usage_type[row])]
+    phrase = "all_free" if free == int(batch.quantity[row]) else "part_free"
+    return PHRASES[language][phrase].format(
+        free=_amount_used(free, kind), allowance=", ".join(names)
+    )
+
+
+def _parts(
+    batch: UsageBatch, book: TariffBook, row: int, payable: int, language: Language
+) -> tuple[Part, ...]:
+    """List set-up fee, portions and what the minimum adds."""
+    say = PHRASES[language]
+    start, voice = int(batch.started_at[row]), int(batch.usage_type[row]) == VOICE
+    lines = timelines(book, start, start + (payable if voice else 0))
+    cut = list(portions(book, lines, _cell(batch, book, row), start, payable, spans=voice))
+    first = book.rate_of_row(cut[0].row)
+    parts = [Part(say["setup"], first.setup_micro)] if first.setup_micro else []
+    weights = [part.billed * int(book.rows.price[part.row]) for part in cut]
+    denominator = int(book.rows.denominator[cut[0].row])
+    used = (2 * sum(weights) + denominator) // (2 * denominator)
+    shares = largest_remainder(used, weights) if any(weights) else [0] * len(cut)
+    for part, share in zip(cut, shares, strict=True):
+        parts.append(Part(_portion(book, part, language), share))
+    sum_micro = sum(part.amount_micro for part in parts)
+    if sum_micro < first.minimum_micro:
+        minimum = say["minimum"].format(amount=kroner(first.minimum_micro, language))
+        parts.append(Part(minimum, first.minimum_micro - sum_micro))
+    return tuple(parts)
+
+
+def _portion(book: TariffBook, part: Portion, language: Language) -> str:
+    say = PHRASES[language]
+    rate = book.rate_of_row(part.row)
+    unit = say[UNIT_OF_USAGE[rate.usage]]
+    return say["portion"].format(
+        used=_amount_used(part.used, rate.usage),
+        band=say["band"].format(band=rate.band) if rate.band else "",
+        billed=f"{part.billed} {unit}",
+        price=kroner(rate.price_micro, language),
+        per=f"{rate.per} {unit}" if rate.per != 1 else unit,
+    )
+
+
+def _cell(batch: UsageBatch, book: TariffBook, row: int) -> int:
+    """Find the cell of prices of an event again, from its columns, without the kernel."""
+    usage = int(batch.usage_type[row])
+    if USAGE_NAMES[usage] == "data":
+        group = int(batch.rating_group[row])
+        zone = next(n for n, z in enumerate(book.tariff.zones) if group in z.rating_groups)
+    else:
+        number = decode_number(int(batch.called[row]))
+        prefix = longest_prefix((p for z in book.tariff.zones for p in z.prefixes), number)
+        zone = next(n for n, z in enumerate(book.tariff.zones) if prefix in z.prefixes)
+    return int(book.cube[int(batch.offering[row]), usage - 1, zone])
+
+
+def _amount_used(quantity: int, kind: str) -> str:
+    """Write a quantity as people read it, exactly: 4 min 05 s, 3 SMS, 1048576 B."""
+    if kind == "voice" and quantity >= 60:
+        hours, rest = divmod(quantity, 3600)
+        minutes, seconds = divmod(rest, 60)
+        return (
+            f"{hours} h {minutes:02} min {seconds:02} s"
+            if hours
+            else (f"{minutes} min {seconds:02} s")
+        )
+    return f"{quantity} {({'voice': 's', 'sms': 'SMS', 'data': 'B'}).get(kind, '')}".strip()

@@ -1,0 +1,178 @@
+"""The road of a batch: from usage columns to amounts, a pure function of events, book and counters.
+
+    locate    zone by prefix or rating group, cell of prices; suspended with a reason where none
+    consume   allowances, over the whole batch, in event order
+    price     increments, bands, set-up fee, minimum
+
+Chunks only keep the work in the cache; the result does not depend on them, nor on the order of
+rows. What is suspended is never priced and never consumes an allowance.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from rating.allowances import Counters, consume
+from rating.clock import EARLIEST, LATEST, Timeline
+from rating.pricing import overflows, price, timelines
+from rating.tariff import TariffBook
+from rating.usage import (
+    DATA,
+    MAX_CALL_SECONDS,
+    MAX_QUANTITY,
+    VOICE,
+    Int16,
+    Int32,
+    Int64,
+    Reason,
+    UsageBatch,
+)
+from rating.zones import zones_of_groups, zones_of_numbers
+
+CHUNK = 65_536
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rated:
+    """The outcome of each event, row by row as in the batch, and the counters afterwards."""
+
+    amount_micro: Int64  # in the price basis of the offering; 0 where suspended
+    component: Int32  # index into `book.components`, -1 where suspended
+    zone: Int32  # index into `book.zones`, -1 where none
+    reason: Int16  # a `Reason`; 0 is rated
+    billed_units: Int64  # what was paid for, in whole increments
+    free_quantity: Int64  # what an allowance covered
+    rate_row: Int32  # of the first portion, -1 where suspended or wholly covered
+    counters: Counters
+
+
+def rate(
+    batch: UsageBatch, book: TariffBook, counters: Counters | None = None, *, chunk: int = CHUNK
+) -> Rated:
+    """Rate a batch of usage events.
+
+    Parameters
+    ----------
+    batch : events of `check_usage`, in any order.
+    book : the tariff; one book a call, chosen by the caller by effective date.
+    counters : what allowances have served before, None for nothing. A pool (subscription and month)
+        must not be split over batches out of time order: such events leave with reason LATE.
+    chunk : rows priced at a time; affects speed only.
+    """
+    zone = np.full(len(batch), -1, np.int32)
+    cell = np.full(len(batch), -1, np.int32)
+    reason = np.zeros(len(batch), np.int16)
+    for rows in _chunks(len(batch), chunk):
+        _locate(batch.take(rows), book, zone[rows], cell[rows], reason[rows])
+    lines = _timelines(batch, book, reason)
+    for rows in _chunks(len(batch), chunk):
+        _refuse_unpriceable(batch.take(rows), book, lines, cell[rows], reason[rows])
+    free, after = consume(batch, cell, reason, book, counters or Counters.none())
+    amount, units = np.zeros(len(batch), np.int64), np.zeros(len(batch), np.int64)
+    rate_row = np.full(len(batch), -1, np.int32)
+    for rows in _chunks(len(batch), chunk):
+        part = batch.take(rows)
+        payable = part.quantity - free[rows]
+        paid = (reason[rows] == Reason.OK) & (payable > 0)
+        at = slice(None) if paid.all() else np.flatnonzero(paid)
+        priced = price(
+            book, lines, cell[rows][at], part.started_at[at], payable[at],
+            part.usage_type[at] == VOICE,
+        )  # fmt: skip
+        amount[rows][at], units[rows][at] = priced.amount_micro, priced.billed_units
+        rate_row[rows][at] = priced.row
+    component = np.append(book.cells.component, np.int32(-1))[cell]
+    component[reason != Reason.OK] = -1
+    return Rated(amount, component, zone, reason, units, free, rate_row, after)
+
+
+def _chunks(length: int, chunk: int) -> Iterator[slice]:
+    for begin in range(0, length, chunk):
+        yield slice(begin, min(begin + chunk, length))
+
+
+def _locate(batch: UsageBatch, book: TariffBook, zone: Int32, cell: Int32, reason: Int16) -> None:
+    """Find zone and cell of one chunk; writes its three outputs in place."""
+    _check_rows(batch, book, reason)
+    zone[:] = zones_of_numbers(book.zone_map, batch.called)
+    groups = np.flatnonzero(batch.usage_type == DATA)
+    zone[groups] = zones_of_groups(book.zone_map, batch.rating_group[groups])
+    sound = reason == Reason.OK
+    usage, offering = batch.usage_type, batch.offering
+    if not sound.all():
+        usage, offering = np.where(sound, usage, VOICE), np.where(sound, offering, 0)
+        zone[~sound] = -1
+    _, usages, zones = book.cube.shape
+    if not book.cube.size:
+        reason[sound] = np.where(zone[sound] < 0, Reason.NO_ZONE, Reason.NO_RATE)
+        return
+    place = (offering * usages + (usage - 1)) * zones + np.maximum(zone, 0)
+    cell[:] = book.cube.ravel()[place]
+    unpriced = (cell < 0) | (zone < 0)
+    if unpriced.any() or not sound.all():
+        reason[unpriced & sound] = np.where(zone < 0, Reason.NO_ZONE, Reason.NO_RATE)[
+            unpriced & sound
+        ]
+        cell[unpriced | ~sound] = -1
+
+
+def _check_rows(batch: UsageBatch, book: TariffBook, reason: Int16) -> None:
+    """Mark what is wrong with a row by itself; the first reason of the list wins."""
+    start, quantity, voice = batch.started_at, batch.quantity, batch.usage_type == VOICE
+    faults = (
+        (Reason.NOT_YET_VALID, start < book.valid_from),
+        (Reason.NEGATIVE, quantity < 0),
+        (
+            Reason.OUT_OF_RANGE,
+            (start < EARLIEST) | (start >= LATEST - MAX_CALL_SECONDS)
+            | (np.abs(quantity) > MAX_QUANTITY) | (quantity == np.iinfo(np.int64).min)
+            | (voice & (np.abs(quantity) > MAX_CALL_SECONDS)),
+        ),
+        (Reason.UNKNOWN_OFFERING, (batch.offering < 0) | (batch.offering >= len(book.offerings))),
+        (Reason.UNKNOWN_USAGE, (batch.usage_type < VOICE) | (batch.usage_type > DATA)),
+    )  # fmt: skip
+    for name, wrong in faults:
+        if wrong.any():
+            reason[wrong] = name
+
+
+def _timelines(batch: UsageBatch, book: TariffBook, reason: Int16) -> tuple[Timeline, ...]:
+    """Lay the week plans out over the sound events, and a call's length beyond the last start."""
+    sound = batch.started_at[reason == Reason.OK]
+    if not book.plans or not len(sound):
+        return ()
+    calls = np.where(batch.usage_type == VOICE, batch.quantity, 0)[reason == Reason.OK]
+    return timelines(book, int(sound.min()), int(sound.max()) + int(calls.max()))
+
+
+def _refuse_unpriceable(
+    batch: UsageBatch,
+    book: TariffBook,
+    lines: tuple[Timeline, ...],
+    cell: Int32,
+    reason: Int16,
+) -> None:
+    """Suspend events that touch a time without a price, or cost more than fits."""
+    seconds = np.where(batch.usage_type == VOICE, batch.quantity, 1)
+    plan = np.append(book.cells.plan, np.int32(-1))[cell]
+    for number, line in enumerate(lines):
+        if not book.plans[number].has_gap:
+            continue
+        rows = np.flatnonzero((plan == number) & (reason == Reason.OK))
+        start = batch.started_at[rows]
+        first = np.searchsorted(line.borders, start, side="right") - 1
+        last_second = start + np.maximum(seconds[rows], 1) - 1
+        last = np.searchsorted(line.borders, last_second, side="right") - 1
+        open_at = line.gaps_before[last + 1] > line.gaps_before[first]
+        reason[rows[open_at]] = Reason.NO_RATE
+        cell[rows[open_at]] = -1
+    rows = np.flatnonzero((reason == Reason.OK) & (batch.quantity > 0))
+    too_much = rows[
+        overflows(
+            book, lines, cell[rows], batch.started_at[rows], batch.quantity[rows],
+            batch.usage_type[rows] == VOICE,
+        )
+    ]  # fmt: skip
+    reason[too_much] = Reason.OVERFLOW
+    cell[too_much] = -1

@@ -1,0 +1,161 @@
+"""Where a call goes: numbers as base-11 codes, longest prefix by table, rating groups of data.
+
+A number is 15 base-11 digits, digit + 1, padded with 0 on the right: leading zeros count, a short
+number never matches a longer prefix, and all numbers under a prefix are one interval of int64.
+Nested prefixes become disjoint intervals; a table on the first six digits answers nearly every
+look-up without a search. Source: reference design, rating 4.3; tests compare with a dictionary.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rating.usage import Int32, Int64
+
+DIGITS = 15
+_HEAD = 6
+_POWERS = 11 ** np.arange(DIGITS - 1, -1, -1, dtype=np.int64)
+_TAIL = 11 ** (DIGITS - _HEAD)
+_SEARCH = -2  # the first six digits do not settle it
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ZoneMap:
+    """The zones of one tariff book, compiled for look-up; -1 is no zone."""
+
+    head: Int32  # (11**6 + 1,) zone by the first six digits, or _SEARCH
+    borders: Int64  # (k,) first code of each interval
+    border_zones: Int32  # (k,)
+    groups: Int64  # (g,) rating groups, increasing
+    group_zones: Int32  # (g,)
+
+
+def encode_numbers(numbers: NDArray[Any] | Sequence[str] | Sequence[bytes]) -> Int64:
+    """Encode numbers written as digits.
+
+    Parameters
+    ----------
+    numbers : (n,) array of S or U, or a sequence of str or bytes: digits only, no plus sign.
+        Digits after the fifteenth are cut; the empty text is no number.
+
+    Returns
+    -------
+    (n,) int64 codes: 0 for no number, -1 for a text that holds anything but digits.
+
+    >>> encode_numbers(["4790000001", "", "+47"]).tolist()
+    [2206628991817481, 0, -1]
+    """
+    texts = np.asarray(numbers)
+    if texts.size == 0:
+        return np.zeros(0, np.int64)
+    units, zero = (np.uint32, ord("0")) if texts.dtype.kind == "U" else (np.uint8, ord("0"))
+    width = texts.dtype.itemsize // np.dtype(units).itemsize
+    grid = np.ascontiguousarray(texts).view(units).reshape(len(texts), width)
+    digits = grid.astype(np.int64) - zero
+    present = grid != 0
+    digits[~present] = -1
+    foreign = ((digits < 0) | (digits > 9)) & present
+    kept = digits[:, :DIGITS] + 1
+    codes: Int64 = kept @ _POWERS[: kept.shape[1]]
+    codes[foreign.any(axis=1)] = -1
+    return codes
+
+
+def decode_number(code: int) -> str:
+    """Write a code as digits again; empty for no number.
+
+    >>> decode_number(2206628991817481)
+    '4790000001'
+    """
+    digits = []
+    while code > 0:
+        code, digit = divmod(code, 11)
+        digits.append("" if digit == 0 else str(digit - 1))
+    return "".join(reversed(digits))
+
+
+def compile_zones(prefixes: Mapping[str, int], groups: Mapping[int, int]) -> ZoneMap:
+    """Compile prefixes and rating groups, each with its zone, for look-up."""
+    borders, zones = _intervals(prefixes)
+    ordered = sorted(groups)
+    return ZoneMap(
+        head=_head_table(prefixes),
+        borders=borders,
+        border_zones=zones,
+        groups=np.array(ordered, np.int64),
+        group_zones=np.array([groups[group] for group in ordered], np.int32),
+    )
+
+
+def zones_of_numbers(zones: ZoneMap, codes: Int64) -> Int32:
+    """Find the zone of the longest prefix of each code; -1 where none matches.
+
+    Parameters
+    ----------
+    codes : (n,) int64 of `encode_numbers`; what is not a number (0, negative) has no zone.
+    """
+    sound = np.maximum(codes, 0).view(np.uint64)
+    found: Int32 = zones.head[np.minimum(sound // np.uint64(_TAIL), np.uint64(len(zones.head) - 1))]
+    unsettled = np.flatnonzero(found == _SEARCH)
+    if len(unsettled):
+        interval = np.searchsorted(zones.borders, codes[unsettled], side="right") - 1
+        found[unsettled] = zones.border_zones[interval]
+    return found
+
+
+def zones_of_groups(zones: ZoneMap, rating_group: Int32) -> Int32:
+    """Find the zone of each rating group; -1 where none is declared."""
+    if not len(zones.groups):
+        return np.full(len(rating_group), -1, np.int32)
+    at = np.searchsorted(zones.groups, rating_group)
+    at = np.minimum(at, len(zones.groups) - 1)
+    return np.where(zones.groups[at] == rating_group, zones.group_zones[at], np.int32(-1))
+
+
+def longest_prefix(prefixes: Iterable[str], number: str) -> str | None:
+    """Name the prefix that decides, for the explanation of one event."""
+    return max((p for p in prefixes if number.startswith(p)), key=len, default=None)
+
+
+def _span(prefix: str) -> tuple[int, int]:
+    """Give the half-open interval of codes under a prefix."""
+    low = sum((int(digit) + 1) * int(_POWERS[i]) for i, digit in enumerate(prefix))
+    return low, low + int(_POWERS[len(prefix) - 1])
+
+
+def _head_table(prefixes: Mapping[str, int]) -> Int32:
+    """Paint short prefixes over the table, longer ones later; mark what longer ones leave open."""
+    table = np.full(11**_HEAD + 1, -1, np.int32)  # the last is for what is no code at all
+    for prefix in sorted(prefixes, key=len):
+        low, high = _span(prefix)
+        if len(prefix) <= _HEAD:
+            table[low // _TAIL : high // _TAIL] = prefixes[prefix]
+        else:
+            table[low // _TAIL] = _SEARCH
+    return table
+
+
+def _intervals(prefixes: Mapping[str, int]) -> tuple[Int64, Int32]:
+    """Flatten nested prefixes into disjoint intervals, each with the zone of its longest prefix."""
+    spans = sorted((_span(prefix), zone) for prefix, zone in prefixes.items())
+    spans.sort(key=lambda span: (span[0][0], -span[0][1]))
+    zone_from = {0: -1}
+    open_spans: list[tuple[int, int]] = []
+    for (low, high), zone in spans:
+        while open_spans and open_spans[-1][0] <= low:
+            _close(open_spans, zone_from)
+        zone_from[low] = zone
+        open_spans.append((high, zone))
+    while open_spans:
+        _close(open_spans, zone_from)
+    borders = sorted(zone_from)
+    return np.array(borders, np.int64), np.array([zone_from[b] for b in borders], np.int32)
+
+
+def _close(open_spans: list[tuple[int, int]], zone_from: dict[int, int]) -> None:
+    """End the innermost prefix: its parent's zone goes on, unless something starts right there."""
+    end, _ = open_spans.pop()
+    zone_from[end] = open_spans[-1][1] if open_spans else -1

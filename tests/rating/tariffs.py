@@ -1,0 +1,285 @@
+"""Tariffs and events for tests: one small tariff to read, and random ones to be surprised by."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date
+
+import numpy as np
+from hypothesis import strategies as st
+
+from rating.tariff_file import (
+    Allowance,
+    Band,
+    Component,
+    Offering,
+    OneOff,
+    Rate,
+    Recurring,
+    Tariff,
+    Zone,
+)
+from rating.usage import UsageBatch, check_usage
+from rating.zones import encode_numbers
+from tests.rating.oracle import Event
+
+GB = 2**30
+WORKDAYS = (1, 2, 3, 4, 5)
+EVERY_DAY = (1, 2, 3, 4, 5, 6, 7)
+
+SMALL = """
+format = "hovedbok-tariff/1"
+name = "SMALL"
+version = 1
+valid_from = 2026-01-01
+currency = "NOK"
+time_zone = "Europe/Oslo"
+
+[[zone]]
+id = "HOME"
+prefixes = ["47"]
+[[zone]]
+id = "DEAR"
+prefixes = ["47829", "4782900"]
+[[zone]]
+id = "DATA"
+rating_groups = [100, 200]
+
+[[band]]
+id = "night"
+from = "00:00"
+[[band]]
+id = "day"
+from = "08:00"
+weekdays = [1, 2, 3, 4, 5]
+[[band]]
+id = "night"
+from = "17:00"
+weekdays = [1, 2, 3, 4, 5]
+
+[[component]]
+id = "month"
+text = "Abonnement"
+revenue = "subscription"
+vat = "3"
+unit = "month"
+[[component]]
+id = "start"
+text = "Etablering"
+revenue = "subscription"
+vat = "3"
+unit = "piece"
+[[component]]
+id = "voice"
+text = "Samtaler"
+revenue = "voice"
+vat = "3"
+unit = "s"
+[[component]]
+id = "sms"
+text = "Meldinger"
+revenue = "sms"
+vat = "3"
+unit = "message"
+[[component]]
+id = "surf"
+text = "Mobildata"
+revenue = "data"
+vat = "3"
+unit = "octet"
+
+[[offering]]
+id = "ONE"
+name = "En"
+price_basis = "gross"
+  [[offering.recurring]]
+  component = "month"
+  price = "299.00"
+  [[offering.one_off]]
+  on = "add"
+  component = "start"
+  price = "99.00"
+  [[offering.allowance]]
+  id = "one-gb"
+  component = "surf"
+  quantity = 1000
+  [[offering.rate]]
+  usage = "voice"
+  zone = "HOME"
+  band = "day"
+  component = "voice"
+  setup_fee = "0.69"
+  price = "0.90"
+  per = 60
+  increment = 60
+  [[offering.rate]]
+  usage = "voice"
+  zone = "HOME"
+  band = "night"
+  component = "voice"
+  setup_fee = "0.49"
+  price = "0.60"
+  per = 60
+  increment = 1
+  [[offering.rate]]
+  usage = "voice"
+  zone = "DEAR"
+  component = "voice"
+  price = "19.90"
+  per = 60
+  minimum = "5.00"
+  [[offering.rate]]
+  usage = "sms"
+  zone = "HOME"
+  component = "sms"
+  price = "1.29"
+  [[offering.rate]]
+  usage = "data"
+  zone = "DATA"
+  component = "surf"
+  setup_fee = "0.10"
+  price = "0.50"
+  per = 100
+  increment = 0
+"""
+
+PREFIXES = ("4", "47", "478", "4782", "47829", "478290", "4782900", "0", "0112", "46", "9")
+_BANDS = ("a", "b", "c")
+_ZONES = ("X", "Y", "Z")
+
+
+@st.composite
+def tariffs(draw: st.DrawFn) -> Tariff:
+    """Draw a tariff: few zones and bands, but every feature of the format."""
+    groups = draw(st.permutations([100, 200, 900]))
+    owner = {prefix: draw(st.sampled_from(_ZONES)) for prefix in PREFIXES if draw(st.booleans())}
+    zones = tuple(
+        Zone(name, tuple(p for p in PREFIXES if owner.get(p) == name), (groups[n],) * (n < 2))
+        for n, name in enumerate(_ZONES)
+    )
+    components = tuple(
+        Component(f"{usage}-{name}", name, usage, "3", unit)
+        for usage, unit in (("voice", "s"), ("sms", "message"), ("data", "octet"))
+        for name in ("p", "q")
+    )
+    offerings = tuple(draw(_offerings(number, components)) for number in range(2))
+    return Tariff(
+        "RANDOM", 1, date(2026, 1, 1), "NOK", "Europe/Oslo",
+        zones, draw(_bands()), components, offerings,
+    )  # fmt: skip
+
+
+@st.composite
+def _bands(draw: st.DrawFn) -> tuple[Band, ...]:
+    bands: dict[tuple[int, int], Band] = {}
+    for name in (*_BANDS, "a"):
+        second = 60 * draw(
+            st.one_of(st.sampled_from([0, 120, 150, 480, 1020]), st.integers(0, 1439))
+        )
+        days = draw(st.sampled_from([EVERY_DAY, WORKDAYS, (6, 7), (7,), (1, 3)]))
+        priority = draw(st.sampled_from([0, 0, 0, 5]))
+        bands[second, priority] = Band(name, second, days, priority)
+    return tuple(bands.values())
+
+
+@st.composite
+def _offerings(draw: st.DrawFn, number: int, components: tuple[Component, ...]) -> Offering:
+    rates = []
+    for usage in ("voice", "sms", "data"):
+        for zone in _ZONES:
+            component = f"{usage}-{draw(st.sampled_from('pq'))}"
+            pers = draw(st.sampled_from([(1, 1), (60, 60), (60, 7), (1024, 1000)]))
+            shape = draw(st.sampled_from([(), (None,), ("a", "b", "c"), ("a", None), ("b", "c")]))
+            rates += [
+                Rate(
+                    usage, zone, band, component, *draw(_prices()),
+                    per=draw(st.sampled_from(pers)),
+                    increment=draw(st.sampled_from([0, 1, 6, 30, 60, 100])),
+                    minimum_micro=draw(st.sampled_from([0, 0, 5_000_000])),
+                )
+                for band in shape
+            ]  # fmt: skip
+    allowances = tuple(
+        Allowance(
+            f"{number}-{n}",
+            tuple(draw(st.sets(st.sampled_from([c.id for c in components]), min_size=1))),
+            draw(st.sampled_from([0, 1, 90, 1000, 10**7, 10**15])),
+            prorate=False,
+        )
+        for n in range(draw(st.integers(0, 3)))
+    )
+    return Offering(
+        f"O{number}", f"Offering {number}", draw(st.sampled_from(["gross", "net"])),
+        (), (), allowances, tuple(rates),
+    )  # fmt: skip
+
+
+def _prices() -> st.SearchStrategy[tuple[int, int]]:
+    setup = st.sampled_from([0, 690_000, 1])
+    price = st.one_of(st.just(0), st.integers(0, 10**7), st.sampled_from([10**15, 333_333]))
+    return st.tuples(setup, price)
+
+
+def events(size: int = 12) -> st.SearchStrategy[list[Event]]:
+    """Draw events that gather around clock changes, midnights, month ends and band borders."""
+    instants = st.one_of(
+        st.integers(-5400, 5400).map(lambda s: 1_774_746_000 + s),  # the spring change
+        st.integers(-9000, 9000).map(lambda s: 1_792_890_000 + s),  # the autumn change
+        st.integers(-3600, 3600).map(
+            lambda s: 1_774_994_400 + s
+        ),  # 2026-03-31 22:00 UTC, month end
+        st.integers(-3600, 3600).map(lambda s: 1_767_222_000 + s),  # 2026-01-01 00:00 in Oslo
+        st.integers(1_772_323_200, 1_772_323_300),
+        st.sampled_from([-(2**40), 0, 2**40]),
+    )
+    quantities = st.one_of(
+        st.sampled_from([0, 1, 59, 60, 61, 90, 100, 1000]),
+        st.integers(0, 9000),
+        st.integers(0, 10**8),
+        st.sampled_from([-1, 2**52, 2**60, 2**60 + 1, 2**62]),
+    )
+    event = st.builds(
+        Event,
+        key=st.integers(0, 10**6),
+        start=instants,
+        quantity=quantities,
+        usage=st.sampled_from([1, 1, 1, 2, 3, 3, 9]),
+        number=st.one_of(
+            st.sampled_from(["", "4790000001", "47829001", "4782900123", "0112", "99", "4" * 18]),
+            st.text("0123456789", max_size=15),
+        ),
+        group=st.sampled_from([0, 100, 200, 900]),
+        subscription=st.integers(0, 1),
+        offering=st.sampled_from([0, 0, 1, 1, 7, -1]),
+    )
+    return st.lists(event, max_size=size, unique_by=lambda e: e.key).map(_short_calls)
+
+
+def _short_calls(drawn: list[Event]) -> list[Event]:
+    """Keep calls within a day where the oracle walks minute by minute."""
+    return [
+        replace(e, quantity=e.quantity % 90_000) if e.usage == 1 and 0 < e.quantity < 2**50 else e
+        for e in drawn
+    ]
+
+
+def batch_of(drawn: list[Event]) -> UsageBatch:
+    """Put events into columns."""
+    return check_usage(
+        event_key=np.array([e.key for e in drawn], np.int64),
+        started_at=np.array([e.start for e in drawn], np.int64),
+        quantity=np.array([e.quantity for e in drawn], np.int64),
+        usage_type=np.array([e.usage for e in drawn], np.int16),
+        called=encode_numbers([e.number for e in drawn]),
+        rating_group=np.array([e.group for e in drawn], np.int32),
+        subscription=np.array([e.subscription for e in drawn], np.int32),
+        offering=np.array([e.offering for e in drawn], np.int32),
+    )
+
+
+def with_terms(
+    tariff: Tariff, recurring: tuple[Recurring, ...], one_off: tuple[OneOff, ...]
+) -> Tariff:
+    """Give the first offering other flat prices."""
+    first = replace(tariff.offerings[0], recurring=recurring, one_off=one_off)
+    return replace(tariff, offerings=(first, *tariff.offerings[1:]))

@@ -1,0 +1,48 @@
+"""Allowances: the columns against a loop, the wide path, and what counters refuse."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ledger.errors import Invalid
+from rating.allowances import Counters, _serve, _serve_slowly
+
+POOLS = st.lists(
+    st.tuples(
+        st.one_of(st.integers(0, 100), st.sampled_from([0, 2**60, 10**15])),
+        st.lists(st.one_of(st.integers(0, 50), st.integers(0, 2**60)), min_size=1, max_size=6),
+    ),
+    min_size=1,
+    max_size=6,
+)
+
+
+@given(POOLS)
+def test_the_running_sum_serves_as_a_loop_does(pools: list[tuple[int, list[int]]]) -> None:
+    """Any balances, any wishes; sums beyond 64 bits included."""
+    expected = []
+    for balance, wishes in pools:
+        left = balance
+        for wish in wishes:
+            expected.append(min(wish, left))
+            left -= expected[-1]
+    wanted = np.array([wish for _, wishes in pools for wish in wishes], np.int64)
+    balance = np.array([balance for balance, _ in pools], np.int64)
+    sizes = [len(wishes) for _, wishes in pools]
+    pool = np.repeat(np.arange(len(pools)), sizes)
+    heads = np.cumsum([0, *sizes[:-1]])
+    assert _serve(wanted, balance, heads, pool).tolist() == expected
+    assert _serve_slowly(wanted, balance, pool).tolist() == expected
+
+
+def test_grants_are_refused_twice_or_below_zero() -> None:
+    """A pool has one grant, and it is not a debt."""
+    twice = np.array([1, 1], np.int32)
+    with pytest.raises(Invalid, match="granted twice"):
+        Counters.grants(twice, twice, twice, np.array([1, 2]))
+    one = twice[:1]
+    with pytest.raises(Invalid, match="less than nothing"):
+        Counters.grants(one, one, one, np.array([-1]))

@@ -1,0 +1,118 @@
+"""Local time in columns against `zoneinfo`, one instant at a time."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rating.clock import (
+    EARLIEST,
+    LATEST,
+    clock_of,
+    local_seconds,
+    midnight,
+    month_number,
+    months,
+    timeline,
+)
+from rating.tariff import week_plan
+from rating.tariff_file import Band
+from tests.rating.tariffs import EVERY_DAY, WORKDAYS
+
+OSLO = clock_of("Europe/Oslo")
+EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - local time, as the wall shows it
+INSTANTS = st.one_of(
+    st.integers(EARLIEST, LATEST - 1),
+    st.sampled_from(OSLO.transitions.tolist()).flatmap(lambda t: st.integers(t - 2, t + 2)),
+    st.sampled_from(OSLO.month_starts.tolist()[1:]).flatmap(lambda t: st.integers(t - 2, t + 2)),
+)
+
+
+def wall(instant: int, zone: str = "Europe/Oslo") -> datetime:
+    """Read the wall clock the slow way."""
+    return datetime.fromtimestamp(instant, UTC).astimezone(ZoneInfo(zone)).replace(tzinfo=None)
+
+
+@given(st.lists(INSTANTS))
+def test_local_time_is_what_zoneinfo_says(instants: list[int]) -> None:
+    """Any instant of the century, transitions included."""
+    columns = local_seconds(OSLO, np.array(instants, np.int64))
+    assert columns.tolist() == [int((wall(i) - EPOCH).total_seconds()) for i in instants]
+
+
+@given(st.lists(INSTANTS))
+def test_months_are_those_of_the_local_calendar(instants: list[int]) -> None:
+    """The last hours of a UTC month belong to the next month in Oslo."""
+    columns = months(OSLO, np.array(instants, np.int64))
+    assert columns.tolist() == [wall(i).year * 12 + wall(i).month - 1 for i in instants]
+
+
+@given(st.dates(date(2000, 1, 2), date(2099, 12, 31)))
+@pytest.mark.parametrize("zone", ["Europe/Oslo", "America/Sao_Paulo", "Asia/Beirut", "UTC"])
+def test_a_day_begins_at_the_first_instant_that_shows_its_date(zone: str, day: date) -> None:
+    """Also in zones that change their clock at midnight."""
+    instant = midnight(clock_of(zone), day)
+    assert wall(instant, zone).date() == day
+    assert wall(instant - 1, zone).date() < day
+
+
+def test_the_month_2026_03_has_its_number() -> None:
+    """Months are numbered so that their order is that of integers."""
+    assert month_number("2026-03") == 2026 * 12 + 2
+
+
+BANDS = (
+    Band("night", 0, EVERY_DAY, 0),
+    Band("day", 8 * 3600, WORKDAYS, 0),
+    Band("night", 17 * 3600, WORKDAYS, 0),
+    Band("small-hours", 150 * 60, EVERY_DAY, 0),
+    Band("sunday", 0, (7,), 9),
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(INSTANTS, st.integers(0, 9 * 86_400), st.lists(st.integers(0, 9 * 86_400), min_size=20))
+@pytest.mark.parametrize("priced", [["night", "day", "small-hours"], ["day", None], ["sunday"]])
+def test_a_timeline_holds_at_every_instant_what_the_wall_clock_says(
+    priced: list[str | None], first: int, length: int, steps: list[int]
+) -> None:
+    """Laid out in UTC over clock changes, each stretch has the slot of its local time."""
+    first = min(first, LATEST - 20 * 86_400)
+    line = timeline(week_plan(BANDS, priced), OSLO, first, first + length)
+    near = [border + by for border in line.borders.tolist() for by in (-1, 0)]
+    for instant in [first, *near, *(first + step for step in steps)]:
+        if not first <= instant <= first + length:
+            continue
+        slot = line.slots[np.searchsorted(line.borders, instant, side="right") - 1]
+        assert slot == _slot(wall(instant), priced)
+    assert (line.slots[1:] != line.slots[:-1]).all()
+    assert line.gaps_before[-1] == (line.slots < 0).sum()
+
+
+def _slot(at: datetime, priced: list[str | None]) -> int:
+    default = priced.index(None) if None in priced else -1
+    second = (at.hour * 60 + at.minute) * 60 + at.second
+    begun = [
+        band
+        for band in BANDS
+        if at.isoweekday() in band.weekdays
+        and band.from_second <= second
+        and (None in priced or band.id in priced)
+    ]
+    if not begun:
+        return default
+    holds = max(begun, key=lambda band: (band.priority, band.from_second)).id
+    return priced.index(holds) if holds in priced else default
+
+
+def test_the_instant_of_a_clock_change_already_shows_the_new_time() -> None:
+    """A timeline that ends in the very second of the change knows what the clock then shows."""
+    change = int(OSLO.transitions[(OSLO.transitions > EARLIEST)][0])
+    line = timeline(week_plan(BANDS, ["night", "day", "small-hours"]), OSLO, change - 10, change)
+    assert line.borders.tolist() == [change - 10, change]
+    assert line.slots.tolist() == [0, 2]  # 01:59 is night; at 03:00 the band of 02:30 has begun

@@ -1,0 +1,112 @@
+"""The tariff file: what it may say, how faults are told, and what the hash covers."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+
+from rating.tariff import OfferingUnknown, compile_tariff, parse_tariff
+from rating.tariff_file import Tariff, TariffInvalid, read_tariff
+from tests.rating.tariffs import SMALL, tariffs
+
+# What is changed in the small tariff, and what must be said about it.
+FAULTS = [
+    ("increment = 60", "incremnt = 60", "offering[1].rate[1].incremnt: is not a key here; allowed"),
+    ('price = "0.90"', "price = 0.90", 'offering[1].rate[1].price: needs a text such as "0.89"'),
+    ('price = "0.90"', 'price = "-0.90"', "offering[1].rate[1].price: needs a text"),
+    ('price = "0.90"', 'price = "0.9000001"', "at most six decimals; got '0.9000001'"),
+    ('price = "0.90"\n', "", "offering[1].rate[1].price: needs a text"),
+    ('from = "08:00"', 'from = "24:00"', 'band[2].from: needs a time such as "08:00"'),
+    ("weekdays = [1, 2, 3, 4, 5]", "weekdays = [0]", "band[2].weekdays: needs a list of integers"),
+    ("weekdays = [1, 2, 3, 4, 5]", "weekdays = []", "band[2].weekdays: is empty"),
+    ("valid_from = 2026-01-01", "valid_from = 2026-01-01T00:00:00", "valid_from: needs a date"),
+    ('"Europe/Oslo"', '"Europe/Olso"', "time_zone: 'Europe/Olso' is not a time zone"),
+    ('usage = "sms"', 'usage = "mms"', "usage: needs 'voice' or 'sms' or 'data'; got 'mms'"),
+    ('"hovedbok-tariff/1"', '"hovedbok-tariff/2"', "format: needs 'hovedbok-tariff/1'"),
+    ("per = 100", "per = 0", "offering[1].rate[5].per: needs an integer from 1"),
+    ('prefixes = ["47"]', 'prefixes = ["+47"]', "zone[1].prefixes: needs a list of prefixes"),
+    ('prefixes = ["47"]', "", "zone[1]: needs prefixes or rating_groups"),
+    ('prefixes = ["47"]', 'prefixes = ["47", "47829"]', "prefix 47829 is defined twice"),
+    ('zone = "DATA"', 'zone = "DATE"', "offering[1].rate[5].zone: there is no zone 'DATE'"),
+    ('band = "night"', 'band = "nigth"', "offering[1].rate[2].band: there is no band 'nigth'"),
+    ('band = "night"', 'band = "day"', "rate[2]: voice to HOME in band day is priced twice"),
+    ('component = "sms"', 'component = "sns"', "there is no component 'sns'"),
+    ('component = "sms"', 'component = "voice"', "sms needs a component of unit 'message'"),
+    ('id = "DEAR"', 'id = "HOME"', "zone HOME is defined twice"),
+    ('from = "17:00"', 'from = "08:00"', "band start 08:00 on weekday 1 at priority 0 is defined"),
+    ('name = "SMALL"', "name = 7", "name: needs a name of 1 to 64 characters; got 7"),
+    ("quantity = 1000", "quantity = true", "allowance[1].quantity: needs an integer"),
+    ('[[zone]]\nid = "DATA"', '[zone]\nid = "DATA"', "not TOML"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("good", "bad", "told"), FAULTS)
+def test_a_fault_is_told_with_its_key_path_and_what_is_allowed(
+    good: str, bad: str, told: str
+) -> None:
+    """One change breaks the file; the message says where and what would be right."""
+    assert good in SMALL
+    with pytest.raises(TariffInvalid) as refusal:
+        parse_tariff(SMALL.replace(good, bad, 1).encode())
+    assert told in str(refusal.value)
+
+
+def test_all_faults_of_a_file_are_told_together() -> None:
+    """Whoever edits the file corrects it once."""
+    broken = SMALL.replace('price = "0.90"', "price = 1").replace("per = 100", "per = -1")
+    with pytest.raises(TariffInvalid) as refusal:
+        read_tariff(broken.encode())
+    assert len(refusal.value.facts["faults"]) == 2  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("source", [b"", b"\xff", b"x = [", b"zone = 3", b"[[zone]]\n[[zone]]"])
+def test_what_is_no_tariff_is_refused(source: bytes) -> None:
+    """Empty, garbled and foreign files give the same clear error."""
+    with pytest.raises(TariffInvalid):
+        parse_tariff(source)
+
+
+def test_layout_and_comments_do_not_change_the_hash_but_a_price_does() -> None:
+    """The hash is of the content: equal hashes price equally."""
+    book = parse_tariff(SMALL.encode())
+    spaced = SMALL.replace("\n\n", "\n\n# A comment.\n\n").replace('"0.90"', '"0.9"')
+    dearer = SMALL.replace('"0.90"', '"0.91"')
+    assert parse_tariff(spaced.encode()).content_hash == book.content_hash
+    assert parse_tariff(dearer.encode()).content_hash != book.content_hash
+    assert len(book.content_hash) == 64
+
+
+@settings(max_examples=50, deadline=None)
+@given(tariffs())
+def test_the_same_content_compiles_to_the_same_arrays(tariff: Tariff) -> None:
+    """Compiling has no memory and no chance in it."""
+    one, two = compile_tariff(tariff), compile_tariff(tariff)
+    assert one.content_hash == two.content_hash
+    for table in ("rows", "cells"):
+        for name in getattr(one, table).__slots__:
+            left, right = getattr(getattr(one, table), name), getattr(getattr(two, table), name)
+            assert np.array_equal(left, right)
+
+
+def test_a_book_is_valid_from_local_midnight() -> None:
+    """1 January in Oslo begins at 23:00 UTC the day before."""
+    book = parse_tariff(SMALL.encode())
+    assert book.tariff.valid_from == date(2026, 1, 1)
+    assert book.valid_from == np.datetime64("2025-12-31T23:00:00").astype(np.int64)
+
+
+def test_an_unknown_offering_is_told_with_those_there_are() -> None:
+    """The message names what the book has."""
+    with pytest.raises(OfferingUnknown, match="SMALL/1; it has ONE"):
+        parse_tariff(SMALL.encode()).offering_index("TWO")
+
+
+def test_prices_per_incompatible_units_are_refused() -> None:
+    """One event is divided once: the bands of a cell need a common multiple that fits."""
+    source = SMALL.replace("per = 60\n  increment = 60", "per = 1099511627776\n  increment = 60")
+    source = source.replace("per = 60\n  increment = 1", "per = 1099511627689\n  increment = 1")
+    with pytest.raises(TariffInvalid, match="common multiple"):
+        parse_tariff(source.encode())

@@ -1,0 +1,1 @@
+"""The party room: who uses, who pays, and from when to when."""

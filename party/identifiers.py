@@ -1,0 +1,113 @@
+"""Numbers that prove themselves: KID of a payment, organisation number, and SIM card numbers.
+
+Each has `validate` or `is_valid`, and a compact form for storage. Sources: KID, the description of
+the OCR giro; organisation number, its register by way of python-stdnum; ICCID, ITU-T E.118.
+"""
+
+import re
+from itertools import cycle
+
+from stdnum import luhn
+from stdnum.exceptions import ValidationError
+from stdnum.no import orgnr
+
+from ledger.errors import Invalid
+
+_ACCOUNT = re.compile(r"[0-9]{8}")
+_KID = re.compile(r"[0-9]{1,24}[0-9-]")
+_ICCID = re.compile(r"89[1-9][0-9]{15,17}")
+_SEQUENCES = 1_000_000
+
+
+def make_kid(account_no: str, sequence: int) -> str:
+    """Make the KID of a bill: account number (8 digits), its bill sequence (6), MOD10 digit.
+
+    Raises
+    ------
+    Invalid : the account number is not 8 digits, or the sequence not from 1 to 999 999.
+
+    >>> make_kid("30000001", 1)
+    '300000010000013'
+    """
+    if not _ACCOUNT.fullmatch(account_no):
+        raise Invalid(f"Billing account {account_no!r} is not 8 digits.", account_no=account_no)
+    if not 0 < sequence < _SEQUENCES:
+        raise Invalid(f"Bill sequence {sequence} is not from 1 to 999999.", sequence=sequence)
+    body = f"{account_no}{sequence:06d}"
+    return body + luhn.calc_check_digit(body)
+
+
+def compact_kid(kid: str) -> str:
+    """Take away the blanks that people write between groups."""
+    return re.sub(r"\s", "", kid)
+
+
+def format_kid(kid: str) -> str:
+    """Write a KID of 15 digits in groups: account, bill sequence, check digit; others unchanged."""
+    bare = compact_kid(kid)
+    return f"{bare[:8]} {bare[8:14]} {bare[14:]}" if len(bare) == 15 else bare
+
+
+def mod11_digit(body: str) -> str:
+    """Compute the MOD11 check digit, weights 2 to 7 from the right; `-` stands for ten."""
+    total = sum(int(digit) * weight for digit, weight in zip(body[::-1], cycle(range(2, 8))))
+    return "0123456789-0"[11 - total % 11]
+
+
+def is_valid_kid(kid: str, method: str = "mod10") -> bool:
+    """Tell whether the last character of a KID proves the others; method mod10 or mod11."""
+    bare = compact_kid(kid)
+    if not _KID.fullmatch(bare):
+        return False
+    if method == "mod11":
+        return bare[-1] == mod11_digit(bare[:-1])
+    return bare[-1] == luhn.calc_check_digit(bare[:-1])
+
+
+def validate_kid(kid: str, method: str = "mod10") -> str:
+    """Give the compact KID.
+
+    Raises
+    ------
+    Invalid : it is not 2 to 25 characters, or its check digit is wrong.
+    """
+    if not is_valid_kid(kid, method):
+        raise Invalid(f"KID {kid!r} does not pass {method.upper()}; compare it with the bill.")
+    return compact_kid(kid)
+
+
+def is_valid_org_no(org_no: str) -> bool:
+    """Tell whether a Norwegian organisation number has nine digits and the right check digit."""
+    return bool(orgnr.is_valid(org_no))
+
+
+def validate_org_no(org_no: str) -> str:
+    """Give the compact organisation number.
+
+    Raises
+    ------
+    Invalid : it has not nine digits, or its check digit is wrong.
+    """
+    try:
+        return str(orgnr.validate(org_no))
+    except ValidationError as why:
+        raise Invalid(f"{org_no!r} is no organisation number: {why}") from why
+
+
+def encode_iccid(iccid: str) -> int:
+    """Put a card number of 18 to 20 digits into an int64: without the 89 that all begin with.
+
+    Country codes do not begin with 0, so that `decode_iccid` gives the same text back.
+
+    Raises
+    ------
+    Invalid : it is no card number.
+    """
+    if not _ICCID.fullmatch(iccid):
+        raise Invalid(f"ICCID {iccid!r} is not 89 and 16 to 18 digits more.", iccid=iccid)
+    return int(iccid[2:])
+
+
+def decode_iccid(value: int) -> str:
+    """Give the digits of an encoded card number."""
+    return f"89{value}"

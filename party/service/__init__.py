@@ -1,0 +1,48 @@
+"""The party room's verbs. Each takes a session, none commits; only these write its tables."""
+
+from party.service.changing import apply_orders, register_subscriptions
+from party.service.customers import (
+    AccountOfCustomer,
+    CustomerFacts,
+    CustomerNotFound,
+    CustomerRow,
+    SubscriptionOfCustomer,
+    customer,
+    customer_by_number,
+    search_customers,
+)
+from party.service.reading import (
+    NOT_AGREED,
+    ActiveIntervals,
+    BillingAccountFacts,
+    OrderCharge,
+    active_intervals,
+    billing_accounts,
+    load_agreements,
+    order_charges,
+    party_names,
+    subscription_labels,
+)
+
+__all__ = [
+    "NOT_AGREED",
+    "AccountOfCustomer",
+    "ActiveIntervals",
+    "BillingAccountFacts",
+    "CustomerFacts",
+    "CustomerNotFound",
+    "CustomerRow",
+    "OrderCharge",
+    "SubscriptionOfCustomer",
+    "active_intervals",
+    "apply_orders",
+    "billing_accounts",
+    "customer",
+    "customer_by_number",
+    "load_agreements",
+    "order_charges",
+    "party_names",
+    "register_subscriptions",
+    "search_customers",
+    "subscription_labels",
+]

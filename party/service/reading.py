@@ -1,0 +1,178 @@
+"""What the rooms above read in bulk: agreements, payers, what was active, what was ordered."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from party.agreements import FOREVER, Agreements, Int64, Intervals
+from party.service.loading import instant
+
+NOT_AGREED = -1
+
+
+@dataclass(frozen=True, slots=True)
+class BillingAccountFacts:
+    """A billing account and the customer who is liable for it."""
+
+    billing_account_id: int
+    number: str
+    party_id: int
+    segment: str  # consumer, business
+    currency: str
+    terms_days: int
+    name: str
+    org_no: str | None
+    street: str
+    postcode: str
+    city: str
+    country: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ActiveIntervals:
+    """Stretches in which a subscription had one offering and one payer; columns of equal length."""
+
+    subscription_id: Int64
+    billing_account_id: Int64
+    offering: tuple[str, ...]
+    valid_from: Int64  # UTC s, not before the span asked for
+    valid_to: Int64  # UTC s, exclusive, not after the span asked for
+    agreed_micro: Int64  # a price of its own; NOT_AGREED for the list price
+
+
+@dataclass(frozen=True, slots=True)
+class OrderCharge:
+    """An applied order, as the reason for a one-off charge."""
+
+    order_ref: str  # system/order id
+    action: str  # add, change, addon, cease
+    subscription_id: int
+    billing_account_id: int
+    offering: str
+    effective_at: datetime
+    agreed_price_micro: int | None
+
+
+_SPAN = (
+    "extract(epoch FROM valid_from)::bigint,"
+    f" coalesce(extract(epoch FROM valid_to)::bigint, {FOREVER})"
+)
+_IDENTIFIERS = (
+    f"SELECT value, {_SPAN}, subscription_id FROM subscription_identifier WHERE kind = :kind"
+)
+_OFFERINGS = f"SELECT subscription_id, {_SPAN}, offering FROM subscription_offering"
+_PAYERS = f"SELECT subscription_id, {_SPAN}, billing_account_id FROM subscription_account"
+
+_ACCOUNTS = """
+SELECT a.billing_account_id, a.number, a.party_id, a.segment, a.currency, a.terms_days,
+    p.name, p.org_no, p.street, p.postcode, p.city, p.country
+FROM billing_account a JOIN party p USING (party_id)
+WHERE (CAST(:ids AS bigint[]) IS NULL OR a.billing_account_id = ANY (CAST(:ids AS bigint[])))
+    AND (CAST(:numbers AS text[]) IS NULL OR a.number = ANY (CAST(:numbers AS text[])))
+ORDER BY a.billing_account_id
+"""
+
+_ACTIVE = """
+SELECT subscription_id, billing_account_id, offering,
+    extract(epoch FROM lower(held))::bigint AS starts,
+    extract(epoch FROM upper(held))::bigint AS ends,
+    coalesce(agreed_price_micro, -1) AS agreed
+FROM (
+    SELECT o.subscription_id, p.billing_account_id, o.offering, o.agreed_price_micro,
+        tstzrange(o.valid_from, o.valid_to) * tstzrange(p.valid_from, p.valid_to)
+            * tstzrange(:first, :after) AS held
+    FROM subscription_offering o JOIN subscription_account p USING (subscription_id)
+    WHERE o.valid_from < :after AND (o.valid_to IS NULL OR o.valid_to > :first)
+) spans
+WHERE NOT isempty(held)
+ORDER BY subscription_id, starts
+"""
+
+_ORDERS = """
+SELECT system || '/' || order_id, action, subscription_id, billing_account_id, offering,
+    effective_at, agreed_price_micro
+FROM applied_order WHERE effective_at >= :first AND effective_at < :after
+ORDER BY effective_at, applied_order_id
+"""
+
+_LABELS = """
+SELECT DISTINCT ON (subscription_id) subscription_id, value FROM subscription_identifier
+WHERE kind = 'msisdn' AND subscription_id = ANY (CAST(:ids AS bigint[])) AND valid_from <= :at
+    AND valid_to IS DISTINCT FROM valid_from
+ORDER BY subscription_id, valid_from DESC
+"""
+
+
+def load_agreements(session: Session) -> Agreements:
+    """Read every agreement into arrays, for guiding usage to its payer."""
+    kinds = {}
+    for kind in ("imsi", "msisdn", "iccid"):
+        kinds[kind] = Intervals.of(*_columns(session.execute(text(_IDENTIFIERS), {"kind": kind})))
+    offerings = session.execute(text(_OFFERINGS)).all()
+    names = tuple(sorted({row[3] for row in offerings}))
+    codes = {name: code for code, name in enumerate(names)}
+    return Agreements(
+        identifiers=kinds,
+        offerings=Intervals.of(*_columns((*row[:3], codes[row[3]]) for row in offerings)),
+        payers=Intervals.of(*_columns(session.execute(text(_PAYERS)))),
+        offering_names=names,
+    )
+
+
+def billing_accounts(
+    session: Session, ids: Iterable[int] | None = None, numbers: Iterable[str] | None = None
+) -> list[BillingAccountFacts]:
+    """Give billing accounts with their customers, in order of id: all, or those named."""
+    wanted = {
+        "ids": None if ids is None else [int(key) for key in ids],
+        "numbers": None if numbers is None else list(numbers),
+    }
+    return [BillingAccountFacts(*row) for row in session.execute(text(_ACCOUNTS), wanted)]
+
+
+def active_intervals(session: Session, first_instant: int, after_instant: int) -> ActiveIntervals:
+    """Give what was active in [first_instant, after_instant), cut to it. [UTC s]
+
+    A stretch ends where the offering or the payer changes, so that each has one of both.
+    """
+    span = {"first": instant(first_instant), "after": instant(after_instant)}
+    rows = session.execute(text(_ACTIVE), span).all()
+    numbers = [(row[0], row[1], row.starts, row.ends, row.agreed) for row in rows]
+    subscription, account, start, end, agreed = _columns(numbers, 5)
+    names = tuple(row.offering for row in rows)
+    return ActiveIntervals(subscription, account, names, start, end, agreed)
+
+
+def order_charges(session: Session, first_instant: int, after_instant: int) -> list[OrderCharge]:
+    """Give the orders that took effect in [first_instant, after_instant), in that order. [UTC s]"""
+    span = {"first": instant(first_instant), "after": instant(after_instant)}
+    return [OrderCharge(*row) for row in session.execute(text(_ORDERS), span)]
+
+
+def subscription_labels(session: Session, ids: Iterable[int], at: int) -> dict[int, str]:
+    """Give what customers call subscriptions: the MSISDN at an instant, or the last one before.
+
+    A subscription that never had a number by then has no label.
+    """
+    wanted = {"ids": [int(key) for key in ids], "at": instant(at)}
+    return {key: str(value) for key, value in session.execute(text(_LABELS), wanted)}
+
+
+def party_names(session: Session, ids: Iterable[int]) -> dict[int, str]:
+    """Give the names of parties; those that do not exist are left out."""
+    rows = session.execute(
+        text("SELECT party_id, name FROM party WHERE party_id = ANY (CAST(:ids AS bigint[]))"),
+        {"ids": [int(key) for key in ids]},
+    )
+    return {row.party_id: row.name for row in rows}
+
+
+def _columns(rows: Iterable[Sequence[Any]], width: int = 4) -> tuple[Int64, ...]:
+    """Turn rows of integers into int64 columns."""
+    table = np.array([tuple(row) for row in rows], np.int64).reshape(-1, width)
+    return tuple(np.ascontiguousarray(column) for column in table.T)

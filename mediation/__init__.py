@@ -1,0 +1,1 @@
+"""Mediation: the world's files come in here, and every record ends in exactly one place."""

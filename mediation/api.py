@@ -1,0 +1,179 @@
+"""Feeds over REST: files with their control accounts, and suspense."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any
+
+from flask.views import MethodView
+from marshmallow import Schema, fields, validate
+
+from ledger.db import transaction
+from ledger.errors import NotFound
+from ledger.web import Api, Blueprint, scope
+from mediation import service
+
+blueprint = Blueprint(
+    "mediation", __name__, url_prefix="/api/v1", description="Files, control totals, suspense"
+)
+
+
+def register(api: Api) -> None:
+    """Add mediation's resources to the API."""
+    api.register_blueprint(blueprint)
+
+
+class ControlTotalSchema(Schema):
+    """The control account of a file in one measure: received equals the sum of the rest."""
+
+    measure = fields.String(required=True)
+    received = fields.Integer(required=True)
+    accepted = fields.Integer(required=True)
+    filtered = fields.Integer(required=True)
+    duplicate = fields.Integer(required=True)
+    suspended = fields.Integer(required=True)
+    held = fields.Integer(required=True)
+    merged = fields.Integer(required=True)
+    ties = fields.Boolean(required=True)
+
+
+class FileSchema(Schema):
+    """A file as it was registered."""
+
+    file_id = fields.Integer(required=True)
+    name = fields.String(required=True)
+    source_system = fields.String(required=True)
+    format = fields.String(required=True)
+    sha256 = fields.String(required=True)
+    size = fields.Integer(required=True)
+    state = fields.String(required=True)
+    reason = fields.String(required=True, allow_none=True)
+    detail = fields.String(required=True, allow_none=True)
+    sequence = fields.Integer(required=True, allow_none=True)
+    record_count = fields.Integer(required=True)
+    registered_at = fields.AwareDateTime(required=True)
+    alarms = fields.List(fields.List(fields.String()), required=True)
+
+
+class FileWithTotalsSchema(FileSchema):
+    """A file with its control accounts."""
+
+    control_totals = fields.List(fields.Nested(ControlTotalSchema), required=True)
+
+
+class FileArguments(Schema):
+    """How many files are wanted."""
+
+    limit = fields.Integer(load_default=100, validate=validate.Range(1, 1000))
+
+
+class FilesSchema(FileArguments):
+    """The newest files, newest last."""
+
+    files = fields.List(fields.Nested(FileWithTotalsSchema), required=True)
+
+
+class SuspenseArguments(Schema):
+    """Which suspended records are wanted."""
+
+    file_id = fields.Integer(load_default=None, allow_none=True)
+    after = fields.Integer(
+        load_default=0, metadata={"description": "Go on after this id: `next` of a page."}
+    )
+    limit = fields.Integer(load_default=100, validate=validate.Range(1, 1000))
+
+
+class SuspendedSchema(Schema):
+    """A record that could not go on, and where it lies."""
+
+    suspense_id = fields.Integer(required=True)
+    file_id = fields.Integer(required=True)
+    file_name = fields.String(required=True)
+    record_no = fields.Integer(required=True)
+    part_no = fields.Integer(required=True)
+    reason = fields.String(required=True)
+    work_group = fields.String(required=True)
+    byte_offset = fields.Integer(required=True, allow_none=True)
+    line_no = fields.Integer(required=True, allow_none=True)
+    seconds = fields.Integer(required=True)
+    octets = fields.Integer(required=True)
+    detail = fields.String(required=True)
+    recorded_at = fields.AwareDateTime(required=True)
+
+
+class ReasonSchema(Schema):
+    """How much is suspended for one reason."""
+
+    reason = fields.String(required=True)
+    records = fields.Integer(required=True)
+    seconds = fields.Integer(required=True)
+    octets = fields.Integer(required=True)
+
+
+class SuspensePageSchema(SuspenseArguments):
+    """Suspended records, oldest first, and the sums by reason over all of them."""
+
+    reasons = fields.List(fields.Nested(ReasonSchema), required=True)
+    records = fields.List(fields.Nested(SuspendedSchema), required=True)
+    next = fields.Integer(required=True, allow_none=True)
+
+
+@blueprint.route("/files")
+class Files(MethodView):
+    """Files received."""
+
+    @scope("mediation:read")
+    @blueprint.arguments(FileArguments, location="query")
+    @blueprint.response(HTTPStatus.OK, FilesSchema)
+    def get(self, wanted: dict[str, Any]) -> dict[str, Any]:
+        """List the newest files with their control accounts."""
+        with transaction() as session:
+            found = service.files(session, limit=wanted["limit"])
+            totals = service.control_totals(session)
+        return {**wanted, "files": [_with_totals(one, totals) for one in found]}
+
+
+@blueprint.route("/files/<int:file_id>")
+class File(MethodView):
+    """One file received."""
+
+    @scope("mediation:read")
+    @blueprint.response(HTTPStatus.OK, FileWithTotalsSchema)
+    def get(self, file_id: int) -> dict[str, Any]:
+        """Show a file with its control accounts."""
+        with transaction() as session:
+            found = [one for one in service.files(session) if one.file_id == file_id]
+            totals = service.control_totals(session, file_id)
+        if not found:
+            raise NotFound(f"There is no file {file_id}; GET /files lists them.", file_id=file_id)
+        return _with_totals(found[0], totals)
+
+
+@blueprint.route("/suspense")
+class Suspense(MethodView):
+    """Records that need somebody."""
+
+    @scope("mediation:read")
+    @blueprint.arguments(SuspenseArguments, location="query")
+    @blueprint.response(HTTPStatus.OK, SuspensePageSchema)
+    def get(self, wanted: dict[str, Any]) -> dict[str, Any]:
+        """List suspended records in the order in which they were suspended."""
+        with transaction() as session:
+            records = service.suspense(
+                session, wanted["file_id"], limit=wanted["limit"], after=wanted["after"]
+            )
+            sums = service.suspense_by_reason(session)
+        full = len(records) == wanted["limit"]
+        names = ("reason", "records", "seconds", "octets")
+        return {
+            **wanted,
+            "reasons": [dict(zip(names, row, strict=True)) for row in sums],
+            "records": records,
+            "next": records[-1].suspense_id if full else None,
+        }
+
+
+def _with_totals(found: Any, totals: list[Any]) -> dict[str, Any]:
+    shown = {name: getattr(found, name) for name in found.__slots__}
+    own = [total for total in totals if total.file_id == found.file_id]
+    return {**shown, "control_totals": own}

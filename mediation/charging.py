@@ -1,0 +1,260 @@
+"""From rated events and orders to charges: who owes how many millionths for what.
+
+A rating run computes what every charge of a period should stand at. Comparing that with what the
+charges stand at gives the differences to book; nothing here knows how often the period was rated
+before, or in which order its files came.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+
+import numpy as np
+
+from ledger.journal import EntryDraft, Line
+from rating.charges import Booked, ChargeKey, deltas, sum_by_key
+from rating.pipeline import Rated
+from rating.tariff import TariffBook
+from rating.usage import Int64
+
+USAGE, RECURRING, ONE_OFF = "usage", "recurring", "one_off"
+
+
+@dataclass(frozen=True, slots=True)
+class Payer:
+    """What a charge must know of a billing account."""
+
+    billing_account_id: int
+    party_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Owed:
+    """What one charge stands at after a run, before it is compared with the books."""
+
+    micro: int
+    events: int
+    quantity: int
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What all charges of a run share. `accounts` maps a revenue selector to its account."""
+
+    book_code: str
+    usage_period: str
+    accounting_month: str
+    accounts: Mapping[str, str]
+    vat_rates_bp: Mapping[str, int]
+
+
+def usage_owed(
+    rated: Rated,
+    book: TariffBook,
+    offering: Int64,
+    subscription: Int64,
+    billing_account: Int64,
+    quantity: Int64,
+) -> dict[tuple[int, int, int, str], Owed]:
+    """Sum rated events per (billing account, subscription, component, price basis), exactly.
+
+    Parameters
+    ----------
+    rated : outcome per event; suspended events count for nothing.
+    offering, subscription, billing_account : (n,) int64: index into the book, and ids.
+    quantity : (n,) int64 as measured. [seconds, messages or octets]
+    """
+    good = np.flatnonzero(rated.reason == 0)
+    if not len(good):
+        return {}
+    basis = np.array([o.price_basis == "gross" for o in book.tariff.offerings], np.int64)
+    columns = np.stack(
+        [billing_account[good], subscription[good],
+         rated.component[good].astype(np.int64), basis[offering[good]]]
+    )  # fmt: skip
+    keys, place = np.unique(columns, axis=1, return_inverse=True)
+    count = keys.shape[1]
+    micro = sum_by_key(place, rated.amount_micro[good], count)
+    measured = sum_by_key(place, quantity[good], count)
+    events = np.bincount(place, minlength=count)
+    return {
+        (int(account), int(subscriber), int(component), "gross" if gross else "net"): Owed(
+            int(micro[n]), int(events[n]), int(measured[n])
+        )
+        for n, (account, subscriber, component, gross) in enumerate(keys.T)
+    }
+
+
+def charge_key(
+    book: TariffBook,
+    setting: Setting,
+    payer: Payer,
+    subscription_id: int,
+    component: int,
+    price_basis: str,
+    kind: str,
+    charge_ref: str = "",
+) -> ChargeKey:
+    """Name a charge. It starts in the bill of its own period; a late one is moved afterwards."""
+    terms = book.tariff.components[component]
+    return ChargeKey(
+        book_code=setting.book_code,
+        billing_account_id=payer.billing_account_id,
+        party_id=payer.party_id,
+        subscription_id=subscription_id,
+        component=terms.id,
+        revenue_account=setting.accounts[terms.revenue],
+        vat_code=terms.vat,
+        vat_rate_bp=setting.vat_rates_bp[terms.vat],
+        price_basis=price_basis,
+        usage_period=setting.usage_period,
+        accounting_month=setting.accounting_month,
+        billing_period=setting.usage_period,
+        kind=kind,
+        charge_ref=charge_ref,
+        text=terms.text,
+        unit=terms.unit,
+    )
+
+
+def identity(key: ChargeKey) -> ChargeKey:
+    """Give what stays the same of a charge when a late part of it goes to a later bill."""
+    return replace(key, accounting_month="", billing_period="", text="", unit="", dimensions={})
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A charge as the books have it, and whether its bill has gone out."""
+
+    key: ChargeKey
+    micro: int
+    minor_net: int
+    minor_gross: int
+    events: int
+    quantity: int
+    billed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """What a run has to book on one charge."""
+
+    key: ChargeKey
+    micro: int
+    minor_net: int
+    minor_gross: int
+    events: int
+    quantity: int
+
+
+def differences(
+    owed: Mapping[ChargeKey, Owed], standing: Sequence[Standing], next_bill: Mapping[int, str]
+) -> list[Difference]:
+    """Compare what is owed with what stands, and say what to book where.
+
+    A charge whose bill has gone out is never touched: what it lacks or has too much goes to the
+    same charge of the account's next bill.
+
+    Parameters
+    ----------
+    owed : by charge key; the whole period, not only what is new.
+    standing : every charge of the usage period, billed or not.
+    next_bill : the first period without a bill, by billing account; absent means the key's own.
+    """
+    booked: dict[ChargeKey, list[Standing]] = {}
+    for charge in standing:
+        booked.setdefault(identity(charge.key), []).append(charge)
+    named = {identity(key): key for key in owed}
+    for same in booked.values():
+        named.setdefault(identity(same[0].key), same[0].key)
+    found = [
+        _difference(
+            _target(named[name], next_bill), owed.get(named[name], Owed(0, 0, 0)),
+            booked.get(name, []),
+        )
+        for name in sorted(named, key=_order)
+    ]  # fmt: skip
+    return [
+        one
+        for one in found
+        if one.micro or one.minor_net or one.minor_gross or one.events or one.quantity
+    ]
+
+
+def accrual_entries(
+    booked: Sequence[Difference], unbilled_account: str, last_day: Mapping[str, date], source: str
+) -> tuple[EntryDraft, ...]:
+    """Draft the accrual: debit unbilled, credit revenue, one line per revenue key and month.
+
+    Parameters
+    ----------
+    booked : what the run adds to charges; nets that cancel leave no line.
+    last_day : the effective date by accounting month: the last day used in this run.
+    source : the batch's reference; each month's entry adds its own name to it.
+    """
+    nets: dict[str, dict[tuple[str, str], int]] = {}
+    for one in booked:
+        month = nets.setdefault(one.key.accounting_month, {})
+        revenue = (one.key.revenue_account, one.key.vat_code)
+        month[revenue] = month.get(revenue, 0) + one.minor_net
+    entries = []
+    for month, sums in sorted(nets.items()):
+        lines = [
+            Line(account=account, amount_minor=-net, vat_code=vat_code)
+            for (account, vat_code), net in sorted(sums.items())
+            if net
+        ]
+        total = -sum(line.amount_minor for line in lines)
+        if not lines:
+            continue
+        if total:
+            lines.insert(0, Line(account=unbilled_account, amount_minor=total))
+        entries.append(
+            EntryDraft(
+                series="USG",
+                effective_date=last_day[month],
+                document_date=last_day[month],
+                entry_type="usage_rated",
+                source_ref=f"{source}/{month}",
+                text=f"Usage and services rated, not yet billed, {month}",
+                lines=tuple(lines),
+            )
+        )
+    return tuple(entries)
+
+
+def _target(key: ChargeKey, next_bill: Mapping[int, str]) -> ChargeKey:
+    period = next_bill.get(key.billing_account_id, key.usage_period)
+    return replace(key, billing_period=max(period, key.usage_period))
+
+
+def _difference(target: ChargeKey, owed: Owed, same: Sequence[Standing]) -> Difference:
+    """Book on the target what all charges of the same name together lack."""
+    here = [charge for charge in same if charge.key.billing_period == target.billing_period]
+    elsewhere = [charge for charge in same if charge.key.billing_period != target.billing_period]
+    key = here[0].key if here else target
+    after = np.array([owed.micro - sum(charge.micro for charge in elsewhere)], np.int64)
+    stands = Booked(
+        *(
+            np.array([sum(getattr(charge, name) for charge in here)], np.int64)
+            for name in ("micro", "minor_net", "minor_gross")
+        )
+    )
+    gross = np.array([key.price_basis == "gross"])
+    change = deltas(stands, after, gross, np.array([key.vat_rate_bp], np.int64))
+    return Difference(
+        key=key,
+        micro=int(change.micro[0]),
+        minor_net=int(change.minor_net[0]),
+        minor_gross=int(change.minor_gross[0]),
+        events=owed.events - sum(charge.events for charge in same),
+        quantity=owed.quantity - sum(charge.quantity for charge in same),
+    )
+
+
+def _order(key: ChargeKey) -> tuple[int, int, str, str, str, str]:
+    """Keys are locked and numbered in this order by every run: no two runs can block each other."""
+    return (
+        key.billing_account_id, key.subscription_id, key.component, key.price_basis, key.kind,
+        key.charge_ref,
+    )  # fmt: skip

@@ -1,0 +1,111 @@
+"""The `hovedbok mediation` commands: files in, and what became of them."""
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from ledger.db import transaction
+from ledger.vault import vault
+from mediation import service
+from mediation.service.ingest import FileOutcome
+
+
+def ingest_paths(
+    paths: Sequence[Path], source_system: str = "network", label: str = "Taking in files"
+) -> list[FileOutcome]:
+    """Take in files one by one, each in a transaction of its own, with progress."""
+    outcomes = []
+    with click.progressbar(paths, label=label, file=sys.stderr) as bar:
+        for path in bar:
+            with transaction() as session:
+                outcomes.append(
+                    service.ingest_file(session, vault(), path, source_system=source_system)
+                )
+    return outcomes
+
+
+def files_under(paths: Iterable[Path]) -> list[Path]:
+    """List the files named and those in the folders named, in order of name."""
+    found: list[Path] = []
+    for path in paths:
+        found += sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
+    return found
+
+
+@click.group("mediation")
+def mediation_cli() -> None:
+    """Take in files and look after what became of them."""
+
+
+@mediation_cli.command()
+@click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
+@click.option("--source", default="network", show_default=True, help="The system they come from.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a file.")
+def ingest(*, paths: tuple[Path, ...], source: str, as_json: bool) -> None:
+    """Take in FILES or folders of files; exit 1 if a file as a whole is suspended."""
+    outcomes = ingest_paths(files_under(paths), source)
+    for outcome in outcomes:
+        if as_json:
+            click.echo(json.dumps(asdict(outcome), ensure_ascii=False))
+            continue
+        said = f" {outcome.reason}: {outcome.detail}" if outcome.reason else ""
+        click.echo(f"{outcome.name}: {outcome.state}, {outcome.records} records.{said}")
+        for kind, detail in outcome.alarms:
+            click.echo(f"  {kind}: {detail}")
+    if any(outcome.state == "suspended" for outcome in outcomes):
+        sys.exit(1)
+
+
+@mediation_cli.command()
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a file.")
+def files(*, as_json: bool) -> None:
+    """List files with their states, control totals and alarms."""
+    with transaction("auditor") as session:
+        found = service.files(session)
+        totals = {
+            (total.file_id, total.measure): total for total in service.control_totals(session)
+        }
+    for file in found:
+        if as_json:
+            measures = {
+                total.measure: asdict(total)
+                for (file_id, _), total in totals.items()
+                if file_id == file.file_id
+            }
+            row = {**asdict(file), "registered_at": file.registered_at.isoformat()}
+            click.echo(json.dumps({**row, "control": measures}, ensure_ascii=False))
+            continue
+        click.echo(f"{file.file_id:6} {file.state:9} {file.name}  {file.reason or ''}")
+        records = totals.get((file.file_id, "records"))
+        if records is not None:
+            click.echo(
+                f"       received {records.received} = accepted {records.accepted}"
+                f" + filtered {records.filtered} + duplicate {records.duplicate}"
+                f" + suspended {records.suspended} + held {records.held} + merged {records.merged}"
+            )
+        for kind, detail in file.alarms:
+            click.echo(f"       {kind}: {detail}")
+
+
+@mediation_cli.command()
+@click.option("--limit", default=100, show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a record.")
+def suspense(*, limit: int, as_json: bool) -> None:
+    """List records that need somebody, oldest first."""
+    with transaction("auditor") as session:
+        found = service.suspense(session, limit=limit)
+        sums = service.suspense_by_reason(session)
+    for one in found:
+        if as_json:
+            row = {**asdict(one), "recorded_at": one.recorded_at.isoformat()}
+            click.echo(json.dumps(row, ensure_ascii=False))
+            continue
+        where = f"line {one.line_no}" if one.line_no else f"offset {one.byte_offset}"
+        click.echo(f"{one.file_name}#{one.record_no} ({where}) {one.reason}: {one.detail}")
+    if not as_json:
+        for reason, records, seconds, octets in sums:
+            click.echo(f"{reason}: {records} records, {seconds} s, {octets} octets")

@@ -1,0 +1,129 @@
+"""The formats of the world's usage files: recognised by signature, decoded into columns.
+
+`recognise` looks at the first octets of a file and never at its name. `decode` gives the same
+columns for every format, or refuses the file with a Problem that says where and what to do.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from mediation.formats import csv_usage, msc, parked, tgpp_file
+from mediation.formats.ber import Malformed, read_header
+from mediation.formats.digests import payload_digests
+from mediation.formats.problems import BrokenFile, EmptyFile, NoDecoder, UnknownFormat
+from mediation.records import Decoded, FileHeader
+
+__all__ = [
+    "HEAD_OCTETS",
+    "BrokenFile",
+    "EmptyFile",
+    "FormatMatch",
+    "NoDecoder",
+    "UnknownFormat",
+    "decode",
+    "payload_digests",
+    "recognise",
+]
+
+HEAD_OCTETS = 4096  # How much of a file `recognise` wants to see; a shorter file is shown whole.
+
+
+@dataclass(frozen=True)
+class FormatMatch:
+    """What a file was recognised as."""
+
+    format: str  # "tgpp", "msc", a layout's name, or the name of a parked format
+    title: str
+    name: str  # the file's name, without folders
+    parked: str | None = None  # the reason why it waits: "no_decoder"
+
+
+def recognise(name: str, head: bytes, size: int) -> FormatMatch:
+    """Tell the format of a file from its first octets.
+
+    Parameters
+    ----------
+    name : of the file, without folders; kept for messages and for layouts that need it.
+    head : its first HEAD_OCTETS octets, or all of it.
+    size : its length. [octets]
+
+    Raises
+    ------
+    EmptyFile, UnknownFormat : with what to do.
+    """
+    if size == 0:
+        raise EmptyFile(f"{name} is empty. Fetch it again from its source.", file=name)
+    if tgpp_file.header_octets(head) is not None:
+        return FormatMatch("tgpp", "3GPP TS 32.297 charging data file", name)
+    waiting = parked.match_parked(head, size)
+    if waiting:
+        return FormatMatch(waiting.format, waiting.title, name, parked.NO_DECODER)
+    if _is_msc(head, size):
+        return FormatMatch("msc", "3GPP TS 32.298 switch records, BER", name)
+    layout = csv_usage.match_layout(head)
+    if layout:
+        return FormatMatch(layout.name, layout.title, name)
+    raise UnknownFormat(
+        f"{name} has no known signature; it begins with {head[:8].hex(' ')}. Check that the file "
+        "is whole, or add its layout to mediation/formats/layouts.",
+        file=name,
+        offset=0,
+    )
+
+
+def decode(source: Path | bytes, match: FormatMatch) -> Decoded:
+    """Decode a whole file.
+
+    Parameters
+    ----------
+    source : its path, or its octets.
+    match : what `recognise` said about it.
+
+    Raises
+    ------
+    NoDecoder : the format is parked.
+    BrokenFile : the file cannot be framed; with the offset and what to do.
+    """
+    if match.parked:
+        raise NoDecoder(
+            f"{match.name} is recognised as {match.title}; there is no decoder for that yet. "
+            "The file stays registered and parked.",
+            file=match.name,
+            reason=match.parked,
+        )
+    raw = source if isinstance(source, bytes) else source.read_bytes()
+    try:
+        return _decode(raw, match)
+    except Malformed as why:
+        raise BrokenFile(
+            f"{match.name}, offset {why.offset}: {why} Nothing of the file is used. "
+            "Fetch it again from its source.",
+            file=match.name,
+            offset=why.offset,
+        ) from why
+    except BrokenFile as why:
+        raise BrokenFile(f"{match.name}: {why}", file=match.name, **why.facts) from why
+
+
+def _decode(raw: bytes, match: FormatMatch) -> Decoded:
+    """Choose the decoder."""
+    if match.format == "tgpp":
+        return tgpp_file.decode(raw)
+    if match.format == "msc":
+        return msc.decode_plain(raw, FileHeader(format="msc"))
+    for layout in csv_usage.layouts():
+        if layout.name == match.format:
+            return csv_usage.decode(raw, layout, match.name)
+    raise UnknownFormat(f"{match.format} is no format of this program.", file=match.name)
+
+
+def _is_msc(head: bytes, size: int) -> bool:
+    """Tell CallEventRecords: a kind of record we know, and inside it a context-specific element."""
+    if head[0] not in msc.RECORD_TAGS:
+        return False
+    try:
+        _, content, _ = read_header(head, 0, max(size, len(head)))
+        read_header(head, content, max(size, len(head)))
+    except (Malformed, IndexError):
+        return False
+    return head[content] & 0xC0 == 0x80

@@ -1,0 +1,157 @@
+"""The tables of mediation. All of them hold facts: a row is inserted once and never changed."""
+
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import ARRAY, BigInteger, ForeignKey, Identity, SmallInteger
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+
+from ledger.db import Base
+
+
+class SourceFile(Base):
+    """A file as it was received: known by its hash for ever."""
+
+    __tablename__ = "source_file"
+    file_id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    source_system: Mapped[str]
+    name: Mapped[str]
+    sha256: Mapped[str]
+    size: Mapped[int] = mapped_column(BigInteger)  # octets
+    format: Mapped[str]
+    node: Mapped[str | None]
+    sequence: Mapped[int | None] = mapped_column(BigInteger)
+    declared_count: Mapped[int | None] = mapped_column(BigInteger)
+    record_count: Mapped[int] = mapped_column(BigInteger)
+    state: Mapped[str]  # accepted, suspended as a whole, or parked
+    reason: Mapped[str | None]
+    detail: Mapped[str | None]
+    first_day: Mapped[int | None]  # UTC days since 1970 of its events, for the search for copies
+    last_day: Mapped[int | None]
+    keys_sha256: Mapped[str | None]  # the vault's block of record keys
+    outcome_sha256: Mapped[str | None]  # the vault's outcome per record
+    registered_at: Mapped[datetime] = mapped_column(server_default="clock_timestamp()")
+
+
+class FileAlarm(Base):
+    """Something about a file that a person should know and that stops nothing."""
+
+    __tablename__ = "file_alarm"
+    file_alarm_id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    file_id: Mapped[int] = mapped_column(ForeignKey("source_file.file_id"))
+    kind: Mapped[str]
+    detail: Mapped[str]
+
+
+class FileUsage(Base):
+    """Where the accepted usage of a file lies, by month used."""
+
+    __tablename__ = "file_usage"
+    file_id: Mapped[int] = mapped_column(ForeignKey("source_file.file_id"), primary_key=True)
+    period: Mapped[str] = mapped_column(primary_key=True)
+    sha256: Mapped[str]
+    row_count: Mapped[int] = mapped_column(BigInteger)
+    seconds: Mapped[int] = mapped_column(BigInteger)
+    octets: Mapped[int] = mapped_column(BigInteger)
+
+
+class ControlMove(Base):
+    """A posting in the usage ledger: so much of a measure went from one bucket to another."""
+
+    __tablename__ = "control_move"
+    control_move_id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    file_id: Mapped[int] = mapped_column(ForeignKey("source_file.file_id"))
+    measure: Mapped[str]  # records, seconds, octets, ore
+    from_bucket: Mapped[str]
+    to_bucket: Mapped[str]
+    reason: Mapped[str]
+    quantity: Mapped[int] = mapped_column(BigInteger)
+    cause: Mapped[str]  # what moved it: "file 17", "rating 2026-03"
+    moved_at: Mapped[datetime] = mapped_column(server_default="clock_timestamp()")
+
+
+class Suspense(Base):
+    """A record that needs somebody, and why."""
+
+    __tablename__ = "suspense"
+    suspense_id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    file_id: Mapped[int] = mapped_column(ForeignKey("source_file.file_id"))
+    record_no: Mapped[int] = mapped_column(BigInteger)
+    part_no: Mapped[int]  # 0: the whole record
+    reason: Mapped[str]
+    work_group: Mapped[str]
+    byte_offset: Mapped[int | None] = mapped_column(BigInteger)
+    line_no: Mapped[int | None] = mapped_column(BigInteger)
+    seconds: Mapped[int] = mapped_column(BigInteger)
+    octets: Mapped[int] = mapped_column(BigInteger)
+    detail: Mapped[str]
+    recorded_at: Mapped[datetime] = mapped_column(server_default="clock_timestamp()")
+
+
+class HeldPart(Base):
+    """A part that waits for its chain; `content` is its usage rows as decoded."""
+
+    __tablename__ = "held_part"
+    held_part_id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    file_id: Mapped[int] = mapped_column(ForeignKey("source_file.file_id"))
+    record_no: Mapped[int] = mapped_column(BigInteger)
+    chain_key: Mapped[int] = mapped_column(BigInteger)
+    is_last: Mapped[bool]
+    content: Mapped[dict[str, Any]] = mapped_column(JSONB)
+
+
+class HeldRelease(Base):
+    """The end of a part's waiting: the chain was completed by a file and became an event."""
+
+    __tablename__ = "held_release"
+    held_part_id: Mapped[int] = mapped_column(
+        ForeignKey("held_part.held_part_id"), primary_key=True
+    )
+    by_file_id: Mapped[int] = mapped_column(ForeignKey("source_file.file_id"))
+    bucket: Mapped[str]
+    reason: Mapped[str]
+    into_file_id: Mapped[int] = mapped_column(
+        BigInteger
+    )  # the event carries its first part's place
+    into_record_no: Mapped[int] = mapped_column(BigInteger)
+
+
+class BankPayment(Base):
+    """A payment as the bank told it, and what became of it: one row per payment of a file."""
+
+    __tablename__ = "bank_payment"
+    file_id: Mapped[int] = mapped_column(ForeignKey("source_file.file_id"), primary_key=True)
+    line_no: Mapped[int] = mapped_column(primary_key=True)  # of its amount item 1
+    book: Mapped[str]
+    transmission_no: Mapped[int]
+    assignment_line_no: Mapped[int]  # two assignments of a file may carry the same number
+    assignment_no: Mapped[int]
+    agreement: Mapped[str]
+    account: Mapped[str]  # our bank account
+    kind: Mapped[int] = mapped_column(SmallInteger)  # type 10 to 21
+    tx_no: Mapped[int]
+    settlement_date: Mapped[date]
+    centre: Mapped[str]
+    day_code: Mapped[str]
+    part: Mapped[int] = mapped_column(SmallInteger)
+    serial: Mapped[int]
+    form_no: Mapped[str]
+    archive_ref: Mapped[str | None]
+    kid: Mapped[str | None]  # as written
+    amount_minor: Mapped[int] = mapped_column(BigInteger)  # signed as in the bank's sums
+    bank_date: Mapped[date | None]
+    debit_account: Mapped[str | None]
+    card_issuer: Mapped[str]
+    text: Mapped[str | None]
+    outcome: Mapped[str]  # exact, part, overpaid, unallocated, not_booked
+    reason: Mapped[str | None]  # why it needs a person; see mediation.matching.REASONS
+    party_id: Mapped[int | None] = mapped_column(BigInteger)  # whose KID it is, where known
+    batch_id: Mapped[int | None] = mapped_column(BigInteger)
+    entry_id: Mapped[int | None] = mapped_column(BigInteger)
+    allocated_minor: Mapped[int] = mapped_column(BigInteger)
+    unallocated_minor: Mapped[int] = mapped_column(BigInteger)
+    claim_item_ids: Mapped[list[int]] = mapped_column(ARRAY(BigInteger))  # the claims it paid
+    payment_item_ids: Mapped[list[int]] = mapped_column(ARRAY(BigInteger))  # its own, in step
+    unallocated_item_id: Mapped[int | None] = mapped_column(BigInteger)
+    recorded_at: Mapped[datetime] = mapped_column(server_default="clock_timestamp()")

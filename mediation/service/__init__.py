@@ -1,0 +1,21 @@
+"""The verbs of mediation: files in, records to their outcomes, usage to charges, payments booked."""
+
+from mediation.service.control import control_totals, verify_file
+from mediation.service.registration import files
+from mediation.service.ingest import FileOutcome, ingest_file
+from mediation.service.suspense import suspend_rated, suspense, suspense_by_reason
+from mediation.service.tracing import record_location
+from mediation.service.usage import accepted_usage
+
+__all__ = [
+    "FileOutcome",
+    "accepted_usage",
+    "control_totals",
+    "files",
+    "ingest_file",
+    "record_location",
+    "suspend_rated",
+    "suspense",
+    "suspense_by_reason",
+    "verify_file",
+]

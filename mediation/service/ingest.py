@@ -1,0 +1,193 @@
+"""Taking in a file: recognise, register, decide, record. One transaction per file.
+
+Blobs go to the vault first, rows follow in the caller's transaction: a crash before the commit
+leaves nothing but unreferenced blobs, and the same file is simply taken in again.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+from sqlalchemy.orm import Session
+
+from ledger.errors import Problem
+from ledger.vault import Vault
+from mediation import formats
+from mediation.formats import (
+    HEAD_OCTETS,
+    BrokenFile,
+    EmptyFile,
+    FormatMatch,
+    UnknownFormat,
+    ocr_giro,
+    orders_csv,
+    subscriptions_csv,
+)
+from mediation.service import registration
+from mediation.service.control import verify_file
+from mediation.service.registration import Registration
+from mediation.service.tables import ingest_orders, ingest_payments, ingest_subscriptions
+from mediation.service.taking import suspend_whole, take_usage
+
+_SWITCH_NAME = re.compile(r"(?P<node>[A-Za-z0-9-]+?)_-?_?(?P<sequence>\d{1,9})[._]")
+
+
+@dataclass(frozen=True, slots=True)
+class FileOutcome:
+    """What became of a file. `state` is accepted, suspended, parked or duplicate."""
+
+    file_id: int
+    name: str
+    state: str
+    format: str
+    reason: str | None
+    detail: str | None
+    records: int
+    alarms: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A file as it lies before us."""
+
+    path: Path
+    raw: bytes
+    sha256: str
+    file_id: int
+    source_system: str
+
+    @property
+    def name(self) -> str:
+        """The file's name, without folders."""
+        return self.path.name
+
+
+def ingest_file(
+    session: Session,
+    store: Vault,
+    path: Path,
+    *,
+    source_system: str = "network",
+    book: str = "NO01",
+    actor: str = "system:mediation",
+) -> FileOutcome:
+    """Take in a file of any known format.
+
+    A file that was taken in before is a no-op. What is wrong with a file is recorded and said in the
+    outcome, never raised: it is kept, nothing of it is used, and the next file goes on.
+
+    Raises
+    ------
+    DoesNotTie : our own outcomes do not sum to what the file holds; nothing is recorded.
+    """
+    raw = path.read_bytes()
+    digest = sha256(raw).hexdigest()
+    registration.lock_feed(session)
+    known = registration.find_by_hash(session, digest)
+    if known is not None:
+        return FileOutcome(
+            known.file_id, path.name, "duplicate", known.format, "DUPLICATE_FILE",
+            f"{path.name} holds the same bytes as file {known.file_id}, {known.name}.",
+            known.record_count,
+        )  # fmt: skip
+    arrival = Arrival(path, raw, digest, registration.next_file_id(session), source_system)
+    if raw:
+        store.put(raw, "traffic")
+    made = _take(session, store, arrival, book, actor)
+    return FileOutcome(
+        made.file_id, made.name, made.state, made.format, made.reason, made.detail,
+        made.record_count, made.alarms,
+    )  # fmt: skip
+
+
+def _take(session: Session, store: Vault, arrival: Arrival, book: str, actor: str) -> Registration:
+    """Find who reads the file, and let them."""
+    head = arrival.raw[:HEAD_OCTETS]
+    routes: tuple[tuple[Callable[[bytes], bool], Callable[[], Registration]], ...] = (
+        (orders_csv.recognises, lambda: ingest_orders(session, arrival)),
+        (subscriptions_csv.recognises, lambda: ingest_subscriptions(session, arrival)),
+        (ocr_giro.recognises, lambda: ingest_payments(session, arrival, book, actor)),
+    )
+    for recognises, take in routes:
+        if head and recognises(head):
+            return take()
+    try:
+        match = formats.recognise(arrival.name, head, len(arrival.raw))
+    except EmptyFile as problem:
+        return _set_aside(session, arrival, "suspended", "EMPTY_FILE", str(problem), "empty")
+    except UnknownFormat as problem:
+        return _set_aside(session, arrival, "parked", "unknown_format", str(problem), "unknown")
+    if match.parked:
+        return _set_aside(
+            session, arrival, "parked", match.parked,
+            f"Recognised as {match.title}; there is no decoder for it yet.", match.format,
+        )  # fmt: skip
+    return _take_usage(session, store, arrival, match)
+
+
+def _take_usage(
+    session: Session, store: Vault, arrival: Arrival, match: FormatMatch
+) -> Registration:
+    try:
+        decoded = formats.decode(arrival.raw, match)
+    except BrokenFile as problem:
+        return _set_aside(session, arrival, "suspended", "BROKEN_FILE", str(problem), match.format)
+    node, sequence = _place(arrival.name, decoded.header.node, decoded.header.sequence)
+    refusal = _refusal(session, arrival, node, sequence, decoded)
+    if refusal is not None:
+        made, received = suspend_whole(arrival, decoded, *refusal, node, sequence)
+    else:
+        made, received = take_usage(session, store, arrival, decoded, node, sequence)
+    made.record(session)
+    verify_file(session, arrival.file_id, received)
+    return made.registration
+
+
+def _refusal(
+    session: Session, arrival: Arrival, node: str | None, sequence: int | None, decoded: object
+) -> tuple[str, str] | None:
+    """Give why a file as a whole must wait for a person: reason and sentence."""
+    conflict = registration.find_conflict(session, arrival.name, node, sequence)
+    if conflict is not None:
+        reason, other = conflict
+        return reason, (
+            f"{arrival.name} claims the place of file {other.file_id}, {other.name} "
+            f"(node {node}, sequence {sequence}), but holds other bytes. Compare the two."
+        )
+    declared = decoded.header.declared_count  # type: ignore[attr-defined]
+    framed = decoded.record_count  # type: ignore[attr-defined]
+    if declared is not None and declared != framed:
+        return "COUNT_MISMATCH", (
+            f"{arrival.name} declares {declared} records at offset 18 and holds {framed}. "
+            "Fetch it again from the node."
+        )
+    return None
+
+
+def _place(name: str, node: str | None, sequence: int | None) -> tuple[str | None, int | None]:
+    """Give node and sequence; switches that write neither have them in the file's name."""
+    named = _SWITCH_NAME.match(name)
+    if sequence is not None:
+        return node or (named["node"] if named else None), sequence
+    if named is None:
+        return None, None
+    return named["node"], int(named["sequence"])
+
+
+def _set_aside(
+    session: Session, arrival: Arrival, state: str, reason: str, detail: str, format_name: str
+) -> Registration:
+    made = Registration(
+        file_id=arrival.file_id, source_system=arrival.source_system, name=arrival.name,
+        sha256=arrival.sha256, size=len(arrival.raw), format=format_name, state=state,
+        reason=reason, detail=detail,
+    )  # fmt: skip
+    registration.register(session, made)
+    return made
+
+
+def refused_by(problem: Problem) -> str:
+    """Name a problem as the reason for which a file waits: BROKEN_FILE, TOTALS_DO_NOT_TIE."""
+    return problem.code().replace("-", "_").upper()

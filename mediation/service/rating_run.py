@@ -1,0 +1,427 @@
+"""A rating run: what a period's charges should stand at, and only the difference is booked.
+
+The whole period is rated every time, from accepted usage, orders and the tariff book. The result
+does not depend on how often that was done before, or in which order files came; a run that finds
+nothing new books nothing. Everything a run records is one transaction.
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from hashlib import sha256
+
+import numpy as np
+import pyarrow as pa
+from sqlalchemy import select, text
+from sqlalchemy.orm import Session
+
+from ledger import service as ledger
+from ledger.journal import BatchDraft
+from ledger.vault import Vault
+from mediation.charging import (
+    ONE_OFF,
+    RECURRING,
+    USAGE,
+    Difference,
+    Owed,
+    Payer,
+    Setting,
+    Standing,
+    accrual_entries,
+    charge_key,
+    differences,
+    usage_owed,
+)
+from mediation.models import FileUsage
+from mediation.rated_files import write_rated
+from mediation.records import Int64
+from mediation.service.suspense import Suspended, suspend_rated
+from mediation.service.usage import accepted_usage
+from mediation.wallclock import ZONE, local_days
+from party import service as party
+from rating import service as rating
+from rating.charges import Booked, ChargeKey
+from rating.pipeline import Rated, rate
+from rating.recurring import one_off_charges, recurring_charges
+from rating.tariff import TariffBook
+from rating.usage import Reason, UsageBatch, check_usage
+
+SOURCE_SYSTEM = "rating"
+EVENTS_PER_OBJECT = 250_000
+_EPOCH = date(1970, 1, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class RatingOutcome:
+    """What a run did. Zero differences and no batch: there was nothing new."""
+
+    events: int
+    unpriced: int
+    charges_changed: int
+    net_minor: int
+    batch_id: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Month:
+    """The month that is rated, and the book of accounts it is rated for."""
+
+    book_code: str
+    period: str
+
+    @property
+    def first_day(self) -> date:
+        """The first local day."""
+        return date.fromisoformat(f"{self.period}-01")
+
+    @property
+    def after(self) -> date:
+        """The first local day of the next month."""
+        return (self.first_day + timedelta(days=32)).replace(day=1)
+
+    def instants(self) -> tuple[int, int]:
+        """The month's local midnights as UTC epoch seconds, half-open."""
+        first, after = (
+            int(datetime(day.year, day.month, day.day, tzinfo=ZONE).timestamp())
+            for day in (self.first_day, self.after)
+        )
+        return first, after
+
+
+@dataclass(slots=True)
+class _Found:
+    """What charges should stand at, and the last day on which something was used."""
+
+    owed: dict[ChargeKey, Owed] = field(default_factory=dict)
+    last_day: date = date.min
+
+    def add(self, key: ChargeKey, owed: Owed, day: date) -> None:
+        """Add to a charge."""
+        before = self.owed.get(key, Owed(0, 0, 0))
+        self.owed[key] = Owed(
+            before.micro + owed.micro,
+            before.events + owed.events,
+            before.quantity + owed.quantity,
+        )
+        self.last_day = max(self.last_day, day)
+
+
+def rate_period(
+    session: Session,
+    store: Vault,
+    month: Month,
+    billed_keys: Callable[[Sequence[int]], set[int]],
+    actor: str = "system:rating",
+) -> RatingOutcome:
+    """Rate a period and book what its charges lack.
+
+    Parameters
+    ----------
+    billed_keys : says which of some charge keys stand on an issued invoice; those are never
+        touched, what they lack goes to the account's next bill.
+    """
+    # One run of a period at a time: two would both find the same difference.
+    session.execute(
+        text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 0))"),
+        {"key": f"rating/{month.book_code}/{month.period}"},
+    )
+    book = rating.tariff_book(session, month.first_day)
+    usage = accepted_usage(session, store, month.period)
+    setting = _setting(session, month, book)
+    found = _Found()
+    refs, rated = _rate_usage(session, store, month, book, usage, setting, found)
+    _charge_services(session, month, book, setting, found)
+    booked = differences(*_against_the_books(session, month, found, billed_keys))
+    inputs = _inputs_hash(book, refs, found)
+    if rating.find_run(session, month.period, inputs) and not booked:
+        return RatingOutcome(len(rated.reason), _unpriced(rated), 0, 0, None)
+    batch_id = _book(session, month, booked, found, inputs, actor)
+    if not rating.find_run(session, month.period, inputs):
+        rating.record_run(
+            session, month.period, inputs, book.content_hash, batch_id=batch_id, rated_refs=refs,
+            counts={"events": len(rated.reason), "unpriced": _unpriced(rated)},
+        )  # fmt: skip
+    return RatingOutcome(
+        events=len(rated.reason),
+        unpriced=_unpriced(rated),
+        charges_changed=len(booked),
+        net_minor=sum(one.minor_net for one in booked),
+        batch_id=batch_id,
+    )
+
+
+def _setting(session: Session, month: Month, book: TariffBook) -> Setting:
+    last = month.after - timedelta(days=1)
+    components = book.tariff.components
+    return Setting(
+        book_code=month.book_code,
+        usage_period=month.period,
+        accounting_month=month.period,
+        accounts={
+            selector: ledger.posting_account(
+                session, month.book_code, "usage_rated", "revenue", selector, on=last
+            )
+            for selector in sorted({component.revenue for component in components})
+        },
+        vat_rates_bp={
+            code: ledger.vat_rate_bp(session, month.book_code, code, on=last)
+            for code in sorted({component.vat for component in components})
+        },
+    )
+
+
+# Usage -----------------------------------------------------------------------------------------
+
+
+def _rate_usage(
+    session: Session, store: Vault, month: Month, book: TariffBook, usage: pa.Table,
+    setting: Setting, found: _Found,
+) -> tuple[list[str], Rated]:  # fmt: skip
+    """Rate all usage of the month, keep the rated events, and sum what they cost."""
+    batch, subscription, payer = _batch(usage, book)
+    rated = rate(batch, book)
+    refs = _store_rated(store, usage, rated, book, batch)
+    _suspend_unpriced(session, usage, rated, month)
+    owed = usage_owed(
+        rated, book, batch.offering.astype(np.int64), subscription, payer, batch.quantity
+    )
+    payers = _payers(session, {account for account, *_ in owed})
+    last_day = _last_day(usage)
+    for (account, subscriber, component, basis), amount in owed.items():
+        key = charge_key(book, setting, payers[account], subscriber, component, basis, USAGE)
+        found.add(key, amount, last_day)
+    return refs, rated
+
+
+def _batch(usage: pa.Table, book: TariffBook) -> tuple[UsageBatch, Int64, Int64]:
+    """Turn stored usage into the columns that are rated; subscriptions get dense codes."""
+    if not usage.num_rows:
+        none = np.zeros(0, np.int64)
+        return check_usage(**_typed(dict.fromkeys(_RATED_COLUMNS, none))), none, none
+    column = {name: usage[name].to_numpy() for name in usage.column_names if name not in _TEXTS}
+    offering = usage["offering"].combine_chunks().dictionary_encode()
+    index = {name: number for number, name in enumerate(book.offerings)}
+    codes = np.array([index.get(name, -1) for name in offering.dictionary.to_pylist()], np.int32)
+    subscription = column["subscription_id"]
+    _, dense = np.unique(subscription, return_inverse=True)
+    batch = check_usage(
+        **_typed(
+            {
+                **{name: column[name] for name in _RATED_COLUMNS if name in column},
+                "subscription": dense,
+                "offering": codes[offering.indices.to_numpy()],
+            }
+        )
+    )
+    return batch, subscription, column["billing_account_id"]
+
+
+_TEXTS = frozenset({"offering", "called_text"})
+_RATED_COLUMNS = {
+    "event_key": np.int64, "started_at": np.int64, "quantity": np.int64, "usage_type": np.int16,
+    "called": np.int64, "rating_group": np.int32, "subscription": np.int32, "offering": np.int32,
+}  # fmt: skip
+
+
+def _typed(columns: Mapping[str, object]) -> dict[str, np.ndarray]:
+    return {name: np.asarray(columns[name]).astype(kind) for name, kind in _RATED_COLUMNS.items()}
+
+
+def _store_rated(
+    store: Vault, usage: pa.Table, rated: Rated, book: TariffBook, batch: UsageBatch
+) -> list[str]:
+    """Keep rated events in order of their keys: the same events give the same objects."""
+    order = np.argsort(batch.event_key, kind="stable")
+    return [
+        store.put(
+            write_rated(usage, rated, book, order[begin : begin + EVENTS_PER_OBJECT]), "traffic"
+        ).sha256
+        for begin in range(0, len(order), EVENTS_PER_OBJECT)
+    ]
+
+
+def _suspend_unpriced(session: Session, usage: pa.Table, rated: Rated, month: Month) -> None:
+    rows = np.flatnonzero(rated.reason != Reason.OK)
+    if not len(rows):
+        return
+    place = {
+        name: usage[name].take(pa.array(rows)).to_pylist()
+        for name in ("file_id", "record_no", "part_no", "offset", "seconds", "octets",
+                     "called_text", "offering")
+    }  # fmt: skip
+    suspend_rated(
+        session,
+        [
+            Suspended(
+                file_id=place["file_id"][n], record_no=place["record_no"][n],
+                part_no=place["part_no"][n], reason="NO_RATE",
+                detail=(
+                    f"{Reason(int(rated.reason[row])).name}: offering {place['offering'][n]} has "
+                    f"no price for {place['called_text'][n] or 'this usage'}. Add it to the tariff."
+                ),
+                byte_offset=place["offset"][n], seconds=place["seconds"][n],
+                octets=place["octets"][n],
+            )
+            for n, row in enumerate(rows.tolist())
+        ],
+        cause=f"rating {month.period}",
+    )  # fmt: skip
+
+
+def _last_day(usage: pa.Table) -> date:
+    latest = usage["started_at"].to_numpy().max()
+    day: date = local_days(np.array([latest])).astype(object)[0]
+    return day
+
+
+def _unpriced(rated: Rated) -> int:
+    return int((rated.reason != Reason.OK).sum())
+
+
+# Services and orders ---------------------------------------------------------------------------
+
+
+def _charge_services(
+    session: Session, month: Month, book: TariffBook, setting: Setting, found: _Found
+) -> None:
+    """Charge the month's recurring prices for the days active, and the prices of its orders."""
+    first, after = month.instants()
+    active = party.active_intervals(session, first, after)
+    offering = _offering_codes(book, active.offering)
+    charges = recurring_charges(
+        book, month.period, offering, _local_day_numbers(active.valid_from),
+        _local_day_numbers(active.valid_to),
+    )  # fmt: skip
+    payers = _payers(session, set(active.billing_account_id.tolist()))
+    last = month.after - timedelta(days=1)
+    for n, source in enumerate(charges.source.tolist()):
+        key = charge_key(
+            book, setting, payers[int(active.billing_account_id[source])],
+            int(active.subscription_id[source]), int(charges.component[n]),
+            _basis(book, int(offering[source])), RECURRING,
+        )  # fmt: skip
+        found.add(key, Owed(int(charges.amount_micro[n]), 1, int(charges.days[n])), last)
+    _charge_orders(session, month, book, setting, found)
+
+
+def _charge_orders(
+    session: Session, month: Month, book: TariffBook, setting: Setting, found: _Found
+) -> None:
+    first, after = month.instants()
+    ordered = party.order_charges(session, first, after)
+    offering = _offering_codes(book, [order.offering for order in ordered])
+    charges = one_off_charges(book, offering, [order.action for order in ordered])
+    payers = _payers(session, {order.billing_account_id for order in ordered})
+    for n, source in enumerate(charges.source.tolist()):
+        order = ordered[source]
+        key = charge_key(
+            book, setting, payers[order.billing_account_id], order.subscription_id,
+            int(charges.component[n]), _basis(book, int(offering[source])), ONE_OFF, order.order_ref,
+        )  # fmt: skip
+        day = order.effective_at.astimezone(ZONE).date()
+        found.add(key, Owed(int(charges.amount_micro[n]), 1, 1), day)
+
+
+def _basis(book: TariffBook, offering: int) -> str:
+    basis: str = book.tariff.offerings[offering].price_basis
+    return basis
+
+
+def _offering_codes(book: TariffBook, names: Sequence[str]) -> np.ndarray:
+    index = {name: number for number, name in enumerate(book.offerings)}
+    return np.array([index.get(name, -1) for name in names], np.int32)
+
+
+def _local_day_numbers(instants: Int64) -> Int64:
+    """Give local days since 1970; the end of an open interval stays beyond every month."""
+    far = int(datetime(2099, 1, 1, tzinfo=UTC).timestamp())
+    return local_days(np.minimum(instants, far)).astype(np.int64)
+
+
+def _payers(session: Session, account_ids: set[int]) -> dict[int, Payer]:
+    found = party.billing_accounts(session, ids=sorted(account_ids))
+    return {one.billing_account_id: Payer(one.billing_account_id, one.party_id) for one in found}
+
+
+# Booking ---------------------------------------------------------------------------------------
+
+
+def _against_the_books(
+    session: Session, month: Month, found: _Found, billed_keys: Callable[[Sequence[int]], set[int]]
+) -> tuple[dict[ChargeKey, Owed], list[Standing], dict[int, str]]:
+    """Fetch what stands on the period's charges, and where each account's next bill is."""
+    charges = rating.charges_of_usage(session, month.book_code, month.period)
+    billed = billed_keys([charge.charge_key_id for charge in charges])
+    standing = [
+        Standing(
+            charge.key, charge.micro, charge.minor_net, charge.minor_gross, charge.events,
+            charge.quantity, charge.charge_key_id in billed,
+        )
+        for charge in charges
+    ]  # fmt: skip
+    next_bill: dict[int, str] = {}
+    for charge in standing:
+        if charge.billed:
+            account, period = charge.key.billing_account_id, charge.key.billing_period
+            next_bill[account] = max(next_bill.get(account, ""), _next_period(period))
+    return found.owed, standing, next_bill
+
+
+def _next_period(period: str) -> str:
+    first = date.fromisoformat(f"{period}-01")
+    return (first + timedelta(days=32)).strftime("%Y-%m")
+
+
+def _book(
+    session: Session, month: Month, booked: Sequence[Difference], found: _Found, inputs: str,
+    actor: str,
+) -> int | None:  # fmt: skip
+    """Post the accrual and write the differences to the charges, in one transaction."""
+    if not booked:
+        return None
+    ids = rating.ensure_charge_keys(session, [one.key for one in booked])
+    unbilled = ledger.posting_account(
+        session, month.book_code, "usage_rated", "unbilled", "*", on=month.first_day
+    )
+    runs = len(rating.rating_runs(session, month.period))
+    source = f"{month.book_code}/{month.period}/{runs + 1}/{inputs[:16]}"
+    entries = accrual_entries(
+        booked, unbilled, {month.period: min(found.last_day, month.after - timedelta(days=1))},
+        source,
+    )  # fmt: skip
+    if not entries:
+        return None
+    posted = ledger.post_batch(
+        session, BatchDraft(month.book_code, SOURCE_SYSTEM, source, actor, entries)
+    )
+    rating.add_charge_deltas(
+        session, posted.batch_id, ids,
+        Booked(
+            _column(booked, "micro"), _column(booked, "minor_net"), _column(booked, "minor_gross")
+        ),
+        _column(booked, "events"), _column(booked, "quantity"),
+    )  # fmt: skip
+    return posted.batch_id
+
+
+def _column(booked: Sequence[Difference], name: str) -> Int64:
+    return np.array([getattr(one, name) for one in booked], np.int64)
+
+
+def _inputs_hash(book: TariffBook, refs: Sequence[str], found: _Found) -> str:
+    """Name what a run was made from: tariff, rated events and what every charge should be."""
+    owed = sorted(
+        (key.billing_account_id, key.subscription_id, key.component, key.kind, key.charge_ref,
+         amount.micro)
+        for key, amount in found.owed.items()
+    )  # fmt: skip
+    content = json.dumps([book.content_hash, list(refs), owed])
+    return sha256(content.encode()).hexdigest()
+
+
+def usage_objects(session: Session, period: str) -> list[str]:
+    """List the vault names of a month's accepted usage."""
+    return list(
+        session.execute(select(FileUsage.sha256).where(FileUsage.period == period)).scalars()
+    )

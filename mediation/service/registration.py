@@ -1,0 +1,141 @@
+"""Registration: every file is known by its hash before anything of it is believed."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from sqlalchemy import insert, select, text
+from sqlalchemy.orm import Session
+
+from mediation.models import FileAlarm, SourceFile
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """What is recorded of a file. States: accepted, suspended (as a whole), parked."""
+
+    file_id: int
+    source_system: str
+    name: str
+    sha256: str
+    size: int
+    format: str
+    state: str
+    reason: str | None = None
+    detail: str | None = None
+    node: str | None = None
+    sequence: int | None = None
+    declared_count: int | None = None
+    record_count: int = 0
+    first_day: int | None = None
+    last_day: int | None = None
+    keys_sha256: str | None = None
+    outcome_sha256: str | None = None
+    alarms: tuple[tuple[str, str], ...] = field(default=())
+
+
+@dataclass(frozen=True, slots=True)
+class FileView:
+    """A registered file as lists show it."""
+
+    file_id: int
+    name: str
+    source_system: str
+    format: str
+    sha256: str
+    size: int
+    state: str
+    reason: str | None
+    detail: str | None
+    sequence: int | None
+    record_count: int
+    registered_at: datetime
+    alarms: tuple[tuple[str, str], ...]
+
+
+def next_file_id(session: Session) -> int:
+    """Take a number for a file that is about to be registered; numbers may be skipped."""
+    return int(session.execute(text("SELECT nextval('source_file_file_id_seq')")).scalar_one())
+
+
+def lock_feed(session: Session) -> None:
+    """Let one file at a time through: copies and chains are judged against what came before."""
+    session.execute(text("SELECT pg_advisory_xact_lock(hashtextextended('mediation/feed', 0))"))
+
+
+def register(session: Session, made: Registration) -> None:
+    """Record a file and its alarms."""
+    row = {name: getattr(made, name) for name in Registration.__slots__ if name != "alarms"}
+    session.execute(insert(SourceFile), [row])
+    if made.alarms:
+        session.execute(
+            insert(FileAlarm),
+            [{"file_id": made.file_id, "kind": k, "detail": d} for k, d in made.alarms],
+        )
+
+
+def find_by_hash(session: Session, sha256: str) -> SourceFile | None:
+    """Find the file with these bytes."""
+    return session.execute(
+        select(SourceFile).where(SourceFile.sha256 == sha256)
+    ).scalar_one_or_none()
+
+
+def find_conflict(
+    session: Session, name: str, node: str | None, sequence: int | None
+) -> tuple[str, SourceFile] | None:
+    """Find another file that claims the same name, or the same place in a node's sequence."""
+    same_name = session.execute(
+        select(SourceFile).where(SourceFile.name == name).limit(1)
+    ).scalar_one_or_none()
+    if same_name is not None:
+        return "NAME_CONFLICT", same_name
+    if node is None or sequence is None:
+        return None
+    same_place = session.execute(
+        select(SourceFile).where(SourceFile.node == node, SourceFile.sequence == sequence).limit(1)
+    ).scalar_one_or_none()
+    return ("SEQUENCE_CONFLICT", same_place) if same_place is not None else None
+
+
+def sequence_gap(
+    session: Session, node: str | None, sequence: int | None
+) -> tuple[int, int] | None:
+    """Give the numbers missing right before a file, half-open; None where there is no gap."""
+    if node is None or sequence is None:
+        return None
+    before = session.execute(
+        text("SELECT max(sequence) FROM source_file WHERE node = :node AND sequence < :sequence"),
+        {"node": node, "sequence": sequence},
+    ).scalar_one()
+    if before is None or before + 1 == sequence:
+        return None
+    return int(before) + 1, sequence
+
+
+def files(session: Session, limit: int | None = None) -> Sequence[FileView]:
+    """List registered files, newest last."""
+    rows = session.execute(
+        select(SourceFile).order_by(SourceFile.file_id.desc()).limit(limit)
+    ).scalars()
+    alarms: dict[int, list[tuple[str, str]]] = {}
+    for alarm in session.execute(select(FileAlarm).order_by(FileAlarm.file_alarm_id)).scalars():
+        alarms.setdefault(alarm.file_id, []).append((alarm.kind, alarm.detail))
+    return [
+        FileView(
+            file_id=row.file_id,
+            name=row.name,
+            source_system=row.source_system,
+            format=row.format,
+            sha256=row.sha256,
+            size=row.size,
+            state=row.state,
+            reason=row.reason,
+            detail=row.detail,
+            sequence=row.sequence,
+            record_count=row.record_count,
+            registered_at=row.registered_at,
+            alarms=tuple(alarms.get(row.file_id, ())),
+        )
+        for row in reversed(list(rows))
+    ]

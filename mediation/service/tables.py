@@ -1,0 +1,124 @@
+"""Order, subscription and payment files: registered like any other, then read by their own room.
+
+Their records are rows; their control account counts rows, and for payments also øre.
+"""
+
+from collections.abc import Callable
+from datetime import date
+
+from sqlalchemy.orm import Session
+
+from ledger.errors import Problem
+from mediation.formats import ocr_giro, orders_csv
+from mediation.outcomes import Bucket
+from mediation.service import orders, payments
+from mediation.service import registration
+from mediation.service.control import Move, post_moves, verify_file
+from mediation.service.registration import Registration
+from mediation.service.orders import OrderOutcome
+from mediation.service.suspense import Suspended, suspend
+from mediation.service.taking import Arrived
+from rating import service as rating
+
+
+def ingest_orders(session: Session, arrival: Arrived) -> Registration:
+    """Apply an order file; rows that cannot be applied wait in suspense, the others go on."""
+
+    def known_offerings(day: date) -> set[str]:
+        return set(rating.tariff_book(session, day).offerings)
+
+    def read() -> OrderOutcome:
+        file = orders_csv.read(arrival.raw, arrival.name)
+        return orders.apply_order_file(
+            session, arrival.file_id, arrival.raw, arrival.name, known_offerings(file.business_date)
+        )
+
+    return _ingest_rows(session, arrival, "order_csv", read)
+
+
+def ingest_subscriptions(session: Session, arrival: Arrived) -> Registration:
+    """Register subscriptions from a reference file."""
+
+    def read() -> OrderOutcome:
+        return orders.register_subscription_file(
+            session, arrival.file_id, arrival.raw, arrival.name
+        )
+
+    return _ingest_rows(session, arrival, "subscription_csv", read)
+
+
+def ingest_payments(session: Session, arrival: Arrived, book: str, actor: str) -> Registration:
+    """Book a payment file: whole or not at all, since its sums are one."""
+    try:
+        transmission = ocr_giro.read(arrival.raw, arrival.name)
+    except Problem as problem:
+        return _refuse(session, arrival, "ocr_giro", problem)
+    paid = [payment for part in transmission.assignments for payment in part.payments]
+    made = Registration(
+        file_id=arrival.file_id, source_system="OCR", name=arrival.name, sha256=arrival.sha256,
+        size=len(arrival.raw), format="ocr_giro", state="accepted", record_count=len(paid),
+        declared_count=len(paid),
+    )  # fmt: skip
+    registration.register(session, made)
+    payments.book_payments(session, arrival.file_id, transmission, book=book, actor=actor)
+    received = {"records": len(paid), "ore": sum(payment.amount_minor for payment in paid)}
+    _move_all(session, arrival.file_id, received, Bucket.ACCEPTED, "")
+    verify_file(session, arrival.file_id, received)
+    return made
+
+
+def _ingest_rows(
+    session: Session, arrival: Arrived, format_name: str, read: Callable[[], OrderOutcome]
+) -> Registration:
+    """Register a file of rows; its reader refuses it whole by a Problem before it changes anything."""
+    made = Registration(
+        file_id=arrival.file_id, source_system="orders", name=arrival.name, sha256=arrival.sha256,
+        size=len(arrival.raw), format=format_name, state="accepted",
+    )  # fmt: skip
+    try:
+        with session.begin_nested():
+            # The rows name their file, so the file is registered before them.
+            outcome = _count_first(session, made, read)
+    except Problem as problem:
+        return _refuse(session, arrival, format_name, problem)
+    received = {"records": outcome.rows}
+    _move_all(session, arrival.file_id, {"records": outcome.applied}, Bucket.ACCEPTED, "")
+    _move_all(session, arrival.file_id, {"records": outcome.already}, Bucket.DUPLICATE, "EXACT")
+    for line_no, reason, detail in outcome.suspended:
+        _move_all(session, arrival.file_id, {"records": 1}, Bucket.SUSPENDED, reason)
+        suspend(
+            session,
+            [Suspended(arrival.file_id, line_no, reason, detail, line_no=line_no)],
+        )
+    verify_file(session, arrival.file_id, received)
+    return made
+
+
+def _count_first(
+    session: Session, made: Registration, read: Callable[[], OrderOutcome]
+) -> OrderOutcome:
+    registration.register(session, made)
+    return read()
+
+
+def _move_all(
+    session: Session, file_id: int, received: dict[str, int], bucket: Bucket, reason: str
+) -> None:
+    post_moves(
+        session,
+        [
+            Move(file_id, measure, Bucket.RECEIVED, bucket, reason, quantity)
+            for measure, quantity in received.items()
+        ],
+        f"file {file_id}",
+    )
+
+
+def _refuse(session: Session, arrival: Arrived, format_name: str, problem: Problem) -> Registration:
+    made = Registration(
+        file_id=arrival.file_id, source_system=arrival.source_system, name=arrival.name,
+        sha256=arrival.sha256, size=len(arrival.raw), format=format_name, state="suspended",
+        reason=problem.code().replace("-", "_").upper(), detail=str(problem),
+    )  # fmt: skip
+    registration.register(session, made)
+    return made

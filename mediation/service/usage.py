@@ -1,0 +1,41 @@
+"""Accepted usage, read back from the vault for rating, tying and tracing."""
+
+import pyarrow as pa
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from ledger.vault import Vault
+from mediation.models import FileUsage
+from mediation.usage_files import read_parquet
+
+
+def accepted_usage(
+    session: Session, store: Vault, period: str, columns: list[str] | None = None
+) -> pa.Table:
+    """Read all accepted usage of a month, in order of file; an empty table where there is none.
+
+    Parameters
+    ----------
+    period : the month used, local time, such as 2026-03.
+    columns : names to read; all of `mediation.usage_files.USAGE_COLUMNS`, called_text and offering
+        by default.
+    """
+    names = session.execute(
+        select(FileUsage.sha256).where(FileUsage.period == period).order_by(FileUsage.file_id)
+    ).scalars()
+    tables = [read_parquet(store.open(name), columns) for name in names]
+    return pa.concat_tables(tables) if tables else pa.table({})
+
+
+def usage_sums(session: Session, period: str) -> tuple[int, int, int]:
+    """Give what the rows say of a month's usage objects: rows, seconds, octets."""
+    found = session.execute(
+        select(FileUsage.row_count, FileUsage.seconds, FileUsage.octets).where(
+            FileUsage.period == period
+        )
+    ).all()
+    return (
+        sum(row.row_count for row in found),
+        sum(row.seconds for row in found),
+        sum(row.octets for row in found),
+    )

@@ -1,0 +1,31 @@
+"""Instants as the calendar of the operator's country shows them, for whole columns."""
+
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from mediation.records import Int64
+
+ZONE = ZoneInfo("Europe/Oslo")
+_DAY = 86_400
+
+
+def utc_day(instants: Int64) -> Int64:
+    """Give UTC days since 1970 of instants. [UTC epoch seconds]"""
+    day: Int64 = np.floor_divide(instants, _DAY)
+    return day
+
+
+def local_days(instants: Int64) -> NDArray[np.datetime64]:
+    """Give the local dates of instants, as datetime64[D]."""
+    local = pd.to_datetime(instants, unit="s", utc=True).tz_convert(ZONE).tz_localize(None)
+    days: NDArray[np.datetime64] = local.to_numpy().astype("datetime64[D]")
+    return days
+
+
+def month_of(instants: Int64) -> NDArray[np.str_]:
+    """Give the local month of instants, as 2026-03."""
+    months: NDArray[np.str_] = local_days(instants).astype("datetime64[M]").astype("U7")
+    return months

@@ -1,0 +1,149 @@
+"""Usage in CSV: layouts are data, and one bad line costs one line."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ledger.errors import Invalid
+from mediation.formats import BrokenFile, UnknownFormat, csv_usage, decode, recognise
+from mediation.formats.numbers import encode_number
+from mediation.records import BAD_LINE, DATA, SMS_MO, SMS_MT, VOICE_MO, VOICE_MT, Decoded
+
+_HEADER = "interaction,direction,correspondent_id,datetime,call_duration,antenna_id\n"
+_PLAIN = "caller,called,start,duration,octets\n"
+
+
+def _decode(text: str, name: str = "demo_4790000001.csv") -> Decoded:
+    raw = text.encode()
+    return decode(raw, recognise(name, raw[:4096], len(raw)))
+
+
+def test_a_persons_usage() -> None:
+    """Kind, other party, local time and duration come from columns, the person from the name."""
+    decoded = _decode(
+        _HEADER
+        + "call,in,22000000,2026-03-29 01:59:59,137,13084\n"
+        + "text,out,2002,2026-03-29 03:00:00,,\r\n"
+    )
+    columns = decoded.columns
+    assert decoded.header.subject == "4790000001"
+    assert columns["kind"].tolist() == [VOICE_MT, SMS_MO]
+    assert columns["msisdn"].tolist() == [4790000001, 4790000001]
+    assert columns["other"].tolist() == [encode_number("4722000000"), encode_number("02002")]
+    assert columns["other_text"].tolist() == [b"22000000", b"2002"]
+    assert columns["duration_s"].tolist() == [137, 0]
+    assert columns["utc_offset_min"].tolist() == [60, 120]
+    assert int(columns["started_at"][1] - columns["started_at"][0]) == 1
+    assert columns["length"].tolist() == [46, 35]
+
+
+def test_a_second_layout_is_only_another_file() -> None:
+    """Caller, called, start with its own offset, duration and octets: no code knows these names."""
+    decoded = _decode(
+        _PLAIN
+        + "+4790000001,+4612345678,2026-03-01T08:00:00+0100,61,\n"
+        + "90000001,,2026-03-01T07:00:00+0000,3600,5368709120\n",
+        "anything",
+    )
+    columns = decoded.columns
+    assert columns["kind"].tolist() == [VOICE_MO, DATA]
+    assert columns["msisdn"].tolist() == [4790000001, 4790000001]
+    assert columns["started_at"].tolist() == [1_772_348_400, 1_772_348_400]
+    assert columns["utc_offset_min"].tolist() == [60, 0]
+    assert columns["duration_s"].tolist() == [61, 3600]
+    assert columns["octets_down"].tolist() == [0, 5_368_709_120]
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("call,in,22000000,2026-03-29 01:59:59", "4 columns"),
+        ("call,in,22000000,2026-03-29 01:59:59,12,1,extra", "7 columns"),
+        ("call,up,22000000,2026-03-29 01:59:59,12,1", "no kind of usage"),
+        ("call,in,22000000,2026-03-32 01:59:59,12,1", "no time"),
+        ("call,in,22000000,2026-03-29 02:30:00,12,1", "does not exist in Europe/Oslo"),
+        ("call,in,22000000,0001-01-01 00:00:00,12,1", "not of this century"),
+        ("call,in,22000000,2026-03-29 01:59:59,,1", "no whole number"),
+        ("call,in,22000000,2026-03-29 01:59:59,-5,1", "no whole number"),
+        ("call,in,22000000,2026-03-29 01:59:59,1e3,1", "no whole number"),
+        ("call,in,22000000,2026-03-29 01:59:59,99999999999999,1", "no whole number"),
+        ("call,in," + "2" * 25 + ",2026-03-29 01:59:59,12,1", "24"),
+        ('call,in,"22000000,2026-03-29 01:59:59,12,1', "no line of"),
+        ("call,in,2200\ufffd0000,2026-03-29 01:59:59,12,1", "24"),
+    ],
+)
+def test_a_bad_line_is_a_fault_and_the_others_go_on(line: str, reason: str) -> None:
+    """The fault says which line, where it lies and why; it is counted with the others."""
+    good = "call,in,22000000,2026-03-29 01:59:59,137,13084\n"
+    decoded = _decode(_HEADER + good + line + "\n" + good)
+    [fault] = decoded.faults
+    assert (fault.record_no, fault.line, fault.reason) == (2, 3, BAD_LINE)
+    assert fault.detail.startswith("Line 3: ")
+    assert reason in fault.detail
+    assert (fault.offset, fault.length) == (len(_HEADER) + len(good), len(line.encode()))
+    assert decoded.columns["record_no"].tolist() == [1, 3]
+
+
+def test_an_hour_that_comes_twice_is_read_as_the_first() -> None:
+    """02:30 on the last Sunday of October is summer time: the file cannot say which it meant."""
+    decoded = _decode(_HEADER + "text,in,2002,2026-10-25 02:30:00,,1\n")
+    assert decoded.columns["utc_offset_min"].tolist() == [120]
+    assert decoded.columns["kind"].tolist() == [SMS_MT]
+
+
+def test_a_file_name_must_tell_the_subject() -> None:
+    """Where the layout takes the person from the name, a name without one is refused."""
+    with pytest.raises(BrokenFile, match="does not tell whose usage"):
+        _decode(_HEADER, "usage.txt")
+
+
+def test_other_csv_is_not_usage() -> None:
+    """A header of other columns, or of more than the layout knows, is another format."""
+    for header in ("antenna_id,latitude,longitude\n", _HEADER.strip() + ",surprise\n"):
+        with pytest.raises(UnknownFormat):
+            _decode(header)
+
+
+def test_a_layout_reads_only_what_its_header_names() -> None:
+    """A layout with a slip in it is refused when it is loaded, not at the first file."""
+    text = Path(csv_usage.__file__).with_name("layouts").joinpath("plain_usage.toml").read_text()
+    assert csv_usage.read_layout(text).name == "plain_usage"
+    for wrong in (
+        text.replace('"called"\n', '"callee"\n'),
+        text.replace("octets_down =", "octet_down ="),
+        text.replace("started_at =", "octets_up ="),
+        text.replace("layout/1", "layout/2"),
+    ):
+        with pytest.raises(Invalid):
+            csv_usage.read_layout(wrong)
+
+
+def test_every_line_of_the_oracle(shared: Path) -> None:
+    """The research files decode whole: counts and seconds are those a plain reading gives."""
+    for name, count in (("demo_ego.csv", 314), ("demo_A.csv", 42), ("manual_A.csv", 7)):
+        path = shared / "samples" / "usage-bandicoot" / name
+        raw = path.read_bytes()
+        decoded = decode(path, recognise(name, raw[:4096], len(raw)))
+        lines = [line.split(",") for line in raw.decode().splitlines()[1:]]
+        assert (decoded.record_count, decoded.fault_count, len(lines)) == (count, 0, count)
+        seconds = sum(int(line[4] or 0) for line in lines)
+        assert int(decoded.columns["duration_s"].sum()) == seconds
+        assert decoded.columns["other_text"].tolist() == [line[2].encode() for line in lines]
+
+
+@settings(max_examples=100)
+@given(st.randoms(use_true_random=False), st.binary(max_size=40))
+def test_damage_has_a_known_outcome(chance: random.Random, junk: bytes) -> None:
+    """Whatever octets stand after the header, every line is a row or a fault."""
+    raw = bytearray((_PLAIN + "4790000001,112,2026-03-01T08:00:00+0100,61,\n" * 3).encode())
+    for _ in range(chance.randint(0, 4)):
+        raw[chance.randrange(len(_PLAIN), len(raw))] ^= 1 << chance.randrange(8)
+    whole = bytes(raw[: chance.randint(len(_PLAIN), len(raw))]) + junk
+    decoded = decode(whole, recognise("x.csv", whole, len(whole)))
+    lines = [x for x in whole.split(b"\n")[1:] if x.removesuffix(b"\r")]
+    assert decoded.record_count == len(lines)

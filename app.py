@@ -36,7 +36,7 @@ COMMANDS: Mapping[str, str] = {
     "access": "ledger.cli.access:access_cli",
     "billing": "reporting.cli.billing:billing_cli",
     "db": "ledger.cli.database:database_cli",
-    "demo": "mediation.demo.cli:demo_cli",
+    "demo": "mediation.demo.cli:demo",
     "docs": "reporting.cli.docs:docs_cli",
     "invoice": "reporting.cli.billing:invoice_cli",
     "ledger": "ledger.cli.ledger:ledger_cli",

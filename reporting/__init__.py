@@ -1,0 +1,1 @@
+"""Documents out: invoices, aging, statements and workbooks; issuing a document posts it."""

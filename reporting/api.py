@@ -1,0 +1,290 @@
+"""Documents and reports over REST: trial balance, aging list, invoices and their PDF.
+
+Lists that accountants take into a spreadsheet answer as JSON or, when `Accept` asks, as Excel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import date
+from http import HTTPStatus
+from itertools import islice
+from typing import Any
+
+from flask import Response, request
+from flask.views import MethodView
+from marshmallow import Schema, fields, validate
+
+from ledger.db import transaction
+from ledger.vault import vault
+from ledger.web import Api, Blueprint, scope
+from ledger.web.fields import AsOfSchema, BookSchema, Money
+from reporting import service
+from reporting.aging import BUCKETS
+from reporting.formats import xlsx
+from reporting.invoicing import parse_invoice_number
+from reporting.service import workbook
+from reporting.web.dates import default_day
+from reporting.web.downloads import excel
+
+blueprint = Blueprint(
+    "reporting", __name__, url_prefix="/api/v1", description="Statements, invoices, documents"
+)
+
+_BINARY = {"type": "string", "format": "binary"}
+_as_excel = blueprint.alt_response(
+    HTTPStatus.OK, schema=_BINARY, content_type=xlsx.MEDIA_TYPE, success=True
+)
+
+
+def register(api: Api) -> None:
+    """Add reporting's resources to the API."""
+    api.register_blueprint(blueprint)
+
+
+class BalanceSchema(Schema):
+    """Turnover and balance of an account, or of all in one currency."""
+
+    account = fields.String(required=True)
+    name = fields.String(required=True)
+    currency = fields.String(required=True)
+    debit = Money(required=True, attribute="debit_minor")
+    credit = Money(required=True, attribute="credit_minor")
+    balance = Money(required=True, attribute="balance_minor")
+
+
+class TrialBalanceSchema(AsOfSchema):
+    """Every account that has postings; each currency's balances sum to zero."""
+
+    rows = fields.List(fields.Nested(BalanceSchema), required=True)
+    totals = fields.List(fields.Nested(BalanceSchema), required=True)
+
+
+class AgingRowSchema(Schema):
+    """The open claims of one customer on one account."""
+
+    account = fields.String(required=True)
+    party_id = fields.Integer(required=True)
+    name = fields.String(required=True)
+    buckets = fields.List(Money(), required=True, metadata={"description": "As `buckets` above."})
+    credits = Money(required=True)
+    balance = Money(required=True)
+
+
+class AgingSchema(BookSchema):
+    """The aging list of a day, equal to the control accounts or refused."""
+
+    effective_as_of = fields.Date(required=True)
+    buckets = fields.List(fields.String(), required=True)
+    rows = fields.List(fields.Nested(AgingRowSchema), required=True)
+    totals = fields.List(Money(), required=True, metadata={"description": "Buckets, then credits."})
+    balance = Money(required=True)
+    control = fields.Dict(keys=fields.String(), values=Money(), required=True)
+
+
+class InvoiceArguments(AsOfSchema):
+    """Which invoices are wanted."""
+
+    party_id = fields.Integer(load_default=None)
+    period = fields.String(
+        load_default=None,
+        validate=validate.Regexp(r"^\d{4}-\d{2}$"),
+        metadata={"example": "2026-03"},
+    )
+    after = fields.String(
+        load_default=None, metadata={"description": "Go on after this invoice: `next` of a page."}
+    )
+    limit = fields.Integer(load_default=100, validate=validate.Range(1, 1000))
+
+
+class InvoiceSchema(Schema):
+    """An issued invoice, as lists show it."""
+
+    number = fields.String(required=True)
+    account_no = fields.String(required=True)
+    party_id = fields.Integer(required=True)
+    name = fields.String(required=True)
+    kid = fields.String(required=True)
+    period = fields.String(required=True)
+    invoice_date = fields.Date(required=True)
+    due_date = fields.Date(required=True)
+    net = Money(required=True, attribute="net_minor")
+    vat = Money(required=True, attribute="vat_minor")
+    gross = Money(required=True, attribute="gross_minor")
+    document_sha256 = fields.String(required=True, allow_none=True)
+
+
+class InvoicePageSchema(InvoiceArguments):
+    """A page of invoices in the order of their numbers; `next` goes on where it ends."""
+
+    invoices = fields.List(fields.Nested(InvoiceSchema), required=True)
+    next = fields.String(required=True, allow_none=True)
+
+
+class InvoiceLineSchema(Schema):
+    """One line of an invoice; the amount is in the invoice's price basis."""
+
+    line_no = fields.Integer(required=True)
+    component = fields.String(required=True)
+    text = fields.String(required=True)
+    unit = fields.String(required=True)
+    quantity = fields.Integer(required=True, allow_none=True)
+    vat_code = fields.String(required=True)
+    vat_rate_bp = fields.Integer(required=True)
+    amount = Money(required=True, attribute="amount_minor")
+    net = Money(required=True, attribute="net_minor")
+
+
+class InvoiceWithLinesSchema(InvoiceSchema):
+    """An issued invoice with its lines and what is left to pay."""
+
+    effective_as_of = fields.Date(required=True, allow_none=True)
+    outstanding = Money(required=True)
+    lines = fields.List(fields.Nested(InvoiceLineSchema), required=True)
+
+
+@blueprint.route("/trial-balance")
+class TrialBalance(MethodView):
+    """The balances of all accounts."""
+
+    @scope("ledger:read")
+    @blueprint.arguments(AsOfSchema, location="query")
+    @blueprint.response(HTTPStatus.OK, TrialBalanceSchema)
+    @_as_excel
+    def get(self, wanted: dict[str, Any]) -> Any:
+        """Give the trial balance at the end of a day, as JSON or as Excel."""
+        book, as_of = wanted["book"], wanted["effective_as_of"]
+        with transaction() as session:
+            balance = service.trial_balance(session, book, as_of)
+        if _wants_excel():
+            sheet = workbook.trial_balance_sheet(balance)
+            return _excel_of([sheet], book, as_of, "trial-balance")
+        return {**wanted, "rows": balance.rows, "totals": balance.totals}
+
+
+@blueprint.route("/aging")
+class Aging(MethodView):
+    """Open claims by days past due."""
+
+    @scope("receivables:read")
+    @blueprint.arguments(AsOfSchema, location="query")
+    @blueprint.response(HTTPStatus.OK, AgingSchema)
+    @_as_excel
+    def get(self, wanted: dict[str, Any]) -> Any:
+        """Give the aging list of a day, as JSON or as Excel; refused unless it ties."""
+        book = wanted["book"]
+        with transaction() as session:
+            as_of = wanted["effective_as_of"] or default_day(session, book)
+            report = service.aging_report(session, book, as_of)
+        if _wants_excel():
+            return _excel_of([workbook.aging_sheet(report)], book, as_of, "aging-list")
+        return aging_body(report)
+
+
+@blueprint.route("/invoices")
+class Invoices(MethodView):
+    """Issued invoices."""
+
+    @scope("documents:read")
+    @blueprint.arguments(InvoiceArguments, location="query")
+    @blueprint.response(HTTPStatus.OK, InvoicePageSchema)
+    def get(self, wanted: dict[str, Any]) -> dict[str, Any]:
+        """List invoices in the order of their numbers."""
+        with transaction() as session:
+            found = service.iter_invoices(
+                session, wanted["book"], party_id=wanted["party_id"], period=wanted["period"],
+                as_of=wanted["effective_as_of"],
+            )  # fmt: skip
+            page = list(islice(_after(found, wanted["after"]), wanted["limit"] + 1))
+        shown = page[: wanted["limit"]]
+        more = shown[-1].number if len(page) > len(shown) else None
+        return {**wanted, "invoices": shown, "next": more}
+
+
+@blueprint.route("/invoices/<number>")
+class Invoice(MethodView):
+    """One issued invoice by its printed number."""
+
+    @scope("documents:read")
+    @blueprint.arguments(AsOfSchema, location="query")
+    @blueprint.response(HTTPStatus.OK, InvoiceWithLinesSchema)
+    def get(self, wanted: dict[str, Any], number: str) -> dict[str, Any]:
+        """Show an invoice with its lines and what is left to pay."""
+        book, as_of = wanted["book"], wanted["effective_as_of"]
+        with transaction() as session:
+            invoice = service.find_invoice(session, book, number)
+            lines = service.lines_of(session, invoice.invoice_id)
+            outstanding = service.outstanding_of(session, book, invoice, as_of)
+        shown = {name: getattr(invoice, name) for name in invoice.__slots__}
+        return {**shown, "effective_as_of": as_of, "outstanding": outstanding, "lines": lines}
+
+
+@blueprint.route("/invoices/<number>/pdf")
+class InvoicePdf(MethodView):
+    """The archived document of an invoice."""
+
+    @scope("documents:read")
+    @blueprint.arguments(BookSchema, location="query")
+    @blueprint.response(HTTPStatus.OK, _BINARY, content_type="application/pdf")
+    def get(self, wanted: dict[str, Any], number: str) -> Response:
+        """Give the PDF as it was archived, byte for byte."""
+        return pdf_of(wanted["book"], number)
+
+
+def pdf_of(book: str, number: str) -> Response:
+    """Answer with the archived PDF of an invoice; the desk links here too."""
+    with transaction() as session:
+        invoice = service.find_invoice(session, book, number)
+        content = service.read_document(session, vault(), invoice.invoice_id)
+    response = Response(content, mimetype="application/pdf")
+    response.headers["Content-Disposition"] = f'inline; filename="{invoice.number}.pdf"'
+    if invoice.document_sha256:
+        response.set_etag(invoice.document_sha256)
+    return response
+
+
+def aging_body(report: service.AgingReport) -> dict[str, Any]:
+    """Shape an aging report as the API shows it."""
+    aging = report.aging
+    rows = [
+        {
+            "account": account,
+            "party_id": party_id,
+            "name": report.names.get(party_id, ""),
+            "buckets": amounts[:-1],
+            "credits": amounts[-1],
+            "balance": sum(amounts),
+        }
+        for account, party_id, amounts in zip(
+            aging.account.tolist(), aging.party_id.tolist(), aging.amounts_minor.tolist(),
+            strict=True,
+        )
+    ]  # fmt: skip
+    totals = aging.totals_minor.tolist()
+    return {
+        "book": report.book,
+        "effective_as_of": aging.as_of,
+        "buckets": BUCKETS,
+        "rows": rows,
+        "totals": totals,
+        "balance": sum(totals),
+        "control": dict(report.control_minor),
+    }
+
+
+def _after(
+    found: Iterable[service.IssuedInvoice], number: str | None
+) -> Iterable[service.IssuedInvoice]:
+    if number is None:
+        return found
+    seen = parse_invoice_number(number)
+    return (one for one in found if parse_invoice_number(one.number) > seen)
+
+
+def _wants_excel() -> bool:
+    offered = ["application/json", xlsx.MEDIA_TYPE]
+    return request.accept_mimetypes.best_match(offered, offered[0]) == xlsx.MEDIA_TYPE
+
+
+def _excel_of(sheets: Sequence[xlsx.Sheet], book: str, as_of: date | None, name: str) -> Response:
+    return excel(sheets, workbook.parameters(book, as_of, "REST"), name, as_of)

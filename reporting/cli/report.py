@@ -1,0 +1,156 @@
+"""`hovedbok report`: the aging list and the trial balance, on screen, as JSON or as a workbook."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ledger.db import transaction
+from ledger.money import format_amount
+from reporting import norwegian as no
+from reporting import service
+from reporting.aging import BUCKETS
+from reporting.screen import table
+from reporting.service.workbook import aging_rows
+
+_BUCKET_KEYS = (
+    "not_due", "days_1_30", "days_31_60", "days_61_90", "days_91_180", "days_181_365",
+    "over_365", "credits",
+)  # fmt: skip
+
+
+@click.group("report")
+def report_cli() -> None:
+    """Reports that prove themselves before they are shown."""
+
+
+def _options(command: Any) -> Any:
+    """Add what every report takes: the book, the day, JSON, a workbook."""
+    for option in (
+        click.option("--json", "as_json", is_flag=True, help="Machine-readable output."),
+        click.option("--xlsx", type=click.Path(dir_okay=False, path_type=Path),
+                     help="Write the month's workbook here."),
+        click.option("--as-of", type=click.DateTime(["%Y-%m-%d"]),
+                     help="End of this day; default: today."),
+        click.option("--book", default="NO01", show_default=True),
+    ):  # fmt: skip
+        command = option(command)
+    return command
+
+
+@report_cli.command("aging")
+@_options
+def aging(*, book: str, as_of: Any, xlsx: Path | None, as_json: bool) -> None:
+    """List what customers owe by days past due; refused unless it equals the control accounts."""
+    day = _day(as_of)
+    with transaction("auditor") as session:
+        report = service.aging_report(session, book, day)
+        if xlsx is not None:
+            service.write_workbook(session, xlsx, book, day)
+    if as_json:
+        click.echo(json.dumps(_aging_json(report), ensure_ascii=False))
+        return
+    click.echo(f"Aging list of {book}, {no.long_date(day)}, NOK")
+    figures = range(3, 3 + len(BUCKETS) + 2)
+    rows = [
+        [str(account), str(party), str(name), *(no.kroner(int(str(a))) for a in amounts)]
+        for account, party, name, *amounts in aging_rows(report)
+    ]
+    totals = [*report.aging.totals_minor.tolist(), int(report.aging.balance_minor.sum())]
+    for text in table(
+        ["Account", "Customer", "Name", *BUCKETS, "Credits", "Balance"],
+        rows,
+        figures=[1, *figures],
+        totals=[["Sum", "", "", *map(no.kroner, totals)]],
+    ):
+        click.echo(text)
+    for account, control in sorted(report.control_minor.items()):
+        click.echo(f"Equals account {account} in the journal: {no.kroner(control)}")
+    _say_where(xlsx)
+
+
+@report_cli.command("trial-balance")
+@_options
+def trial_balance(*, book: str, as_of: Any, xlsx: Path | None, as_json: bool) -> None:
+    """Show every account's turnover and balance; refused unless they sum to zero."""
+    day = _day(as_of)
+    with transaction("auditor") as session:
+        balance = service.trial_balance(session, book, day)
+        if xlsx is not None:
+            service.write_workbook(session, xlsx, book, day)
+    if as_json:
+        rows = [_balance_json(row) for row in balance.rows]
+        totals = [_balance_json(row) for row in balance.totals]
+        click.echo(json.dumps(
+            {"book": book, "as_of": day.isoformat(), "accounts": rows, "totals": totals},
+            ensure_ascii=False,
+        ))  # fmt: skip
+        return
+    click.echo(f"Trial balance of {book}, {no.long_date(day)}")
+    for text in table(
+        ["Account", "Name", "Currency", "Debit", "Credit", "Balance"],
+        [_balance_cells(row) for row in balance.rows],
+        figures=(3, 4, 5),
+        totals=[_balance_cells(row) for row in balance.totals],
+    ):
+        click.echo(text)
+    _say_where(xlsx)
+
+
+def _aging_json(report: service.AgingReport) -> dict[str, object]:
+    """Amounts are strings of kroner, in all rows and totals alike."""
+    rows = [
+        {
+            "account": account,
+            "party_id": int(str(party)),
+            "name": name,
+            **_buckets([int(str(amount)) for amount in amounts]),
+        }
+        for account, party, name, *amounts in aging_rows(report)
+    ]
+    totals = report.aging.totals_minor.tolist()
+    return {
+        "book": report.book,
+        "as_of": report.aging.as_of.isoformat(),
+        "currency": "NOK",
+        "rows": rows,
+        "totals": _buckets([*totals, sum(totals)]),
+        "control": {
+            account: format_amount(minor) for account, minor in report.control_minor.items()
+        },
+    }
+
+
+def _buckets(amounts: list[int]) -> dict[str, str]:
+    return dict(zip((*_BUCKET_KEYS, "balance"), map(format_amount, amounts), strict=True))
+
+
+def _balance_json(row: Any) -> dict[str, str]:
+    return {
+        "account": row.account,
+        "name": row.name,
+        "currency": row.currency,
+        "debit": format_amount(row.debit_minor),
+        "credit": format_amount(row.credit_minor),
+        "balance": format_amount(row.balance_minor),
+    }
+
+
+def _balance_cells(row: Any) -> list[str]:
+    return [
+        row.account, row.name, row.currency,
+        no.kroner(row.debit_minor), no.kroner(row.credit_minor), no.kroner(row.balance_minor),
+    ]  # fmt: skip
+
+
+def _day(chosen: Any) -> date:
+    return chosen.date() if chosen else datetime.now(UTC).astimezone().date()
+
+
+def _say_where(xlsx: Path | None) -> None:
+    if xlsx is not None:
+        click.echo(f"Wrote {xlsx}.")

@@ -1,0 +1,82 @@
+"""The `hovedbok trace` commands: where a figure comes from, and where a record went."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import click
+
+from ledger.db import transaction
+from ledger.vault import vault
+from reporting.service import tracing
+
+_BOOK = click.option("--book", default="NO01", show_default=True)
+_JSON = click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
+_SHOWN = click.option("--events", default=tracing.EVENTS_SHOWN, show_default=True,
+                      help="Events listed per charge; all are counted.")  # fmt: skip
+
+
+@click.group("trace")
+def trace_cli() -> None:
+    """Walk from a voucher to bytes in a file, or from a record to the invoice line."""
+
+
+@trace_cli.command()
+@click.argument("voucher")
+@_BOOK
+@_SHOWN
+@_JSON
+def voucher(*, voucher: str, book: str, events: int, as_json: bool) -> None:
+    """Walk VOUCHER, such as USG/2026/1, back to what caused it."""
+    with transaction("auditor") as session:
+        _show(tracing.trace_voucher(session, vault(), book, voucher, events), as_json=as_json)
+
+
+@trace_cli.command()
+@click.argument("number")
+@_BOOK
+@_SHOWN
+@_JSON
+def invoice(*, number: str, book: str, events: int, as_json: bool) -> None:
+    """Walk invoice NUMBER, such as 2026-000042, back to records and their bytes."""
+    with transaction("auditor") as session:
+        _show(tracing.trace_invoice(session, vault(), book, number, events), as_json=as_json)
+
+
+@trace_cli.command()
+@click.argument("place")
+@_BOOK
+@_JSON
+def record(*, place: str, book: str, as_json: bool) -> None:
+    """Walk a record, FILE#NUMBER, forward to its invoice line."""
+    with transaction("auditor") as session:
+        _show(tracing.trace_record(session, vault(), book, place), as_json=as_json)
+
+
+def _show(trail: tracing.Trail, *, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(trail, ensure_ascii=False, default=str))
+        return
+    for line in _outline(trail):
+        click.echo(line)
+
+
+def _outline(node: Any, depth: int = 0) -> Iterator[str]:
+    """Lay a trail out as an indented outline: short lists of plain values on one line."""
+    indent = "  " * depth
+    for name, value in node.items():
+        if isinstance(value, dict):
+            yield f"{indent}{name}"
+            yield from _outline(value, depth + 1)
+        elif isinstance(value, list | tuple) and value and isinstance(value[0], dict):
+            yield f"{indent}{name}"
+            for item in value:
+                if any(isinstance(inner, dict | list) for inner in item.values()):
+                    yield f"{indent}  -"
+                    yield from _outline(item, depth + 2)
+                else:
+                    yield f"{indent}  - " + ", ".join(f"{k} {v}" for k, v in item.items())
+        else:
+            yield f"{indent}{name:<16} {value}"

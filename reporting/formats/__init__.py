@@ -1,0 +1,1 @@
+"""The formats that reporting writes, one module per format; no database, no clock."""

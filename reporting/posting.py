@@ -1,0 +1,78 @@
+"""How an invoice enters the books: claim the gross, empty unbilled revenue of the net, owe the VAT.
+
+Pure: the accounts come from the dated posting rules, the entry goes out as a draft. No name and no
+phone number goes with it; the customer is a `party_id`, the claim a KID.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ledger.journal import EntryDraft, ItemDraft, Line
+from reporting.invoicing import Invoice
+
+SERIES = "SAL"
+SOURCE_SYSTEM = "billing"
+
+
+@dataclass(frozen=True, slots=True)
+class Accounts:
+    """The accounts of the event "invoice" on the invoice date, as the posting rules give them."""
+
+    receivable: Mapping[str, str]  # By segment: consumer, business.
+    unbilled: str
+    vat: Mapping[str, str]  # By VAT code; codes without VAT are not in it.
+
+
+def source_ref(book: str, invoice: Invoice) -> str:
+    """Name the invoice for ever: a retry finds the entry under it and can never post twice.
+
+    The bill sequence of an account is given once, so the reference is too.
+    """
+    return f"{book}/{invoice.account.number}/{invoice.bill_seq}"
+
+
+def entry_of(invoice: Invoice, book: str, accounts: Accounts) -> EntryDraft:
+    """Draft the entry of an invoice: receivable (gross), unbilled (net), VAT per code.
+
+    The tax base has the sign of its line: a credit of VAT stands on a credit of revenue.
+
+    Source: design.md section 4, "invoice of unbilled usage".
+    """
+    reference = f"{invoice.account.number}/{invoice.bill_seq}"
+    dated = invoice.terms.invoice_date
+    claim = Line(
+        account=accounts.receivable[invoice.account.segment],
+        amount_minor=invoice.gross_minor,
+        party_id=invoice.account.party_id,
+        item=ItemDraft(
+            kind="invoice",
+            document_ref=reference,
+            kid=invoice.kid,
+            document_date=dated,
+            due_date=invoice.due_date,
+        ),
+    )
+    delivered = Line(account=accounts.unbilled, amount_minor=-invoice.net_minor)
+    taxes = [
+        Line(
+            account=accounts.vat[tax.vat_code],
+            amount_minor=-tax.vat_minor,
+            vat_code=tax.vat_code,
+            tax_base_minor=-tax.base_minor,
+        )
+        for tax in invoice.vat
+        if tax.vat_minor
+    ]
+    period = invoice.terms.period_start.strftime("%Y-%m")
+    return EntryDraft(
+        series=SERIES,
+        effective_date=dated,
+        document_date=dated,
+        entry_type="invoice",
+        source_ref=source_ref(book, invoice),
+        text=f"Invoice of {period}, billing account {invoice.account.number}",
+        lines=tuple(line for line in (claim, delivered, *taxes) if line.amount_minor),
+        document_ref=reference,
+    )

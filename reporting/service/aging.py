@@ -1,0 +1,123 @@
+"""The aging list and the trial balance of a book, read from the ledger and proved before shown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+import numpy as np
+from sqlalchemy.orm import Session
+
+from ledger import service as ledger
+from ledger.errors import Invalid
+from reporting.aging import AgingList, Items, age, check_ties
+from reporting.service import sources
+from reporting.statements import BalanceRow, TrialBalance
+from reporting.statements import trial_balance as shape_trial_balance
+
+CURRENCY = "NOK"
+# The receivable family: its accounts hold claims on customers, each claim an open item.
+RECEIVABLES = ("1500", "1505", "1510", "1515", "1540", "1549", "1571")
+UNALLOCATED = "2991"
+
+
+@dataclass(frozen=True, slots=True)
+class AgingReport:
+    """The list, the proof (journal's figure per account) and the names to show beside it."""
+
+    book: str
+    aging: AgingList
+    control_minor: Mapping[str, int]  # From the journal, per receivable account. [øre]
+    names: Mapping[int, str]  # By party; kept out of the journal, so looked up here.
+
+
+@dataclass(frozen=True, slots=True)
+class UnmatchedPayment:
+    """Money received that no claim has taken yet. Amounts in øre, positive."""
+
+    open_item_id: int
+    document_ref: str
+    kid: str | None
+    received_on: date
+    original_minor: int
+    outstanding_minor: int
+
+
+def aging_report(session: Session, book: str, as_of: date) -> AgingReport:
+    """Age the open claims of a book and prove them against the control accounts.
+
+    Raises
+    ------
+    DoesNotTie : open items and journal differ on an account; both numbers are printed.
+    Invalid : a claim is in another currency than the book's.
+    """
+    claims = [
+        item
+        for item in ledger.open_items(session, book, as_of=as_of, accounts=RECEIVABLES)
+        if item.outstanding_minor
+    ]
+    _check_currency(claims)
+    listed = age(
+        Items(
+            party_id=np.array([item.party_id for item in claims], np.int64),
+            account=np.array([item.account for item in claims], "U16"),
+            due_date=np.array([item.due_date for item in claims], "datetime64[D]"),
+            outstanding_minor=np.array([item.outstanding_minor for item in claims], np.int64),
+        ),
+        as_of,
+    )
+    control = {
+        balance.account: balance.balance_minor
+        for balance in ledger.trial_balance(session, book, effective_as_of=as_of)
+        if balance.account in RECEIVABLES and balance.currency == CURRENCY
+    }
+    check_ties(listed.by_account(), control, as_of)
+    names = sources.party_names(session, sorted(set(listed.party_id.tolist())))
+    return AgingReport(book, listed, control, names)
+
+
+def trial_balance(session: Session, book: str, as_of: date | None = None) -> TrialBalance:
+    """Give the trial balance of a book as of the end of a day. Raises `DoesNotTie`."""
+    balances = ledger.trial_balance(session, book, effective_as_of=as_of)
+    rows = [
+        BalanceRow(
+            account=balance.account,
+            name=balance.name,
+            currency=balance.currency,
+            debit_minor=balance.debit_minor,
+            credit_minor=balance.credit_minor,
+            balance_minor=balance.balance_minor,
+        )
+        for balance in balances
+    ]
+    return shape_trial_balance(rows, book, as_of)
+
+
+def unmatched_payments(session: Session, book: str, as_of: date | None) -> list[UnmatchedPayment]:
+    """List the money on 2991 that waits for a claim, oldest first."""
+    return [
+        UnmatchedPayment(
+            open_item_id=item.open_item_id,
+            document_ref=item.document_ref,
+            kid=item.kid,
+            received_on=item.document_date,
+            original_minor=-item.original_minor,
+            outstanding_minor=-item.outstanding_minor,
+        )
+        for item in sorted(
+            ledger.open_items(session, book, as_of=as_of, accounts=(UNALLOCATED,)),
+            key=lambda item: (item.document_date, item.open_item_id),
+        )
+        if item.outstanding_minor
+    ]
+
+
+def _check_currency(claims: Sequence[ledger.OpenItem]) -> None:
+    for item in claims:
+        if item.currency != CURRENCY:
+            raise Invalid(
+                f"Open item {item.open_item_id} is in {item.currency}; the aging list is in "
+                f"{CURRENCY}. Revalue the item first.",
+                open_item_id=item.open_item_id,
+            )

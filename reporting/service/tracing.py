@@ -1,0 +1,313 @@
+"""The two-way audit trail: from a voucher or an invoice to bytes in a file, and from a record back.
+
+Every step is a stored reference, none a guess: invoice line, charge key, rated event, usage row,
+record, file, offset. Source: bookkeeping act § 6, the audit trail goes both ways.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from sqlalchemy import select, text
+from sqlalchemy.orm import Session
+
+from ledger import service as ledger
+from ledger.errors import Invalid
+from ledger.money import format_amount
+from ledger.service import EntryView
+from ledger.vault import Vault
+from mediation.models import SourceFile
+from mediation.service.tracing import find_file, record_location
+from mediation.usage_files import read_parquet
+from rating import service as rating
+from rating.models import ChargeKeyRow
+from reporting.service.invoices import (
+    IssuedInvoice,
+    charge_keys_of,
+    find_invoice,
+    get_invoice,
+    invoice_of_entry,
+    line_of_charge,
+    lines_of,
+)
+
+Trail = dict[str, Any]
+EVENTS_SHOWN = 5
+
+
+def trace_invoice(
+    session: Session, store: Vault, book: str, number: str, shown: int = EVENTS_SHOWN
+) -> Trail:
+    """Walk an invoice back: its lines, their charges, the events behind them, the bytes.
+
+    Parameters
+    ----------
+    number : as printed, 2026-000042.
+    shown : how many events to list per charge; all are counted and summed.
+    """
+    return _invoice_trail(session, store, find_invoice(session, book, number), shown)
+
+
+def trace_voucher(
+    session: Session, store: Vault, book: str, voucher: str, shown: int = EVENTS_SHOWN
+) -> Trail:
+    """Walk a voucher such as USG/2026/1 back to what caused it."""
+    try:
+        series, year, number = voucher.split("/")
+        entry = ledger.find_voucher(session, book, series, int(year), int(number))
+    except ValueError:
+        raise Invalid(f"{voucher!r} is no voucher; write SERIES/YEAR/NO, as SAL/2026/1.") from None
+    trail: Trail = {"entry": _entry(entry)}
+    invoice = invoice_of_entry(session, entry.entry_id)
+    if invoice is not None:
+        trail["invoice"] = _invoice_trail(session, store, invoice, shown)
+    charges = rating.charges_of_batch(session, entry.batch_id)
+    if charges:
+        events = _Events(session, store)
+        trail["charges"] = [
+            _charge(events, session.get_one(ChargeKeyRow, charge.charge_key_id), shown)
+            for charge in charges[:shown]
+        ]
+        trail["charge_count"] = len(charges)
+    payments = _payments(session, entry)
+    if payments:
+        trail["payments"] = payments
+    return trail
+
+
+def trace_record(session: Session, store: Vault, book: str, place: str) -> Trail:
+    """Walk a record, FILE#NUMBER, forward: outcome, price, charge, invoice line, payment."""
+    name, separator, number = place.rpartition("#")
+    if not separator or not number.isdigit():
+        raise Invalid(f"{place!r} is no record; write FILE#NUMBER, as OSLMSC1_0001.ber#17.")
+    file = find_file(session, name)
+    location = record_location(session, store, file.file_id, int(number))
+    trail: Trail = {"record": {**asdict(location), "usage": list(location.usage)}}
+    if location.usage:
+        events = _Events(session, store)
+        row = location.usage[0]
+        trail["charges"] = [
+            _forward(session, book, event)
+            for event in events.at(int(row["file_id"]), int(row["record_no"]))  # type: ignore[call-overload]
+        ]
+    return trail
+
+
+class _Events:
+    """Rated events of the periods asked for, read once each."""
+
+    def __init__(self, session: Session, store: Vault) -> None:
+        self.session, self.store = session, store
+        self._tables: dict[str, pa.Table] = {}
+
+    def of_period(self, period: str) -> pa.Table:
+        """Read the last run's events of a month."""
+        if period not in self._tables:
+            runs = rating.rating_runs(self.session, period)
+            refs = runs[-1].rated_refs if runs else []
+            tables = [read_parquet(self.store.open(name)) for name in refs]
+            self._tables[period] = pa.concat_tables(tables) if tables else pa.table({})
+        return self._tables[period]
+
+    def of_charge(self, key: ChargeKeyRow) -> pa.Table:
+        """Select the events that a usage charge sums."""
+        table = self.of_period(key.usage_period)
+        if key.kind != "usage" or not table.num_rows:
+            return table.slice(0, 0)
+        mine = pc.and_(
+            pc.and_(
+                pc.equal(table["subscription_id"], key.subscription_id),
+                pc.equal(table["component"], key.component),
+            ),
+            pc.equal(table["billing_account_id"], key.billing_account_id),
+        )
+        return table.filter(mine).sort_by([("started_at", "ascending")])
+
+    def at(self, file_id: int, record_no: int) -> list[dict[str, Any]]:
+        """Find the events that carry a record's place, with the month they were used in."""
+        found = []
+        for period in self.session.execute(
+            text("SELECT DISTINCT period FROM rating_run ORDER BY period")
+        ).scalars():
+            table = self.of_period(period)
+            mine = pc.and_(
+                pc.equal(table["file_id"], file_id), pc.equal(table["record_no"], record_no)
+            )
+            found += [{**row, "period": period} for row in table.filter(mine).to_pylist()]
+        return found
+
+
+def _invoice_trail(session: Session, store: Vault, invoice: IssuedInvoice, shown: int) -> Trail:
+    events = _Events(session, store)
+    lines = []
+    for line in lines_of(session, invoice.invoice_id):
+        keys = [
+            session.get_one(ChargeKeyRow, key_id)
+            for key_id in charge_keys_of(session, invoice.invoice_id, line.line_no)
+        ]
+        lines.append(
+            {
+                "line_no": line.line_no,
+                "text": line.text,
+                "amount": format_amount(line.amount_minor),
+                "charges": [_charge(events, key, shown) for key in keys],
+            }
+        )
+    entry = ledger.read_entry(session, invoice.entry_id)
+    return {
+        "number": invoice.number,
+        "kid": invoice.kid,
+        "account": invoice.account_no,
+        "gross": format_amount(invoice.gross_minor),
+        "document_sha256": invoice.document_sha256,
+        "entry": _entry(entry),
+        "lines": lines,
+        "payments": _paid(session, invoice),
+    }
+
+
+def _charge(events: _Events, key: ChargeKeyRow, shown: int) -> Trail:
+    """Describe a charge and the first events behind it; orders and services have none."""
+    trail: Trail = {
+        "charge_key": key.charge_key_id,
+        "subscription": key.subscription_id,
+        "component": key.component,
+        "kind": key.kind,
+        "usage_period": key.usage_period,
+    }
+    if key.charge_ref:
+        trail["order"] = _order(events.session, key.charge_ref)
+    table = events.of_charge(key)
+    if table.num_rows:
+        trail["events"] = table.num_rows
+        trail["amount_micro"] = pc.sum(table["amount_micro"]).as_py()
+        trail["first"] = [_event(events.session, row) for row in table.slice(0, shown).to_pylist()]
+    return trail
+
+
+def _event(session: Session, row: dict[str, Any]) -> Trail:
+    file = session.get_one(SourceFile, row["file_id"])
+    return {
+        "file": file.name,
+        "record": f"{file.name}#{row['record_no']}",
+        "started_at": row["started_at"],
+        "quantity": row["quantity"],
+        "free_quantity": row["free_quantity"],
+        "amount_micro": row["amount_micro"],
+    }
+
+
+def _forward(session: Session, book: str, event: dict[str, Any]) -> Trail:
+    """Follow a rated event to its charge, the invoice line and the payments of it."""
+    trail: Trail = {
+        name: event[name]
+        for name in ("component", "zone", "quantity", "free_quantity", "billed_units",
+                     "amount_micro", "period")
+    }  # fmt: skip
+    key = session.execute(
+        select(ChargeKeyRow)
+        .where(
+            ChargeKeyRow.book_code == book,
+            ChargeKeyRow.billing_account_id == event["billing_account_id"],
+            ChargeKeyRow.subscription_id == event["subscription_id"],
+            ChargeKeyRow.component == event["component"],
+            ChargeKeyRow.usage_period == event["period"],
+            ChargeKeyRow.kind == "usage",
+        )
+        .order_by(ChargeKeyRow.billing_period)
+        .limit(1)
+    ).scalar_one_or_none()
+    if key is None:
+        return trail
+    trail["charge_key"] = key.charge_key_id
+    billed = line_of_charge(session, key.charge_key_id)
+    if billed is not None:
+        invoice = get_invoice(session, billed[0])
+        trail["invoice"] = invoice.number
+        trail["invoice_line"] = billed[1]
+        trail["payments"] = _paid(session, invoice)
+    return trail
+
+
+def _entry(entry: EntryView) -> Trail:
+    return {
+        "voucher": str(entry.voucher),
+        "date": entry.effective_date.isoformat(),
+        "text": entry.text,
+        "batch": entry.batch_id,
+        "source": f"{entry.source_system}:{entry.source_ref}",
+        "lines": [
+            {
+                "line_no": line.line_no,
+                "account": line.account,
+                "name": line.account_name,
+                "amount": format_amount(line.amount_minor),
+                "party_id": line.party_id,
+                "vat_code": line.vat_code,
+            }
+            for line in entry.lines
+        ],
+    }
+
+
+def _paid(session: Session, invoice: IssuedInvoice) -> Sequence[Trail]:
+    """List what has been paid of an invoice, with the line of the bank's file."""
+    rows = session.execute(
+        text(
+            "SELECT f.name, p.line_no, a.amount_minor, a.effective_date, a.rule"
+            " FROM allocation a"
+            " LEFT JOIN open_item i ON i.open_item_id = a.credit_item_id"
+            " LEFT JOIN bank_payment p ON p.entry_id = i.entry_id AND p.kid = :kid"
+            " LEFT JOIN source_file f ON f.file_id = p.file_id"
+            " WHERE a.debit_item_id = :item ORDER BY a.allocation_id"
+        ),
+        {"item": invoice.open_item_id, "kid": invoice.kid},
+    )
+    return [
+        {
+            "file": name,
+            "line": line_no,
+            "amount": format_amount(amount),
+            "date": day.isoformat(),
+            "rule": rule,
+        }
+        for name, line_no, amount, day, rule in rows
+    ]
+
+
+def _payments(session: Session, entry: EntryView) -> list[Trail]:
+    rows = session.execute(
+        text(
+            "SELECT f.name, p.line_no, p.kid, p.amount_minor, p.outcome"
+            " FROM bank_payment p JOIN source_file f USING (file_id)"
+            " WHERE p.entry_id = :entry ORDER BY p.line_no"
+        ),
+        {"entry": entry.entry_id},
+    )
+    return [
+        {
+            "file": name,
+            "line": line_no,
+            "kid": kid,
+            "amount": format_amount(amount),
+            "outcome": outcome,
+        }
+        for name, line_no, kid, amount, outcome in rows
+    ]
+
+
+def _order(session: Session, order_ref: str) -> Trail:
+    """Name the order behind a one-off charge, and the line of the file it came in."""
+    system, _, order_id = order_ref.partition("/")
+    row = session.execute(
+        text(
+            "SELECT f.name, o.line_no FROM applied_order o JOIN source_file f USING (file_id)"
+            " WHERE o.system = :system AND o.order_id = :order_id"
+        ),
+        {"system": system, "order_id": order_id},
+    ).one_or_none()
+    return {"order": order_ref, "file": row and row[0], "line": row and row[1]}

@@ -1,0 +1,160 @@
+"""The month as a workbook: parameters, trial balance, aging, invoices, unmatched payments."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+from typing import IO
+
+from sqlalchemy.orm import Session
+
+from reporting.aging import BUCKETS
+from reporting.formats.xlsx import Column, Sheet, Value
+from reporting.formats.xlsx import write_workbook as write_sheets
+from reporting.service.aging import (
+    AgingReport,
+    aging_report,
+    trial_balance,
+    unmatched_payments,
+)
+from reporting.service.invoices import IssuedInvoice, iter_invoices
+from reporting.statements import TrialBalance
+
+_TRIAL_BALANCE = (
+    Column("Account"),
+    Column("Name"),
+    Column("Currency"),
+    Column("Debit", "money", total=True),
+    Column("Credit", "money", total=True),
+    Column("Balance", "money", total=True),
+)
+_AGING = (
+    Column("Account"),
+    Column("Customer no."),
+    Column("Customer"),
+    *(Column(bucket, "money", total=True) for bucket in BUCKETS),
+    Column("Credits", "money", total=True),
+    Column("Balance", "money", total=True),
+)
+_INVOICES = (
+    Column("Invoice"),
+    Column("Billing account"),
+    Column("Customer"),
+    Column("KID"),
+    Column("Period"),
+    Column("Invoice date", "date"),
+    Column("Due date", "date"),
+    Column("Net", "money", total=True),
+    Column("VAT", "money", total=True),
+    Column("Gross", "money", total=True),
+    Column("Document (sha256)"),
+)
+_UNMATCHED = (
+    Column("Reference"),
+    Column("KID as received"),
+    Column("Received", "date"),
+    Column("Amount", "money", total=True),
+    Column("Not allocated", "money", total=True),
+)
+
+
+def write_workbook(
+    session: Session,
+    target: Path | IO[bytes],
+    book: str,
+    as_of: date,
+    made_by: str = "hovedbok",
+) -> None:
+    """Write the month's workbook. Refuses with `DoesNotTie` before anything is written."""
+    aging = aging_report(session, book, as_of)
+    balance = trial_balance(session, book, as_of)
+    sheets = [
+        trial_balance_sheet(balance),
+        aging_sheet(aging),
+        invoices_sheet(session, book, as_of),
+        unmatched_sheet(session, book, as_of),
+    ]
+    write_sheets(target, sheets, parameters(book, as_of, made_by))
+
+
+def parameters(book: str, as_of: date | None, made_by: str) -> list[tuple[str, Value]]:
+    """Name what the sheets depend on: the book, the day, the currency, whose program."""
+    return [
+        ("Book", book),
+        ("As of", as_of or "latest"),
+        ("Currency", "NOK"),
+        ("Amounts", "Debit positive, credit negative"),
+        ("Made by", made_by),
+    ]
+
+
+def trial_balance_sheet(balance: TrialBalance) -> Sheet:
+    """Shape the trial balance as a sheet whose sums are live."""
+    return Sheet(
+        title="Trial balance",
+        columns=_TRIAL_BALANCE,
+        rows=[
+            (
+                row.account, row.name, row.currency,
+                row.debit_minor, row.credit_minor, row.balance_minor,
+            )
+            for row in balance.rows
+        ],
+        control=[
+            sum(total.debit_minor for total in balance.totals),
+            sum(total.credit_minor for total in balance.totals),
+            0,
+        ],
+    )  # fmt: skip
+
+
+def aging_sheet(report: AgingReport) -> Sheet:
+    """Shape the aging list as a sheet; the balance is checked against the journal's accounts."""
+    aging = report.aging
+    columns = [*aging.totals_minor.tolist(), sum(report.control_minor.values())]
+    return Sheet("Aging list", _AGING, list(aging_rows(report)), columns)
+
+
+def aging_rows(report: AgingReport) -> Iterator[tuple[Value, ...]]:
+    """Give the rows of the aging list: account, customer, buckets, credits, balance."""
+    aging = report.aging
+    for account, party_id, amounts in zip(
+        aging.account.tolist(), aging.party_id.tolist(), aging.amounts_minor.tolist(), strict=True
+    ):
+        name = report.names.get(party_id, "")
+        yield (account, str(party_id), name, *amounts, sum(amounts))
+
+
+def invoices_sheet(session: Session, book: str, as_of: date | None) -> Sheet:
+    """List the issued invoices, streamed from the database as they are written."""
+
+    def rows() -> Iterator[tuple[Value, ...]]:
+        for issued in iter_invoices(session, book, as_of=as_of):
+            yield invoice_cells(issued)
+
+    return Sheet("Invoices", _INVOICES, rows())
+
+
+def invoice_cells(issued: IssuedInvoice) -> tuple[Value, ...]:
+    """Give the cells of one invoice in the order of its columns."""
+    return (
+        issued.number, issued.account_no, issued.name, issued.kid, issued.period,
+        issued.invoice_date, issued.due_date, issued.net_minor, issued.vat_minor,
+        issued.gross_minor, issued.document_sha256,
+    )  # fmt: skip
+
+
+def unmatched_sheet(session: Session, book: str, as_of: date | None) -> Sheet:
+    """List the payments that wait for a claim."""
+    return Sheet(
+        title="Unmatched payments",
+        columns=_UNMATCHED,
+        rows=[
+            (
+                payment.document_ref, payment.kid, payment.received_on,
+                payment.original_minor, payment.outstanding_minor,
+            )
+            for payment in unmatched_payments(session, book, as_of)
+        ],
+    )  # fmt: skip

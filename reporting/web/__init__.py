@@ -1,0 +1,1 @@
+"""The desk: server-rendered pages for accountants, collectors, operations and auditors."""

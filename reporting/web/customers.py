@@ -1,0 +1,142 @@
+"""Pages about customers: search, one customer with everything owed and paid, invoices."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from itertools import islice
+
+from flask import Flask, Response, g, render_template, request
+from sqlalchemy.orm import Session
+
+from ledger import service as ledger
+from ledger.db import transaction
+from ledger.web import scope
+from reporting import service
+from reporting.api import pdf_of
+from reporting.service.aging import RECEIVABLES
+from reporting.web import sources
+from reporting.web.dates import default_day
+from reporting.web.frame import book
+
+_CUSTOMERS_SHOWN = 50
+_INVOICES_SHOWN = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """A line of a customer's timeline: an invoice, a payment, or the use of one for the other."""
+
+    day: date
+    text: str
+    amount_minor: int  # Debit positive. [øre]
+    outstanding_minor: int
+    invoice: str | None = None  # The printed number, where it is one.
+
+
+def add_pages(app: Flask) -> None:
+    """Add these pages to the application."""
+    for rule, name, view in (
+        ("/customers", "customers", _customers),
+        ("/customers/<int:party_id>", "customer", _customer),
+        ("/invoices", "invoices", _invoices),
+        ("/invoices/<number>", "invoice", _invoice),
+        ("/invoices/<number>/pdf", "invoice_pdf", _invoice_pdf),
+    ):
+        app.add_url_rule(rule, f"desk.{name}", view)
+
+
+@scope("party:read")
+def _customers() -> str:
+    """Search by name, customer number, billing account or phone number, as it is typed."""
+    wanted = request.args.get("q", "").strip()
+    with transaction() as session:
+        found = sources.search_customers(session, wanted, _CUSTOMERS_SHOWN)
+    template = "customer_rows.html" if request.headers.get("HX-Request") else "customers.html"
+    return render_template(template, customers=found, wanted=wanted, shown=_CUSTOMERS_SHOWN)
+
+
+@scope("party:read")
+def _customer(party_id: int) -> str:
+    """Show a customer: who, what is open, every invoice and payment, and the order of events."""
+    with transaction() as session:
+        customer = sources.customer(session, party_id)
+        as_of = default_day(session, book())
+        items: list[ledger.OpenItem] = []
+        invoices: list[service.IssuedInvoice] = []
+        if g.actor.may("receivables:read"):
+            items = ledger.open_items(session, book(), party_id=party_id, settled=True)
+        if g.actor.may("documents:read"):
+            invoices = list(service.iter_invoices(session, book(), party_id=party_id))
+    left = {item.open_item_id: item.outstanding_minor for item in items}
+    receivable = [item for item in items if item.account in RECEIVABLES]
+    return render_template(
+        "customer.html", customer=customer, as_of=as_of, invoices=invoices, left=left,
+        timeline=timeline(items, invoices),
+        open_items=[item for item in items if item.outstanding_minor],
+        payments=[item for item in items if item.original_minor < 0],
+        outstanding=sum(item.outstanding_minor for item in receivable),
+        overdue=sum(
+            item.outstanding_minor
+            for item in receivable
+            if item.outstanding_minor > 0 and item.due_date < as_of
+        ),
+    )  # fmt: skip
+
+
+def timeline(
+    items: Sequence[ledger.OpenItem], invoices: Sequence[service.IssuedInvoice]
+) -> list[Happening]:
+    """Put a customer's items in the order of their dates, newest first."""
+    numbers = {invoice.open_item_id: invoice.number for invoice in invoices}
+    told = [
+        Happening(
+            item.document_date,
+            f"{item.kind.replace('_', ' ').capitalize()} {item.document_ref}",
+            item.original_minor, item.outstanding_minor, numbers.get(item.open_item_id),
+        )
+        for item in items
+    ]  # fmt: skip
+    return sorted(told, key=lambda happening: happening.day, reverse=True)
+
+
+@scope("documents:read")
+def _invoices() -> str:
+    """List issued invoices, newest period first, or those of one period."""
+    period = request.args.get("period", "").strip() or None
+    with transaction() as session:
+        found = service.iter_invoices(session, book(), period=period)
+        page = list(islice(found, _INVOICES_SHOWN + 1))
+        left = _outstanding(session) if g.actor.may("receivables:read") else None
+    return render_template(
+        "invoices.html", invoices=page[:_INVOICES_SHOWN], more=len(page) > _INVOICES_SHOWN,
+        shown=_INVOICES_SHOWN, period=period, left=left,
+    )  # fmt: skip
+
+
+@scope("documents:read")
+def _invoice(number: str) -> str:
+    """Show an invoice with its lines, what is left to pay, and the way to its entry and PDF."""
+    with transaction() as session:
+        invoice = service.find_invoice(session, book(), number)
+        lines = service.lines_of(session, invoice.invoice_id)
+        outstanding = service.outstanding_of(session, book(), invoice, None)
+        voucher = ledger.read_entry(session, invoice.entry_id).voucher
+    return render_template(
+        "invoice.html", invoice=invoice, lines=lines, outstanding=outstanding, voucher=voucher
+    )
+
+
+@scope("documents:read")
+def _invoice_pdf(number: str) -> Response:
+    """Give the archived PDF."""
+    return pdf_of(book(), number)
+
+
+def _outstanding(session: Session) -> dict[int, int]:
+    """Map each open item to what is left of it; what is not there is settled."""
+    return {
+        item.open_item_id: item.outstanding_minor
+        for item in ledger.open_items(session, book(), accounts=RECEIVABLES)
+    }

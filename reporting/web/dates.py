@@ -1,0 +1,30 @@
+"""Which day the desk shows when nobody says: the newest day the books know, never the future."""
+
+from __future__ import annotations
+
+from datetime import date
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from ledger.web import now
+
+OSLO = ZoneInfo("Europe/Oslo")
+
+
+def today() -> date:
+    """Give the day on the wall in Oslo."""
+    return now().astimezone(OSLO).date()
+
+
+def default_day(session: Session, book: str) -> date:
+    """Give the newest day with a posting, at most today; books at rest are shown as they rest."""
+    newest = session.scalar(
+        text(
+            "SELECT max(effective_date) FROM balance_delta JOIN book USING (book_id)"
+            " WHERE code = :book AND effective_date <= :today"
+        ),
+        {"book": book, "today": today()},
+    )
+    return newest or today()

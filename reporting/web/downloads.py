@@ -1,0 +1,24 @@
+"""Answers that are files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import date
+
+from flask import Response
+
+from reporting.formats import xlsx
+
+
+def excel(
+    sheets: Iterable[xlsx.Sheet],
+    parameters: Sequence[tuple[str, xlsx.Value]],
+    name: str,
+    as_of: date | None,
+) -> Response:
+    """Answer with a workbook that the browser saves under a name with its date."""
+    content = xlsx.workbook_bytes(sheets, parameters)
+    response = Response(content, mimetype=xlsx.MEDIA_TYPE)
+    filename = f"{name}-{as_of or 'latest'}.xlsx"
+    response.headers["Content-Disposition"] = f'attachment; filename="{filename}"'
+    return response

@@ -1,0 +1,136 @@
+"""The frame of every page: the blueprint, the menu by scope, how figures are written."""
+
+from __future__ import annotations
+
+import re
+from datetime import date, datetime
+from pathlib import Path
+
+from flask import Blueprint, Flask, g, request
+from markupsafe import Markup
+
+from ledger.errors import Invalid
+from ledger.web.assets import add_library
+from ledger.web.fields import DEFAULT_BOOK
+from reporting import norwegian
+from reporting.web.dates import OSLO
+
+_NORWEGIAN_DATE = re.compile(r"^(\d{2})\.(\d{2})\.(\d{4})$", re.ASCII)
+_FOLDER = Path(__file__).parent
+desk = Blueprint("desk", __name__, template_folder="templates")
+
+# Heading, and per item: endpoint, label, the scope its page needs.
+_MENU = (
+    ("", (("home", "Overview", "desk:read"),)),
+    (
+        "Books",
+        (
+            ("trial_balance", "Trial balance", "ledger:read"),
+            ("aging", "Aging list", "receivables:read"),
+            ("unallocated", "Unmatched payments", "receivables:read"),
+        ),
+    ),
+    (
+        "Customers",
+        (
+            ("customers", "Customers", "party:read"),
+            ("invoices", "Invoices", "documents:read"),
+        ),
+    ),
+    (
+        "Operations",
+        (
+            ("feeds", "Feeds", "mediation:read"),
+            ("suspense", "Suspense", "mediation:read"),
+        ),
+    ),
+    ("Access", (("access", "Staff and audit log", "access:read"),)),
+)
+
+# A page below a menu item keeps that item marked.
+_PARENTS = {
+    "account": "trial_balance",
+    "entry": "trial_balance",
+    "customer": "customers",
+    "invoice": "invoices",
+    "feed": "feeds",
+}
+
+
+def install(app: Flask) -> None:
+    """Give templates their filters, the menu, and the desk's own styles."""
+    add_library("desk", _FOLDER / "static")
+    app.config["LOGIN_ENDPOINT"] = "desk.login"
+    app.jinja_env.filters.update(
+        kroner=norwegian.kroner,
+        whole=norwegian.whole_number,
+        day=_day,
+        moment=_moment,
+        quantity=norwegian.quantity,
+        rate=norwegian.rate,
+        phone=norwegian.phone_number,
+    )
+    app.context_processor(lambda: {"navigation": navigation, "here": _here()})
+    # Trimmed blocks keep a page of a thousand rows small.
+    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+
+
+def navigation() -> list[tuple[str, list[tuple[str, str]]]]:
+    """List the menu's sections and the items that the actor may open."""
+    actor = g.get("actor")
+    if actor is None:
+        return []
+    sections = []
+    for heading, items in _MENU:
+        allowed = [(f"desk.{name}", label) for name, label, needed in items if actor.may(needed)]
+        if allowed:
+            sections.append((heading, allowed))
+    return sections
+
+
+def book() -> str:
+    """Name the legal entity whose books are shown."""
+    return request.args.get("book", DEFAULT_BOOK)
+
+
+def wanted_day() -> date | None:
+    """Read the day that the page is asked for; None when it is left open.
+
+    Raises `Invalid` for anything that is not a date.
+    """
+    return day_argument("effective_as_of")
+
+
+def day_argument(name: str) -> date | None:
+    """Read a date from the query, as people (31.03.2026) or addresses (2026-03-31) write it.
+
+    None where it is absent or empty. Raises `Invalid` for anything else.
+    """
+    written = request.args.get(name, "").strip()
+    if not written:
+        return None
+    iso = _NORWEGIAN_DATE.sub(r"\3-\2-\1", written)
+    try:
+        return date.fromisoformat(iso)
+    except ValueError:
+        raise Invalid(f"{written!r} is not a date; write it as 31.03.2026.", field=name) from None
+
+
+def _here() -> str:
+    name = (request.endpoint or "").removeprefix("desk.")
+    return f"desk.{_PARENTS.get(name, name)}"
+
+
+def _day(value: date | None) -> str | Markup:
+    """Write a date, or the local date of an instant, as Norwegians do; machines read ISO."""
+    if value is None:
+        return "–"
+    if isinstance(value, datetime):
+        value = value.astimezone(OSLO).date()
+    return Markup('<time datetime="{}">{}</time>').format(
+        value.isoformat(), norwegian.long_date(value)
+    )
+
+
+def _moment(value: datetime | None) -> str:
+    return value.astimezone(OSLO).strftime("%d.%m.%Y %H:%M") if value else "–"

@@ -1,0 +1,95 @@
+"""The desk's door: logging in and out, the overview, and the staff list."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from urllib.parse import urlsplit
+
+from flask import Flask, make_response, redirect, render_template, request, url_for
+from werkzeug.wrappers import Response as BaseResponse
+
+from ledger.access import TooManyAttempts
+from ledger.db import transaction
+from ledger.service import access
+from ledger.web import now, public, scope
+from ledger.web.gate import current_actor, session_cookie, set_session_cookie
+from reporting.web import books, customers, feeds, frame, overview
+
+_ROOMS = (books, customers, feeds)
+
+
+def register(app: Flask) -> None:
+    """Add the desk's pages to the application; `ledger.web.install` has been called."""
+    frame.install(app)
+    for room in _ROOMS:
+        room.add_pages(app)
+    for rule, name, view, methods in (
+        ("/login", "login", _login, ["GET", "POST"]),
+        ("/logout", "logout", _logout, ["POST"]),
+        ("/", "home", _home, ["GET"]),
+        ("/access", "access", _access, ["GET"]),
+    ):
+        app.add_url_rule(rule, f"desk.{name}", view, methods=methods)
+    app.register_blueprint(frame.desk)
+
+
+@public
+def _login() -> BaseResponse | str:
+    """Show the form, or check what was typed and open a session."""
+    if request.method == "GET":
+        return render_template("login.html", next=_own_path(request.args.get("next")))
+    username = request.form.get("username", "")
+    with transaction() as session:
+        login = access.log_in(
+            session, username, request.form.get("password", ""),
+            address=request.remote_addr or "unknown", now=now(),
+        )  # fmt: skip
+    target = _own_path(request.form.get("next"))
+    if login.token is not None:
+        response = make_response(redirect(target or url_for("desk.home"), HTTPStatus.SEE_OTHER))
+        set_session_cookie(response, login.token)
+        return response
+    status, fault = HTTPStatus.UNAUTHORIZED, "User name or password is wrong."
+    if login.retry_after_s:
+        status = TooManyAttempts.status
+        minutes = -(-login.retry_after_s // 60)
+        fault = f"Too many failed logins. Try again in {minutes} minutes."
+    page = render_template("login.html", next=target, username=username, fault=fault)
+    response = make_response(page, status)
+    if login.retry_after_s:
+        response.headers["Retry-After"] = str(login.retry_after_s)
+    return response
+
+
+@scope("desk:read")
+def _logout() -> BaseResponse:
+    """End the session on the server, then in the browser."""
+    with transaction() as session:
+        access.revoke_session(session, request.cookies.get(session_cookie(), ""), now=now())
+    response = make_response(redirect(url_for("desk.login"), HTTPStatus.SEE_OTHER))
+    response.delete_cookie(session_cookie(), path="/")
+    return response
+
+
+@scope("desk:read")
+def _home() -> str:
+    """Show the state of the month, as far as the actor's roles reach."""
+    with transaction() as session:
+        state = overview.state_of(session, frame.book(), current_actor())
+    return render_template("home.html", state=state)
+
+
+@scope("access:read")
+def _access() -> str:
+    """List the staff and the newest privileged acts."""
+    with transaction() as session:
+        staff, events = access.list_staff(session), access.audit_log(session)
+    return render_template("access.html", staff=staff, events=events)
+
+
+def _own_path(target: str | None) -> str | None:
+    """Accept only a path of our own to go on to: a login page must not send people elsewhere."""
+    if not target or "\\" in target or not target.startswith("/") or target.startswith("//"):
+        return None
+    parts = urlsplit(target)
+    return target if not parts.scheme and not parts.netloc else None

@@ -1,0 +1,163 @@
+"""What the desk and the reports' API show of the rooms below: customers, files and suspense.
+
+The only place of the web that reads the shapes of party and mediation.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy.orm import Session
+
+from ledger.errors import NotFound
+from mediation import service as mediation
+from mediation.service.control import ControlTotal
+from mediation.service.files import FileView
+from mediation.service.suspense import SuspenseView
+from party import service as party
+from party.service import CustomerFacts, CustomerRow
+
+_PAGE = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class MeasureTotals:
+    """The control account of a file in one measure: received, and what became of it."""
+
+    measure: str  # records, seconds, octets or øre.
+    received: int
+    accepted: int = 0
+    filtered: int = 0
+    duplicate: int = 0
+    suspended: int = 0
+    held: int = 0
+    merged: int = 0
+
+    @property
+    def difference(self) -> int:
+        """Received less all that became of it; zero when the account ties."""
+        became = (self.accepted, self.filtered, self.duplicate, self.suspended, self.held)
+        return self.received - sum(became) - self.merged
+
+
+@dataclass(frozen=True, slots=True)
+class FeedFile:
+    """A file received, with its control account per measure."""
+
+    file_id: int
+    name: str
+    source_system: str
+    state: str
+    reason: str | None
+    size: int  # [octets]
+    sha256: str
+    registered_at: datetime
+    totals: tuple[MeasureTotals, ...]
+    alarms: tuple[tuple[str, str], ...] = ()  # What to look at: its kind, and in words.
+
+    @property
+    def ties(self) -> bool:
+        """Tell whether every measure's sums are equal."""
+        return not any(row.difference for row in self.totals)
+
+    @property
+    def records(self) -> MeasureTotals:
+        """Give the totals in records; all zero where the file has none."""
+        found = (row for row in self.totals if row.measure == "records")
+        return next(found, MeasureTotals("records", 0))
+
+
+@dataclass(frozen=True, slots=True)
+class SuspendedRecord:
+    """A record that could not go on, and where it lies."""
+
+    file_id: int
+    file_name: str
+    record_no: int
+    place: int | None  # Offset in octets, or line, by the kind of file.
+    reason: str
+    detail: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class SuspenseReason:
+    """How much is suspended for one reason."""
+
+    reason: str
+    records: int
+    seconds: int
+    octets: int
+
+
+def search_customers(session: Session, wanted: str, limit: int) -> list[CustomerRow]:
+    """Find customers by name, customer number, billing account or phone number."""
+    return party.search_customers(session, wanted, limit)
+
+
+def customer(session: Session, party_id: int) -> CustomerFacts:
+    """Give one customer. Raises `CustomerNotFound`."""
+    return party.customer(session, party_id)
+
+
+def files(session: Session) -> list[FeedFile]:
+    """List the files registered, newest first."""
+    totals: dict[int, list[MeasureTotals]] = {}
+    for row in mediation.control_totals(session):
+        totals.setdefault(row.file_id, []).append(_totals(row))
+    found = (_file(one, totals.get(one.file_id, [])) for one in mediation.files(session))
+    return list(found)[::-1]
+
+
+def file(session: Session, file_id: int) -> FeedFile:
+    """Give one file. Raises `NotFound`."""
+    for one in mediation.files(session):
+        if one.file_id == file_id:
+            return _file(one, [_totals(row) for row in mediation.control_totals(session, file_id)])
+    raise NotFound(f"There is no file {file_id}. The list of feeds has the numbers.")
+
+
+def suspended(
+    session: Session, *, file_id: int | None = None, reason: str | None = None, limit: int
+) -> list[SuspendedRecord]:
+    """List suspended records, oldest first: all, of a file, or of a reason."""
+    found: list[SuspendedRecord] = []
+    after = 0
+    while page := mediation.suspense(session, file_id, limit=_PAGE, after=after):
+        found += [_suspended(one) for one in page if reason in {None, one.reason}]
+        after = page[-1].suspense_id
+        if len(found) >= limit:
+            break
+    return found[:limit]
+
+
+def suspense_by_reason(session: Session) -> list[SuspenseReason]:
+    """Sum what is suspended by reason, most records first."""
+    sums = [SuspenseReason(*row) for row in mediation.suspense_by_reason(session)]
+    return sorted(sums, key=lambda row: -row.records)
+
+
+def _file(one: FileView, totals: list[MeasureTotals]) -> FeedFile:
+    return FeedFile(
+        file_id=one.file_id,
+        name=one.name,
+        source_system=one.source_system,
+        state=one.state,
+        reason=one.reason,
+        size=one.size,
+        sha256=one.sha256,
+        registered_at=one.registered_at,
+        totals=tuple(totals),
+        alarms=one.alarms,
+    )
+
+
+def _totals(row: ControlTotal) -> MeasureTotals:
+    return MeasureTotals(**{name: getattr(row, name) for name in MeasureTotals.__slots__})
+
+
+def _suspended(one: SuspenseView) -> SuspendedRecord:
+    place = one.byte_offset if one.byte_offset is not None else one.line_no
+    return SuspendedRecord(
+        one.file_id, one.file_name, one.record_no, place, one.reason, one.detail or None
+    )

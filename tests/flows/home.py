@@ -1,0 +1,51 @@
+"""A HOVEDBOK_HOME of its own, in which commands run as a user would run them."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ledger.db.server import PrivateServer
+
+ROOT = Path(__file__).resolve().parents[2]
+MONTH = "2026-03"
+
+
+@dataclass(frozen=True)
+class Home:
+    """One HOVEDBOK_HOME: commands run in it as processes of their own."""
+
+    folder: Path
+
+    def start(self, *words: str) -> subprocess.Popen[str]:
+        """Start a command and leave it running."""
+        environment = {k: v for k, v in os.environ.items() if k != "DATABASE_URL"}
+        environment["HOVEDBOK_HOME"] = str(self.folder)
+        return subprocess.Popen(
+            [sys.executable, str(ROOT / "app.py"), *words],
+            cwd=ROOT, env=environment, text=True, start_new_session=True,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )  # fmt: skip
+
+    def run(self, *words: str, status: int = 0) -> str:
+        """Run a command to its end and give its standard output."""
+        command = self.start(*words)
+        out, err = command.communicate(timeout=240)
+        assert command.returncode == status, f"{words} ended {command.returncode}:\n{out}\n{err}"
+        return out
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """What the last month run wrote."""
+        found: dict[str, Any] = json.loads((self.folder / "out" / "summary.json").read_text())
+        return found
+
+    @property
+    def server(self) -> PrivateServer:
+        """The private server of this home."""
+        return PrivateServer(self.folder)

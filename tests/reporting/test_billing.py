@@ -1,0 +1,341 @@
+"""Bill runs on a real database: each charge once, balanced, resumable, refused with a reason."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date
+
+import psycopg
+import pytest
+from sqlalchemy import func, select, text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
+
+from ledger import service as ledger
+from ledger.db import engine, migrate, transaction
+from ledger.errors import DoesNotTie, Invalid
+from ledger.journal import BatchDraft, EntryDraft, ItemDraft, Line
+from ledger.vault import vault
+from reporting import service
+from reporting.cli.billing import Billed, month_end, render_all, run_bills
+from reporting.invoicing import BillingAccount
+from reporting.models import InvoiceCharge, InvoiceLineRow, InvoiceRow
+from reporting.seller import DEMO_SELLER
+from tests.reporting.bills import BUSINESS, CONSUMER, charge
+from tests.reporting.unbilled import Unbilled
+
+ORDER = service.Order("NO01", "2026-03", date(2026, 3, 31), DEMO_SELLER, "test")
+APRIL_END = date(2026, 4, 30)
+
+
+@pytest.fixture
+def month(db: str) -> Unbilled:
+    """A book in which two customers' usage of March is rated and not yet billed."""
+    unbilled = Unbilled()
+    unbilled.owes(CONSUMER, charge(1, 29900, component="subscription"), charge(2, 129))
+    unbilled.owes(BUSINESS, charge(3, 7920, "net"), charge(4, 1299, "net", component="sms"))
+    return unbilled
+
+
+def balances() -> dict[str, int]:
+    """The trial balance as a dictionary. [øre]"""
+    with transaction() as session:
+        return {
+            row.account: row.balance_minor for row in service.trial_balance(session, "NO01").rows
+        }
+
+
+def bill(size: int = 250) -> Billed:
+    """Run the bills of March at the door."""
+    return run_bills(ORDER, size)
+
+
+def test_a_run_moves_unbilled_revenue_to_receivables(month: Unbilled) -> None:
+    """Gross on 1500 and 1505, the net off 1530 to zero, VAT on 2700, and the sum is zero."""
+    billed = bill()
+    assert (billed.invoices, billed.refused) == (2, ())
+    assert billed.gross_minor == 30029 + 11524
+    assert balances() == {
+        "1500": 30029,
+        "1505": 11524,
+        "1530": 0,
+        "2700": -(30029 - 24023) - 2305,
+        "3010": -(24023 + 9219),
+    }
+
+
+def test_an_invoice_carries_its_number_its_lines_and_its_claim(month: Unbilled) -> None:
+    """The number is the voucher of the sales series; the open item has KID and due date."""
+    bill()
+    with transaction() as session:
+        first, second = service.iter_invoices(session, "NO01")
+        assert (first.number, second.number) == ("2026-000001", "2026-000002")
+        assert (first.account_no, first.name, first.period) == (
+            "10000001", "Testkunde En", "2026-03",
+        )  # fmt: skip
+        entry = ledger.read_entry(session, first.entry_id)
+        assert str(entry.voucher) == "SAL/2026/1"
+        assert (entry.source_system, entry.source_ref) == ("billing", "NO01/10000001/1")
+        (item,) = ledger.open_items(session, "NO01", party_id=CONSUMER.party_id)
+        assert (item.open_item_id, item.kid) == (first.open_item_id, "100000010000015")
+        assert (item.due_date, item.outstanding_minor) == (date(2026, 4, 14), 30029)
+        lines = service.lines_of(session, first.invoice_id)
+        assert [line.amount_minor for line in lines] == [29900, 129]
+        keys = service.charge_keys_of(session, first.invoice_id)
+        assert len(keys) == 2
+        (second_key,) = service.charge_keys_of(session, first.invoice_id, 2)
+        assert service.line_of_charge(session, second_key) == (first.invoice_id, 2)
+        assert service.invoice_of_entry(session, first.entry_id) == first
+        assert service.outstanding_of(session, "NO01", first, None) == 30029
+
+
+def test_no_personal_data_enters_the_journal(month: Unbilled) -> None:
+    """Names, addresses and numbers stand in the invoice's snapshot, nowhere in the entry."""
+    bill()
+    with transaction() as session:
+        (first, _) = service.iter_invoices(session, "NO01")
+        told = str(ledger.read_entry(session, first.entry_id))
+        snapshot = session.execute(select(InvoiceRow.snapshot).limit(1)).scalar_one()
+    for secret in (CONSUMER.name, CONSUMER.street, "4790000001", "900 00 001"):
+        assert secret not in told
+    assert snapshot["buyer"]["name"] == CONSUMER.name
+    assert {line["subscription"] for line in snapshot["lines"]} == {"4790000001"}
+
+
+def test_a_second_run_bills_nothing(month: Unbilled) -> None:
+    """What is billed is no longer unbilled."""
+    bill()
+    before = balances()
+    assert bill() == Billed(0, 0, ())
+    assert balances() == before
+
+
+def test_a_run_of_small_chunks_makes_the_same_invoices(month: Unbilled) -> None:
+    """One account per transaction: killed between any two, the next run goes on."""
+    with transaction() as session:
+        chunk = service.bill_next_chunk(session, ORDER, size=1)
+    assert (len(chunk.invoice_ids), chunk.last_account) == (1, 1)
+    assert bill(size=1).invoices == 1
+    with transaction() as session:
+        assert [each.number for each in service.iter_invoices(session, "NO01")] == [
+            "2026-000001", "2026-000002",
+        ]  # fmt: skip
+        assert session.scalar(text("SELECT count(*) FROM bill_run")) == 1
+        assert ledger.gaps(session) == []
+
+
+def test_a_chunk_that_is_rolled_back_leaves_no_trace(month: Unbilled) -> None:
+    """Killed before the commit: no invoice, no number, no job; the next run starts at 1."""
+    with Session(engine()) as session:
+        service.bill_next_chunk(session, ORDER)
+        session.rollback()
+    with transaction() as session:
+        assert session.scalar(select(func.count()).select_from(InvoiceRow)) == 0
+        assert session.scalar(text("SELECT count(*) FROM procrastinate_jobs")) == 0
+    assert bill().invoices == 2
+    with transaction() as session:
+        assert session.scalar(text("SELECT count(*) FROM procrastinate_jobs")) == 1
+
+
+def test_late_charges_make_a_further_invoice(month: Unbilled) -> None:
+    """The account's next bill has the next sequence, so the next KID."""
+    bill()
+    month.owes(CONSUMER, charge(9, 1000))
+    assert bill().gross_minor == 1000
+    with transaction() as session:
+        kids = [each.kid for each in service.iter_invoices(session, "NO01", party_id=7)]
+    assert [kid[:14] for kid in kids] == ["10000001000001", "10000001000002"]
+
+
+def test_what_cannot_be_billed_is_listed_and_the_rest_goes_on(month: Unbilled) -> None:
+    """A negative account and one without payer are named; a zero account is passed over."""
+    month.owes(other(3), charge(10, -500))
+    month.owes(other(4), charge(11, 0))
+    month.owes(other(5), charge(12, 100), known=False)
+    billed = bill(size=2)
+    assert billed.invoices == 2
+    assert [(refusal.billing_account_id, refusal.reason) for refusal in billed.refused] == [
+        (3, "negative-invoice"),
+        (5, "invalid"),
+    ]
+    assert bill(size=2).refused == billed.refused
+
+
+def other(account_id: int) -> BillingAccount:
+    """Another fictitious consumer."""
+    return replace(
+        CONSUMER,
+        billing_account_id=account_id,
+        number=f"{10_000_000 + account_id}",
+        party_id=100 + account_id,
+        name=f"Testkunde {account_id}",
+    )
+
+
+def test_a_charge_that_is_billed_takes_nothing_more(month: Unbilled) -> None:
+    """A late delta on a billed key would never be invoiced: the database refuses it."""
+    (key,) = month.owes(other(6), charge(13, 500))
+    bill()
+    with (
+        pytest.raises(DBAPIError, match=f"Charge key {key} is on an invoice"),
+        transaction() as session,
+    ):
+        session.execute(
+            text(
+                "INSERT INTO charge_delta (batch_id, charge_key_id, micro, minor_net, minor_gross,"
+                " events, quantity) SELECT max(batch_id), :key, 1, 0, 0, 1, 0 FROM posting_batch"
+            ),
+            {"key": key},
+        )
+
+
+def test_a_charge_key_cannot_be_billed_twice(month: Unbilled) -> None:
+    """Whatever a program believes, the key itself refuses a second line."""
+    bill()
+    with pytest.raises(DBAPIError, match="pk_invoice_charge"), transaction() as session:
+        session.execute(
+            text(
+                "INSERT INTO invoice_charge SELECT charge_key_id, invoice_id, line_no,"
+                " amount_minor, net_minor FROM invoice_charge LIMIT 1"
+            )
+        )
+
+
+@pytest.mark.parametrize(
+    "attack",
+    [
+        "UPDATE invoice SET gross_minor = gross_minor + 1, net_minor = net_minor + 1",
+        "DELETE FROM invoice_charge",
+        "UPDATE invoice_line SET amount_minor = 0",
+        "TRUNCATE document",
+        "DELETE FROM bill_run",
+        "UPDATE document SET sha256 = repeat('0', 64)",
+    ],
+)
+def test_issued_invoices_cannot_be_changed(month: Unbilled, attack: str) -> None:
+    """Neither the service nor the owner of the tables may change or remove what was issued."""
+    bill()
+    render_all("NO01")
+    for role in ("service", "owner"):
+        address = engine(role).url.render_as_string(hide_password=False)  # type: ignore[arg-type]
+        with (
+            psycopg.connect(address.replace("+psycopg", "", 1)) as connection,
+            pytest.raises(psycopg.Error),
+        ):
+            connection.execute(attack)
+
+
+def test_rendering_happens_once_per_invoice(month: Unbilled) -> None:
+    """The bytes lie in the vault under their hash; a second rendering finds them and makes none."""
+    bill()
+    assert render_all("NO01") == 2
+    assert render_all("NO01") == 0
+    with transaction() as session:
+        invoice = service.find_invoice(session, "NO01", "2026-000001")
+        content = service.read_document(session, vault(), invoice.invoice_id)
+        again = service.render_invoice(session, vault(), invoice.invoice_id)
+    assert content.startswith(b"%PDF-1.7")
+    assert again.sha256 == invoice.document_sha256
+    assert again.size == len(content)
+
+
+def test_the_sums_of_lines_charges_and_entries_are_the_invoice(month: Unbilled) -> None:
+    """Three tables and the journal tell the same net."""
+    bill()
+    with transaction() as session:
+        invoiced = session.scalar(select(func.sum(InvoiceRow.net_minor)))
+        lines = session.scalar(select(func.sum(InvoiceLineRow.net_minor)))
+        charges = session.scalar(select(func.sum(InvoiceCharge.net_minor)))
+    assert invoiced == lines == charges == 24023 + 9219
+
+
+def test_the_aging_list_ties_and_moves_with_the_day(month: Unbilled) -> None:
+    """Not due in March, overdue by sixteen days at the end of April; equal to the journal."""
+    bill()
+    with transaction() as session:
+        march = service.aging_report(session, "NO01", date(2026, 3, 31))
+        april = service.aging_report(session, "NO01", APRIL_END)
+    assert march.aging.totals_minor.tolist() == [41553, 0, 0, 0, 0, 0, 0, 0]
+    assert april.aging.totals_minor.tolist() == [0, 41553, 0, 0, 0, 0, 0, 0]
+    assert april.names == {7: CONSUMER.name, 8: BUSINESS.name}
+    assert dict(april.control_minor) == {"1500": 30029, "1505": 11524}
+
+
+def test_an_aging_list_that_does_not_tie_is_refused(
+    month: Unbilled, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where an open item is missing, the report shows both numbers instead of a list."""
+    bill()
+    honest = ledger.open_items
+
+    def forgetful(*arguments: object, **options: object) -> list[ledger.OpenItem]:
+        return honest(*arguments, **options)[1:]  # type: ignore[arg-type]
+
+    monkeypatch.setattr(ledger, "open_items", forgetful)
+    with (
+        pytest.raises(DoesNotTie, match=r"1500: open items 0\.00, journal 300\.29"),
+        transaction() as session,
+    ):
+        service.aging_report(session, "NO01", APRIL_END)
+
+
+def test_money_without_a_claim_is_listed(month: Unbilled) -> None:
+    """A payment on 2991 is shown as positive money, with the KID as it came."""
+    day = date(2026, 4, 20)
+    item = ItemDraft("payment", "OCR/1", "999", day, day)
+    lines = (Line("1940", 5000), Line("2991", -5000, item=item))
+    entry = EntryDraft("PAY", day, day, "payment", "p/1", "Payment", lines)
+    with transaction() as session:
+        ledger.post_batch(session, BatchDraft("NO01", "ocr", "f/1", "test", (entry,)))
+        (payment,) = service.unmatched_payments(session, "NO01", None)
+    assert (payment.kid, payment.outstanding_minor) == ("999", 5000)
+
+
+def test_a_period_is_a_month() -> None:
+    """Nonsense is refused with the way to write it."""
+    assert month_end("2024-02") == date(2024, 2, 29)
+    for wrong in ("2026-13", "2026", "march", "2026-3"):
+        with pytest.raises(Invalid, match="2026-03"):
+            replace(ORDER, period=wrong).terms()
+        with pytest.raises(Invalid, match="2026-03"):
+            month_end(wrong)
+
+
+def test_lists_can_be_read_in_pages(month: Unbilled) -> None:
+    """A page begins beyond the last number of the page before."""
+    bill()
+    with transaction() as session:
+        (first,) = service.iter_invoices(session, "NO01", limit=1)
+        (second,) = service.iter_invoices(session, "NO01", after=first.number, limit=5)
+        assert list(service.iter_invoices(session, "NO01", after=second.number)) == []
+        assert list(service.iter_invoices(session, "NO01", period="2026-04")) == []
+        assert list(service.iter_invoices(session, "NO01", as_of=date(2026, 3, 30))) == []
+    assert (first.number, second.number) == ("2026-000001", "2026-000002")
+
+
+def test_december_ends_in_the_next_year() -> None:
+    """The delivery period is half-open, over the turn of the year too."""
+    terms = replace(ORDER, period="2026-12").terms()
+    assert (terms.period_start, terms.period_end) == (date(2026, 12, 1), date(2027, 1, 1))
+
+
+def test_every_account_of_a_larger_month_is_billed_once(month: Unbilled) -> None:
+    """Sixty accounts in chunks of seven: sixty invoices, numbers without gaps, all tied."""
+    for number in range(60):
+        month.owes(other(100 + number), charge(number, 100 + number))
+    billed = bill(size=7)
+    with transaction() as session:
+        numbers = [each.number for each in service.iter_invoices(session, "NO01")]
+        service.aging_report(session, "NO01", APRIL_END)
+    assert billed.invoices == 62
+    assert numbers == [f"2026-{number:06d}" for number in range(1, 63)]
+
+
+def test_the_migration_goes_down_and_up_with_rows(month: Unbilled) -> None:
+    """Until it is released, the revision can be taken back whatever has been issued."""
+    bill()
+    owner = engine("owner").url.render_as_string(hide_password=False)
+    migrate.downgrade(owner, "0005_rating")
+    migrate.upgrade(owner, "0006_reporting")
+    with transaction() as session:
+        assert list(service.iter_invoices(session, "NO01")) == []

@@ -1,0 +1,320 @@
+"""The desk through a test client: what each role sees, in Norwegian notation, tied to the books."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from io import BytesIO
+from typing import Any
+
+import openpyxl
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from ledger import api as ledger_api
+from ledger import web
+from ledger.access import ROLES, SCOPES
+from ledger.db import transaction
+from ledger.service import access
+from ledger.web.gate import PUBLIC, route_scopes, session_cookie
+from reporting import api as reporting_api
+from reporting.web import pages
+from tests.reporting.desk_books import open_books
+
+PAGE = {"Accept": "text/html"}
+PASSWORD = "calm and quiet desk"
+INVOICE = "2026-000001"
+
+
+def make_app() -> Flask:
+    """The plumbing, the API of the two rooms, and the desk."""
+    app = Flask("trial", static_folder=None)
+    app.config["SECRET_KEY"] = "only for this test"
+    api = web.install(app)
+    ledger_api.register(api)
+    reporting_api.register(api)
+    pages.register(app)
+    return app
+
+
+@pytest.fixture
+def client(db: str, monkeypatch: pytest.MonkeyPatch) -> FlaskClient:
+    """A browser without a session, over a small billed month."""
+    open_books(monkeypatch)
+    return make_app().test_client()
+
+
+def enter(client: FlaskClient, *roles: str) -> None:
+    """Open a session for a new member of staff with some roles."""
+    now = datetime.now(UTC)
+    with transaction() as session:
+        name = "-".join(roles)
+        staff_id = access.add_staff(session, name, roles, PASSWORD, actor="test", now=now)
+        token = access.open_session(session, staff_id, now=now)
+    with client.application.app_context():
+        client.set_cookie(session_cookie(), token)
+
+
+def text_of(client: FlaskClient, path: str) -> str:
+    """The text of a page, with no-break spaces as spaces."""
+    response = client.get(path, headers=PAGE)
+    assert response.status_code == 200, response.text
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", response.text)).replace("\u00a0", " ")
+
+
+def book_of(client: FlaskClient, path: str, **headers: str) -> Any:
+    """The workbook that an address gives."""
+    response = client.get(path, headers=headers)
+    assert response.status_code == 200, response.text
+    return openpyxl.load_workbook(BytesIO(response.data))
+
+
+def test_a_person_without_a_session_is_led_to_the_login_and_back(client: FlaskClient) -> None:
+    """The page that was wanted is where the login leads."""
+    asked = client.get("/aging?effective_as_of=2026-04-30", headers=PAGE)
+    assert asked.status_code == 303
+    form = client.get(asked.location).text
+    token = re.search(r'csrf_token" value="([^"]+)"', form)
+    assert token is not None
+    with transaction() as session:
+        access.add_staff(
+            session, "berit", ["collector"], PASSWORD, actor="test", now=datetime.now(UTC)
+        )
+    typed = {"username": "berit", "password": PASSWORD, "csrf_token": token.group(1)}
+    sent = client.post("/login", data={**typed, "next": "/aging?effective_as_of=2026-04-30"})
+    assert (sent.status_code, sent.location) == (303, "/aging?effective_as_of=2026-04-30")
+    cookie = sent.headers["Set-Cookie"]
+    assert "HttpOnly" in cookie
+    assert "SameSite=Lax" in cookie
+    assert client.get(sent.location, headers=PAGE).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "target", ["https://evil.example", "//evil.example", "/\\evil.example", "javascript:alert(1)"]
+)
+def test_the_login_leads_nowhere_else(client: FlaskClient, target: str) -> None:
+    """A crafted link cannot send a person to another site after logging in."""
+    assert pages._own_path(target) is None
+    assert "evil" not in client.get("/login", query_string={"next": target}).text
+
+
+def test_wrong_words_are_refused_without_saying_which(client: FlaskClient) -> None:
+    """Unknown name and wrong password read alike."""
+    form = client.get("/login").text
+    token = re.search(r'csrf_token" value="([^"]+)"', form)
+    assert token is not None
+    typed = {"username": "nobody", "password": "x", "csrf_token": token.group(1)}
+    sent = client.post("/login", data=typed)
+    assert sent.status_code == 401
+    assert "User name or password is wrong." in sent.text
+
+
+def test_logging_out_ends_the_session_on_the_server(client: FlaskClient) -> None:
+    """The old cookie opens nothing, even if somebody kept it."""
+    enter(client, "accountant")
+    page = client.get("/", headers=PAGE).text
+    token = re.search(r'csrf_token" value="([^"]+)"', page)
+    assert token is not None
+    kept = client.get_cookie("hovedbok")
+    assert kept is not None
+    assert client.post("/logout", data={"csrf_token": token.group(1)}).location == "/login"
+    client.set_cookie("hovedbok", kept.value)
+    assert client.get("/", headers=PAGE).status_code == 303
+
+
+def test_the_front_page_shows_each_role_its_own(client: FlaskClient) -> None:
+    """An accountant sees the balance, operations the feeds, neither the other's."""
+    enter(client, "accountant")
+    seen = text_of(client, "/")
+    assert "Debit and credit are equal" in seen
+    assert "1 payment to place" in seen
+    enter(client, "operations")
+    seen = text_of(client, "/")
+    assert "Files registered" in seen
+    assert "Trial balance" not in seen
+
+
+def test_the_trial_balance_leads_to_account_entry_and_invoice(client: FlaskClient) -> None:
+    """Each figure is a link to what it consists of."""
+    enter(client, "accountant")
+    seen = text_of(client, "/trial-balance")
+    assert "2991 Receipts not yet allocated – 250,00 −250,00" in seen
+    assert "NOK: debit and credit are equal" in seen
+    page = client.get("/accounts/1500", headers=PAGE).text
+    assert 'href="/entries/SAL/2026/1"' in page
+    entry = client.get("/entries/SAL/2026/1", headers=PAGE).text
+    assert f'href="/invoices/{INVOICE}"' in entry
+    assert "31.03.2026" in entry
+
+
+def test_the_trial_balance_is_of_the_day_that_is_asked(client: FlaskClient) -> None:
+    """Before the payments arrived, 2991 is not there."""
+    enter(client, "accountant")
+    assert "2991" not in text_of(client, "/trial-balance?effective_as_of=2026-03-31")
+    typed = text_of(client, "/trial-balance?effective_as_of=31.03.2026")
+    assert "at the end of 31.03.2026" in typed
+    refused = client.get("/trial-balance?effective_as_of=31.02.2026", headers=PAGE)
+    assert refused.status_code == 422
+    assert "is not a date" in refused.text
+
+
+def test_the_aging_list_shows_buckets_and_its_proof(client: FlaskClient) -> None:
+    """The business invoice is open, the consumer's is paid, and open items equal the journal."""
+    enter(client, "collector")
+    seen = text_of(client, "/aging?effective_as_of=2026-05-31")
+    assert "Prøve og Sønner AS 1505 –" in seen
+    assert "Testkunde En" not in seen
+    assert "Equals the control accounts" in seen
+    assert "1505 116,48 116,48 0,00" in seen
+
+
+def test_a_customer_page_tells_the_whole_story(client: FlaskClient) -> None:
+    """Who, what is open, the invoice and the payment, and the order of events."""
+    enter(client, "collector")
+    seen = text_of(client, "/customers/7")
+    assert "Testkunde En" in seen
+    assert "Nothing is open." in seen
+    assert "1 234,56 Paid" in seen
+    assert "Timeline" in seen
+    assert seen.count("1 234,56") >= 3
+    assert "900 00 001" in seen
+
+
+def test_customers_are_found_as_one_types(client: FlaskClient) -> None:
+    """Htmx gets the rows alone, a browser without scripts the whole page."""
+    enter(client, "collector")
+    rows = client.get("/customers?q=sønner", headers={**PAGE, "HX-Request": "true"}).text
+    assert "Prøve og Sønner AS" in rows
+    assert "<html" not in rows
+    assert "No customer matches" in text_of(client, "/customers?q=zzz")
+
+
+def test_an_invoice_page_leads_to_its_archived_pdf(client: FlaskClient) -> None:
+    """The PDF comes from the vault, byte for byte, and may be shown by the browser."""
+    enter(client, "accountant")
+    assert f"/invoices/{INVOICE}/pdf" in client.get(f"/invoices/{INVOICE}", headers=PAGE).text
+    document = client.get(f"/invoices/{INVOICE}/pdf")
+    assert document.data.startswith(b"%PDF-")
+    assert document.headers["Content-Security-Policy"] == "frame-ancestors 'none'"
+    assert document.headers["Content-Disposition"] == f'inline; filename="{INVOICE}.pdf"'
+
+
+def test_feeds_show_their_control_accounts(client: FlaskClient) -> None:
+    """Received against what became of it; a parked file says why."""
+    enter(client, "operations")
+    seen = text_of(client, "/feeds")
+    assert "OSLMSC1 decoded 1 204 1 190 8 4 2 Tie" in seen
+    assert "no_decoder" in seen
+    assert "1 alarm" in seen
+    assert "Files 2 to 4 of NORSE are missing." in text_of(client, "/feeds/1")
+    assert "Seconds 88 120 87 900" in text_of(client, "/feeds/2")
+    assert "unknown_number" in text_of(client, "/suspense")
+    assert client.get("/feeds/99", headers=PAGE).status_code == 404
+
+
+def test_unmatched_payments_are_listed_and_summed(client: FlaskClient) -> None:
+    """What waits on 2991 is what the list sums to."""
+    enter(client, "collector")
+    seen = text_of(client, "/payments/unmatched")
+    assert "123456789012347 250,00 250,00 Total 250,00" in seen
+
+
+def test_lists_download_as_workbooks(client: FlaskClient) -> None:
+    """The button gives typed cells with live sums; the API gives the same by Accept."""
+    enter(client, "accountant")
+    for path in ("/trial-balance/excel", "/aging/excel", "/payments/unmatched/excel"):
+        assert book_of(client, path).sheetnames[0] == "Parameters"
+    by_accept = book_of(client, "/api/v1/aging?effective_as_of=2026-05-31", Accept=_XLSX)
+    assert by_accept["Aging list"]["C2"].value == "Prøve og Sønner AS"
+
+
+_XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+
+
+def test_the_api_shows_what_the_desk_shows(client: FlaskClient) -> None:
+    """JSON with amounts as strings, the day echoed as resolved."""
+    enter(client, "auditor")
+    balance = client.get("/api/v1/trial-balance?effective_as_of=2026-04-30").json
+    assert balance["effective_as_of"] == "2026-04-30"
+    assert balance["totals"][0]["balance"] == "0.00"
+    aging = client.get("/api/v1/aging").json
+    assert (aging["effective_as_of"], aging["balance"]) == ("2026-04-20", "116.48")
+    assert aging["control"]["1505"] == "116.48"
+    first = client.get("/api/v1/invoices?limit=1").json
+    assert (first["invoices"][0]["number"], first["next"]) == (INVOICE, INVOICE)
+    rest = client.get(f"/api/v1/invoices?after={INVOICE}").json
+    assert (len(rest["invoices"]), rest["next"]) == (1, None)
+    shown = client.get(f"/api/v1/invoices/{INVOICE}").json
+    assert (shown["gross"], shown["outstanding"]) == ("1234.56", "0.00")
+    assert client.get(f"/api/v1/invoices/{INVOICE}/pdf").data.startswith(b"%PDF-")
+
+
+def test_a_wrong_address_keeps_the_menu(client: FlaskClient) -> None:
+    """Somebody who is logged in finds their way back."""
+    assert "Trial balance" not in client.get("/no/such/page", headers=PAGE).text
+    enter(client, "accountant")
+    page = client.get("/no/such/page", headers=PAGE)
+    assert page.status_code == 404
+    assert "Trial balance" in page.text
+
+
+def test_refusals_are_pages_for_people(client: FlaskClient) -> None:
+    """A person reads what happened and an id to quote; a program reads problem+json."""
+    enter(client, "collector")
+    page = client.get("/trial-balance", headers=PAGE)
+    assert page.status_code == 403
+    assert "This needs the scope ledger:read" in page.text
+    assert page.headers["X-Request-Id"] in page.text
+    answer = client.get("/trial-balance")
+    assert answer.content_type == "application/problem+json"
+
+
+SAMPLE = {
+    "number": INVOICE, "party_id": 7, "file_id": 2, "series": "SAL", "year": 2026,
+    "account": "1500",
+}  # fmt: skip
+
+
+def address(rule: str) -> str:
+    """A route with its placeholders filled in."""
+    if rule.startswith("/accounts/"):
+        return "/accounts/1500"
+    if rule.startswith(("/entries/", "/api/v1/entries/")):
+        return (
+            rule.replace("<int:number>", "1")
+            .replace("<series>", "SAL")
+            .replace("<int:year>", "2026")
+        )
+    return re.sub(r"<(?:\w+:)?(\w+)>", lambda found: str(SAMPLE[found.group(1)]), rule)
+
+
+def test_every_route_opens_for_its_scope_and_for_no_other(client: FlaskClient) -> None:
+    """A client with every other scope gets 403, one with the scope alone an answer."""
+    scopes = route_scopes(client.application)
+    assert all(scopes.values()), [route for route, scope in scopes.items() if not scope]
+    for (method, rule), needed in scopes.items():
+        if needed == PUBLIC:
+            continue
+        others, alone = SCOPES.keys() - {needed}, {needed}
+        for carried, expected in ((others, {403}), (alone, {200, 422})):
+            header = {"Authorization": f"Bearer {token(carried)}"}
+            if rule == "/logout" and carried is alone:
+                continue  # Only a browser's session can be ended.
+            status = client.open(address(rule), method=method, headers=header).status_code
+            assert status in expected, f"{method} {rule} with {sorted(carried)}: {status}"
+
+
+def token(scopes: set[str]) -> str:
+    """A token of a new client with some scopes."""
+    with transaction() as session:
+        name = f"client-{len(access.audit_log(session, limit=1000))}"
+        return access.add_client(session, name, scopes, actor="test", now=datetime.now(UTC))
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_no_menu_item_leads_to_a_closed_door(client: FlaskClient, role: str) -> None:
+    """Whatever the menu and the front page offer a role, it may open."""
+    enter(client, role)
+    offered = set(re.findall(r'href="(/[^"#]*)"', client.get("/", headers=PAGE).text))
+    assert {path: client.get(path).status_code for path in offered} == dict.fromkeys(offered, 200)

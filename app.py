@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ledger import db, vault
+from ledger import db, jobs, vault
 from ledger.errors import Problem
 
 if TYPE_CHECKING:
@@ -115,6 +115,7 @@ def settings() -> Settings:
     found = Settings.from_env()
     db.configure(lambda: open_database(found))
     vault.configure(found.vault_url)
+    jobs.configure(job_functions)
     return found
 
 
@@ -212,10 +213,8 @@ def cli(ctx: click.Context) -> None:
 @click.option("--once", is_flag=True, help="Do the jobs that are due and stop.")
 def work(once: bool) -> None:
     """Work the job queue; several workers may run at once."""
-    from ledger import jobs  # noqa: PLC0415
-
     configure_logging(settings().log_level)
-    jobs.work(job_functions(), wait=not once)
+    jobs.work(wait=not once)
 
 
 @cli.command()

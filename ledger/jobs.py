@@ -2,20 +2,21 @@
 
 The queue is procrastinate's, in the same database. A job may run twice (its worker can be killed
 after the work and before the mark), so every task is idempotent. This module knows no task: the
-door maps names to functions (`JOBS` in app.py).
+door maps names to functions (`JOBS` in app.py, handed over by `configure`).
 """
 
 import json
 import logging
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import procrastinate
-from procrastinate import jobs as queue
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from ledger.db import addresses
+
+if TYPE_CHECKING:
+    import procrastinate
 
 Task = Callable[..., None]
 
@@ -38,13 +39,24 @@ def defer(session: Session, task: str, **arguments: object) -> int:
     return int(number)
 
 
-def work(tasks: Mapping[str, Task], *, wait: bool, concurrency: int = 1) -> None:
+_tasks: Callable[[], Mapping[str, Task]] | None = None
+
+
+def configure(tasks: Callable[[], Mapping[str, Task]]) -> None:
+    """Say which functions do the jobs of this process; they are loaded when the first is due."""
+    global _tasks  # noqa: PLW0603 - one job table per process, set at the door
+    _tasks = tasks
+
+
+def work(*, wait: bool, concurrency: int = 1) -> None:
     """Run queued jobs: all that are due (wait=False), or for ever as a worker (wait=True).
 
     A worker that starts takes over the jobs of one that died, and looks for more every minute.
     """
     logging.getLogger("procrastinate").setLevel(logging.WARNING)
-    app = _app(tasks)
+    if _tasks is None:
+        raise RuntimeError("ledger.jobs.configure() has not been called by the door.")
+    app = _app(_tasks())
     with app.open():
         _take_over_stalled(app)
     app.run_worker(
@@ -65,7 +77,9 @@ def pending(session: Session) -> dict[str, int]:
     return {str(state): int(count) for state, count in rows}
 
 
-def _app(tasks: Mapping[str, Task]) -> procrastinate.App:
+def _app(tasks: Mapping[str, Task]) -> "procrastinate.App":
+    import procrastinate  # noqa: PLC0415 - a third of a second that few commands need
+
     conninfo = addresses().service.replace("+psycopg", "", 1)
     app = procrastinate.App(connector=procrastinate.PsycopgConnector(conninfo=conninfo))
     for name, function in tasks.items():
@@ -80,7 +94,7 @@ def _app(tasks: Mapping[str, Task]) -> procrastinate.App:
     return app
 
 
-def _take_over_stalled(app: procrastinate.App) -> None:
+def _take_over_stalled(app: "procrastinate.App") -> None:
     """Give the jobs of dead workers back to the queue before the first one is fetched."""
     import asyncio  # noqa: PLC0415 - only here
 
@@ -90,7 +104,6 @@ def _take_over_stalled(app: procrastinate.App) -> None:
                 seconds_since_heartbeat=STALLED_SECONDS
             )
             for job in stalled:
-                if job.status == queue.Status.DOING.value:
-                    await app.job_manager.retry_job(job)
+                await app.job_manager.retry_job(job)
 
     asyncio.run(go())

@@ -6,12 +6,13 @@ before, or in which order its files came.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import date
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime, timedelta
 
 import numpy as np
 
 from ledger.journal import EntryDraft, Line
+from mediation.wallclock import ZONE
 from rating.charges import Booked, ChargeKey, deltas, sum_by_key
 from rating.pipeline import Rated
 from rating.tariff import TariffBook
@@ -46,6 +47,50 @@ class Setting:
     accounting_month: str
     accounts: Mapping[str, str]
     vat_rates_bp: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Month:
+    """The month that is rated, and the book of accounts it is rated for."""
+
+    book_code: str
+    period: str
+
+    @property
+    def first_day(self) -> date:
+        """The first local day."""
+        return date.fromisoformat(f"{self.period}-01")
+
+    @property
+    def after(self) -> date:
+        """The first local day of the next month."""
+        return (self.first_day + timedelta(days=32)).replace(day=1)
+
+    def instants(self) -> tuple[int, int]:
+        """The month's local midnights as UTC epoch seconds, half-open."""
+        first, after = (
+            int(datetime(day.year, day.month, day.day, tzinfo=ZONE).timestamp())
+            for day in (self.first_day, self.after)
+        )
+        return first, after
+
+
+@dataclass(slots=True)
+class Found:
+    """What charges should stand at, and the last day on which something was used."""
+
+    owed: dict[ChargeKey, Owed] = field(default_factory=dict)
+    last_day: date = date.min
+
+    def add(self, key: ChargeKey, owed: Owed, day: date) -> None:
+        """Add to a charge."""
+        before = self.owed.get(key, Owed(0, 0, 0))
+        self.owed[key] = Owed(
+            before.micro + owed.micro,
+            before.events + owed.events,
+            before.quantity + owed.quantity,
+        )
+        self.last_day = max(self.last_day, day)
 
 
 def usage_owed(
@@ -94,8 +139,12 @@ def charge_key(
     price_basis: str,
     kind: str,
     charge_ref: str = "",
+    unit: str = "",
 ) -> ChargeKey:
-    """Name a charge. It starts in the bill of its own period; a late one is moved afterwards."""
+    """Name a charge. It starts in the bill of its own period; a late one is moved afterwards.
+
+    `unit` says what its quantity counts where that is not the component's own unit.
+    """
     terms = book.tariff.components[component]
     return ChargeKey(
         book_code=setting.book_code,
@@ -113,7 +162,7 @@ def charge_key(
         kind=kind,
         charge_ref=charge_ref,
         text=terms.text,
-        unit=terms.unit,
+        unit=unit or terms.unit,
     )
 
 
@@ -194,9 +243,9 @@ def accrual_entries(
     """
     nets: dict[str, dict[tuple[str, str], int]] = {}
     for one in booked:
-        month = nets.setdefault(one.key.accounting_month, {})
+        of_month = nets.setdefault(one.key.accounting_month, {})
         revenue = (one.key.revenue_account, one.key.vat_code)
-        month[revenue] = month.get(revenue, 0) + one.minor_net
+        of_month[revenue] = of_month.get(revenue, 0) + one.minor_net
     entries = []
     for month, sums in sorted(nets.items()):
         lines = [

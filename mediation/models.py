@@ -111,9 +111,8 @@ class HeldRelease(Base):
     by_file_id: Mapped[int] = mapped_column(ForeignKey("source_file.file_id"))
     bucket: Mapped[str]
     reason: Mapped[str]
-    into_file_id: Mapped[int] = mapped_column(
-        BigInteger
-    )  # the event carries its first part's place
+    # The merged event carries the place of its first part.
+    into_file_id: Mapped[int] = mapped_column(BigInteger)
     into_record_no: Mapped[int] = mapped_column(BigInteger)
 
 

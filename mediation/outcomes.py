@@ -43,6 +43,7 @@ REASONS = (
     "BAD_LINE",
     "NO_RATE",
     "NO_OFFERING",
+    "NOT_BOOKED",
 )
 REASON_CODES = {reason: code for code, reason in enumerate(REASONS)}
 

@@ -24,7 +24,7 @@ Basis = Literal["gross", "net"]
 Segment = Literal["consumer", "business"]
 
 
-_UNIT_ORDER = {"month": 0, "piece": 1, "s": 2, "message": 3, "octet": 4}
+_UNIT_ORDER = {"month": 0, "day": 0, "piece": 1, "s": 2, "message": 3, "octet": 4}
 
 
 class MixedPriceBasis(Conflict):

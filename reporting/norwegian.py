@@ -17,7 +17,7 @@ MINUS = "\u2212"
 _SECONDS_PER_MINUTE = 60
 _SECONDS_PER_HOUR = 3600
 _OCTET_SCALES = ((2**30, "GB"), (2**20, "MB"), (2**10, "kB"))
-_COUNT_WORDS = {"message": "stk.", "piece": "stk.", "month": "md."}
+_COUNT_WORDS = {"message": "stk.", "piece": "stk.", "month": "md.", "day": "dager"}
 MONTHS = (
     "januar", "februar", "mars", "april", "mai", "juni",
     "juli", "august", "september", "oktober", "november", "desember",

@@ -40,7 +40,7 @@ _INSERTS = {
 
 
 def seed_book(
-    session: Session, book: str, legal_entity: str = "Nordlys Demo AS", currency: str = "NOK"
+    session: Session, book: str, legal_entity: str = "Nordlys Mobil AS", currency: str = "NOK"
 ) -> None:
     """Make a book with the house's chart, VAT codes, voucher series and posting rules.
 

@@ -250,12 +250,11 @@ def _read_head(line: str, line_no: int, name: str) -> tuple[Layout, int]:
 
 def _fault(written: str, kind: str) -> tuple[int, str] | None:
     """Find what a field may not hold: its place in the field and what was wanted."""
-    if kind == TEXT:
+    # Banks put marks of their own where the specification says zero, so a filler is not judged.
+    if kind in {TEXT, FILLER}:
         return _first(written, lambda char: " " <= char <= "~" or char >= "\xa0", "a character")
     if kind == SIGN:
         return None if written in {"-", "0"} else (0, "'-' or '0'")
-    if kind == FILLER:
-        return _first(written, lambda char: char in "0 ", "zero")
     if kind == ACCOUNT and not written.strip(" "):
         return None
     fault = _first(written, lambda char: "0" <= char <= "9", "a digit")

@@ -1,8 +1,8 @@
-"""The verbs of mediation: files in, records to their outcomes, usage to charges, payments booked."""
+"""The verbs of mediation: files to outcomes, usage to charges, payments booked."""
 
 from mediation.service.control import control_totals, verify_file
-from mediation.service.registration import files
 from mediation.service.ingest import FileOutcome, ingest_file
+from mediation.service.registration import files
 from mediation.service.suspense import suspend_rated, suspense, suspense_by_reason
 from mediation.service.tracing import record_location
 from mediation.service.usage import accepted_usage

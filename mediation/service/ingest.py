@@ -26,6 +26,7 @@ from mediation.formats import (
     subscriptions_csv,
 )
 from mediation.service import registration
+from mediation.service.arrival import Arrival
 from mediation.service.control import verify_file
 from mediation.service.registration import Registration
 from mediation.service.tables import ingest_orders, ingest_payments, ingest_subscriptions
@@ -48,22 +49,6 @@ class FileOutcome:
     alarms: tuple[tuple[str, str], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Arrival:
-    """A file as it lies before us."""
-
-    path: Path
-    raw: bytes
-    sha256: str
-    file_id: int
-    source_system: str
-
-    @property
-    def name(self) -> str:
-        """The file's name, without folders."""
-        return self.path.name
-
-
 def ingest_file(
     session: Session,
     store: Vault,
@@ -75,8 +60,8 @@ def ingest_file(
 ) -> FileOutcome:
     """Take in a file of any known format.
 
-    A file that was taken in before is a no-op. What is wrong with a file is recorded and said in the
-    outcome, never raised: it is kept, nothing of it is used, and the next file goes on.
+    A file that was taken in before is a no-op. What is wrong with a file is recorded and said
+    in the outcome, never raised: it is kept, nothing of it is used, and the next file goes on.
 
     Raises
     ------

@@ -7,8 +7,8 @@ nothing new books nothing. Everything a run records is one transaction.
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from dataclasses import dataclass
+from datetime import date, timedelta
 from hashlib import sha256
 
 import numpy as np
@@ -20,12 +20,11 @@ from ledger import service as ledger
 from ledger.journal import BatchDraft
 from ledger.vault import Vault
 from mediation.charging import (
-    ONE_OFF,
-    RECURRING,
     USAGE,
     Difference,
+    Found,
+    Month,
     Owed,
-    Payer,
     Setting,
     Standing,
     accrual_entries,
@@ -36,14 +35,13 @@ from mediation.charging import (
 from mediation.models import FileUsage
 from mediation.rated_files import write_rated
 from mediation.records import Int64
+from mediation.service.service_charges import charge_services, payers_of
 from mediation.service.suspense import Suspended, suspend_rated
 from mediation.service.usage import accepted_usage
-from mediation.wallclock import ZONE, local_days
-from party import service as party
+from mediation.wallclock import local_days
 from rating import service as rating
 from rating.charges import Booked, ChargeKey
 from rating.pipeline import Rated, rate
-from rating.recurring import one_off_charges, recurring_charges
 from rating.tariff import TariffBook
 from rating.usage import Reason, UsageBatch, check_usage
 
@@ -61,50 +59,6 @@ class RatingOutcome:
     charges_changed: int
     net_minor: int
     batch_id: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class Month:
-    """The month that is rated, and the book of accounts it is rated for."""
-
-    book_code: str
-    period: str
-
-    @property
-    def first_day(self) -> date:
-        """The first local day."""
-        return date.fromisoformat(f"{self.period}-01")
-
-    @property
-    def after(self) -> date:
-        """The first local day of the next month."""
-        return (self.first_day + timedelta(days=32)).replace(day=1)
-
-    def instants(self) -> tuple[int, int]:
-        """The month's local midnights as UTC epoch seconds, half-open."""
-        first, after = (
-            int(datetime(day.year, day.month, day.day, tzinfo=ZONE).timestamp())
-            for day in (self.first_day, self.after)
-        )
-        return first, after
-
-
-@dataclass(slots=True)
-class _Found:
-    """What charges should stand at, and the last day on which something was used."""
-
-    owed: dict[ChargeKey, Owed] = field(default_factory=dict)
-    last_day: date = date.min
-
-    def add(self, key: ChargeKey, owed: Owed, day: date) -> None:
-        """Add to a charge."""
-        before = self.owed.get(key, Owed(0, 0, 0))
-        self.owed[key] = Owed(
-            before.micro + owed.micro,
-            before.events + owed.events,
-            before.quantity + owed.quantity,
-        )
-        self.last_day = max(self.last_day, day)
 
 
 def rate_period(
@@ -129,9 +83,9 @@ def rate_period(
     book = rating.tariff_book(session, month.first_day)
     usage = accepted_usage(session, store, month.period)
     setting = _setting(session, month, book)
-    found = _Found()
+    found = Found()
     refs, rated = _rate_usage(session, store, month, book, usage, setting, found)
-    _charge_services(session, month, book, setting, found)
+    charge_services(session, month, book, setting, found)
     booked = differences(*_against_the_books(session, month, found, billed_keys))
     inputs = _inputs_hash(book, refs, found)
     if rating.find_run(session, month.period, inputs) and not booked:
@@ -176,7 +130,7 @@ def _setting(session: Session, month: Month, book: TariffBook) -> Setting:
 
 def _rate_usage(
     session: Session, store: Vault, month: Month, book: TariffBook, usage: pa.Table,
-    setting: Setting, found: _Found,
+    setting: Setting, found: Found,
 ) -> tuple[list[str], Rated]:  # fmt: skip
     """Rate all usage of the month, keep the rated events, and sum what they cost."""
     batch, subscription, payer = _batch(usage, book)
@@ -186,7 +140,7 @@ def _rate_usage(
     owed = usage_owed(
         rated, book, batch.offering.astype(np.int64), subscription, payer, batch.quantity
     )
-    payers = _payers(session, {account for account, *_ in owed})
+    payers = payers_of(session, {account for account, *_ in owed})
     last_day = _last_day(usage)
     for (account, subscriber, component, basis), amount in owed.items():
         key = charge_key(book, setting, payers[account], subscriber, component, basis, USAGE)
@@ -279,76 +233,11 @@ def _unpriced(rated: Rated) -> int:
     return int((rated.reason != Reason.OK).sum())
 
 
-# Services and orders ---------------------------------------------------------------------------
-
-
-def _charge_services(
-    session: Session, month: Month, book: TariffBook, setting: Setting, found: _Found
-) -> None:
-    """Charge the month's recurring prices for the days active, and the prices of its orders."""
-    first, after = month.instants()
-    active = party.active_intervals(session, first, after)
-    offering = _offering_codes(book, active.offering)
-    charges = recurring_charges(
-        book, month.period, offering, _local_day_numbers(active.valid_from),
-        _local_day_numbers(active.valid_to),
-    )  # fmt: skip
-    payers = _payers(session, set(active.billing_account_id.tolist()))
-    last = month.after - timedelta(days=1)
-    for n, source in enumerate(charges.source.tolist()):
-        key = charge_key(
-            book, setting, payers[int(active.billing_account_id[source])],
-            int(active.subscription_id[source]), int(charges.component[n]),
-            _basis(book, int(offering[source])), RECURRING,
-        )  # fmt: skip
-        found.add(key, Owed(int(charges.amount_micro[n]), 1, int(charges.days[n])), last)
-    _charge_orders(session, month, book, setting, found)
-
-
-def _charge_orders(
-    session: Session, month: Month, book: TariffBook, setting: Setting, found: _Found
-) -> None:
-    first, after = month.instants()
-    ordered = party.order_charges(session, first, after)
-    offering = _offering_codes(book, [order.offering for order in ordered])
-    charges = one_off_charges(book, offering, [order.action for order in ordered])
-    payers = _payers(session, {order.billing_account_id for order in ordered})
-    for n, source in enumerate(charges.source.tolist()):
-        order = ordered[source]
-        key = charge_key(
-            book, setting, payers[order.billing_account_id], order.subscription_id,
-            int(charges.component[n]), _basis(book, int(offering[source])), ONE_OFF, order.order_ref,
-        )  # fmt: skip
-        day = order.effective_at.astimezone(ZONE).date()
-        found.add(key, Owed(int(charges.amount_micro[n]), 1, 1), day)
-
-
-def _basis(book: TariffBook, offering: int) -> str:
-    basis: str = book.tariff.offerings[offering].price_basis
-    return basis
-
-
-def _offering_codes(book: TariffBook, names: Sequence[str]) -> np.ndarray:
-    index = {name: number for number, name in enumerate(book.offerings)}
-    return np.array([index.get(name, -1) for name in names], np.int32)
-
-
-def _local_day_numbers(instants: Int64) -> Int64:
-    """Give local days since 1970; the end of an open interval stays beyond every month."""
-    far = int(datetime(2099, 1, 1, tzinfo=UTC).timestamp())
-    return local_days(np.minimum(instants, far)).astype(np.int64)
-
-
-def _payers(session: Session, account_ids: set[int]) -> dict[int, Payer]:
-    found = party.billing_accounts(session, ids=sorted(account_ids))
-    return {one.billing_account_id: Payer(one.billing_account_id, one.party_id) for one in found}
-
-
 # Booking ---------------------------------------------------------------------------------------
 
 
 def _against_the_books(
-    session: Session, month: Month, found: _Found, billed_keys: Callable[[Sequence[int]], set[int]]
+    session: Session, month: Month, found: Found, billed_keys: Callable[[Sequence[int]], set[int]]
 ) -> tuple[dict[ChargeKey, Owed], list[Standing], dict[int, str]]:
     """Fetch what stands on the period's charges, and where each account's next bill is."""
     charges = rating.charges_of_usage(session, month.book_code, month.period)
@@ -374,7 +263,7 @@ def _next_period(period: str) -> str:
 
 
 def _book(
-    session: Session, month: Month, booked: Sequence[Difference], found: _Found, inputs: str,
+    session: Session, month: Month, booked: Sequence[Difference], found: Found, inputs: str,
     actor: str,
 ) -> int | None:  # fmt: skip
     """Post the accrual and write the differences to the charges, in one transaction."""
@@ -409,7 +298,7 @@ def _column(booked: Sequence[Difference], name: str) -> Int64:
     return np.array([getattr(one, name) for one in booked], np.int64)
 
 
-def _inputs_hash(book: TariffBook, refs: Sequence[str], found: _Found) -> str:
+def _inputs_hash(book: TariffBook, refs: Sequence[str], found: Found) -> str:
     """Name what a run was made from: tariff, rated events and what every charge should be."""
     owed = sorted(
         (key.billing_account_id, key.subscription_id, key.component, key.kind, key.charge_ref,

@@ -11,17 +11,16 @@ from sqlalchemy.orm import Session
 from ledger.errors import Problem
 from mediation.formats import ocr_giro, orders_csv
 from mediation.outcomes import Bucket
-from mediation.service import orders, payments
-from mediation.service import registration
+from mediation.service import orders, payments, registration
+from mediation.service.arrival import Arrival
 from mediation.service.control import Move, post_moves, verify_file
-from mediation.service.registration import Registration
 from mediation.service.orders import OrderOutcome
+from mediation.service.registration import Registration
 from mediation.service.suspense import Suspended, suspend
-from mediation.service.taking import Arrived
 from rating import service as rating
 
 
-def ingest_orders(session: Session, arrival: Arrived) -> Registration:
+def ingest_orders(session: Session, arrival: Arrival) -> Registration:
     """Apply an order file; rows that cannot be applied wait in suspense, the others go on."""
 
     def known_offerings(day: date) -> set[str]:
@@ -36,7 +35,7 @@ def ingest_orders(session: Session, arrival: Arrived) -> Registration:
     return _ingest_rows(session, arrival, "order_csv", read)
 
 
-def ingest_subscriptions(session: Session, arrival: Arrived) -> Registration:
+def ingest_subscriptions(session: Session, arrival: Arrival) -> Registration:
     """Register subscriptions from a reference file."""
 
     def read() -> OrderOutcome:
@@ -47,7 +46,7 @@ def ingest_subscriptions(session: Session, arrival: Arrived) -> Registration:
     return _ingest_rows(session, arrival, "subscription_csv", read)
 
 
-def ingest_payments(session: Session, arrival: Arrived, book: str, actor: str) -> Registration:
+def ingest_payments(session: Session, arrival: Arrival, book: str, actor: str) -> Registration:
     """Book a payment file: whole or not at all, since its sums are one."""
     try:
         transmission = ocr_giro.read(arrival.raw, arrival.name)
@@ -59,18 +58,27 @@ def ingest_payments(session: Session, arrival: Arrived, book: str, actor: str) -
         size=len(arrival.raw), format="ocr_giro", state="accepted", record_count=len(paid),
         declared_count=len(paid),
     )  # fmt: skip
-    registration.register(session, made)
-    payments.book_payments(session, arrival.file_id, transmission, book=book, actor=actor)
+    try:
+        with session.begin_nested():
+            registration.register(session, made)
+            outcome = payments.book_payments(
+                session, arrival.file_id, transmission, book=book, actor=actor
+            )
+    except Problem as problem:
+        return _refuse(session, arrival, "ocr_giro", problem)
     received = {"records": len(paid), "ore": sum(payment.amount_minor for payment in paid)}
-    _move_all(session, arrival.file_id, received, Bucket.ACCEPTED, "")
+    booked = {"records": outcome.booked, "ore": outcome.amount_minor}
+    _move_all(session, arrival.file_id, booked, Bucket.ACCEPTED, "")
+    left = {measure: received[measure] - booked[measure] for measure in received}
+    _move_all(session, arrival.file_id, left, Bucket.SUSPENDED, "NOT_BOOKED")
     verify_file(session, arrival.file_id, received)
     return made
 
 
 def _ingest_rows(
-    session: Session, arrival: Arrived, format_name: str, read: Callable[[], OrderOutcome]
+    session: Session, arrival: Arrival, format_name: str, read: Callable[[], OrderOutcome]
 ) -> Registration:
-    """Register a file of rows; its reader refuses it whole by a Problem before it changes anything."""
+    """Register a file of rows; a Problem refuses it whole, and takes back what it changed."""
     made = Registration(
         file_id=arrival.file_id, source_system="orders", name=arrival.name, sha256=arrival.sha256,
         size=len(arrival.raw), format=format_name, state="accepted",
@@ -114,7 +122,7 @@ def _move_all(
     )
 
 
-def _refuse(session: Session, arrival: Arrived, format_name: str, problem: Problem) -> Registration:
+def _refuse(session: Session, arrival: Arrival, format_name: str, problem: Problem) -> Registration:
     made = Registration(
         file_id=arrival.file_id, source_system=arrival.source_system, name=arrival.name,
         sha256=arrival.sha256, size=len(arrival.raw), format=format_name, state="suspended",

@@ -1,9 +1,9 @@
-"""A usage file's records to their outcomes: what is known before is fetched, what follows is kept."""
+"""A usage file to its outcomes: what is known from before is fetched, what follows is kept."""
 
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import pairwise
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from sqlalchemy import insert, select, text
@@ -17,6 +17,7 @@ from mediation.policy import policy_on
 from mediation.records import Columns, Decoded, Fault
 from mediation.screening import KeyBlock
 from mediation.service import registration
+from mediation.service.arrival import Arrival
 from mediation.service.control import Move, post_moves
 from mediation.service.registration import Registration
 from mediation.service.suspense import Suspended, suspend
@@ -37,19 +38,6 @@ from party.agreements import Agreements
 
 _UNREADABLE = {"undecodable": "UNDECODABLE", "unsupported_record": "UNSUPPORTED_RECORD",
                "bad_line": "BAD_LINE"}  # fmt: skip
-
-
-class Arrived(Protocol):
-    """What is known of a file before it is read."""
-
-    file_id: int
-    raw: bytes
-    sha256: str
-    source_system: str
-
-    @property
-    def name(self) -> str:
-        """The file's name, without folders."""
 
 
 @dataclass(slots=True)
@@ -78,7 +66,7 @@ class Made:
 def take_usage(
     session: Session,
     store: Vault,
-    arrival: Arrived,
+    arrival: Arrival,
     decoded: Decoded,
     node: str | None,
     sequence: int | None,
@@ -125,7 +113,7 @@ def take_usage(
 
 
 def suspend_whole(
-    arrival: Arrived, decoded: Decoded, reason: str, detail: str, node: str | None,
+    arrival: Arrival, decoded: Decoded, reason: str, detail: str, node: str | None,
     sequence: int | None,
 ) -> tuple[Made, dict[str, int]]:  # fmt: skip
     """Prepare the suspension of a whole file: every record waits with it."""

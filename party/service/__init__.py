@@ -1,5 +1,6 @@
 """The party room's verbs. Each takes a session, none commits; only these write its tables."""
 
+from party.orders import Outcome
 from party.service.changing import apply_orders, register_subscriptions
 from party.service.customers import (
     AccountOfCustomer,
@@ -33,6 +34,7 @@ __all__ = [
     "CustomerNotFound",
     "CustomerRow",
     "OrderCharge",
+    "Outcome",
     "SubscriptionOfCustomer",
     "active_intervals",
     "apply_orders",

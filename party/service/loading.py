@@ -232,7 +232,9 @@ def _store_spans(
             numbers.append((*held, span.what, span.value))
     held_columns = "subscription_id, valid_from, valid_to"
     _copy(session, f"subscription_identifier ({held_columns}, kind, value)", numbers)
-    _copy(session, f"subscription_offering ({held_columns}, offering, agreed_price_micro)", offerings)
+    _copy(
+        session, f"subscription_offering ({held_columns}, offering, agreed_price_micro)", offerings
+    )
     _copy(session, f"subscription_account ({held_columns}, billing_account_id)", payers)
 
 

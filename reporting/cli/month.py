@@ -1,6 +1,6 @@
-"""The `hovedbok month` command: a month from files to invoices, payments and reports, and the proof.
+"""The `hovedbok month` command: from files to invoices, payments and reports, and the proof.
 
-Every step is repeatable and commits by itself, so a run that was killed anywhere is simply run again.
+Every step is repeatable and commits by itself: a run that was killed is simply run again.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import os
 import sys
 from collections.abc import Iterable
 from datetime import date, timedelta
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +21,10 @@ from ledger.db import transaction
 from ledger.errors import NotFound
 from ledger.money import parse_amount
 from ledger.vault import vault
+from mediation.charging import Month
 from mediation.cli import files_under, ingest_paths
 from mediation.service.ingest import FileOutcome
-from mediation.service.rating_run import Month, rate_period
+from mediation.service.rating_run import rate_period
 from rating import service as rating
 from reporting import norwegian as no
 from reporting import reconciliation
@@ -119,7 +119,7 @@ def _render(*, leave_jobs: bool) -> None:
         waiting = len(unrendered(session, BOOK))
     with click.progressbar(length=waiting, label=f"{'Documents':<10}", file=sys.stderr) as bar:
         render_all(BOOK, progress=bar.update)
-    jobs.work(import_module("app").job_functions(), wait=False)
+    jobs.work(wait=False)
 
 
 def _next(period: str) -> str:

@@ -1,4 +1,4 @@
-"""The month's ties: each figure fetched from its own source, and the totals that describe the month.
+"""The month's ties: each figure from its own source, and the totals that describe the month.
 
 Sources, none of which reads another's tables:
 

@@ -123,9 +123,12 @@ def _invoice(number: str) -> str:
         lines = service.lines_of(session, invoice.invoice_id)
         outstanding = service.outstanding_of(session, book(), invoice, None)
         voucher = ledger.read_entry(session, invoice.entry_id).voucher
+        numbers = {line.subscription_id for line in lines if line.subscription_id}
+        labels = sources.subscription_labels(session, numbers, invoice.invoice_date)
     return render_template(
-        "invoice.html", invoice=invoice, lines=lines, outstanding=outstanding, voucher=voucher
-    )
+        "invoice.html", invoice=invoice, lines=lines, outstanding=outstanding, voucher=voucher,
+        labels=labels,
+    )  # fmt: skip
 
 
 @scope("documents:read")

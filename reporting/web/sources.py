@@ -6,17 +6,18 @@ The only place of the web that reads the shapes of party and mediation.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime, time, timedelta
 
 from sqlalchemy.orm import Session
 
 from ledger.errors import NotFound
 from mediation import service as mediation
 from mediation.service.control import ControlTotal
-from mediation.service.files import FileView
+from mediation.service.registration import FileView
 from mediation.service.suspense import SuspenseView
 from party import service as party
 from party.service import CustomerFacts, CustomerRow
+from reporting.web.dates import OSLO
 
 _PAGE = 1000
 
@@ -98,6 +99,12 @@ def search_customers(session: Session, wanted: str, limit: int) -> list[Customer
 def customer(session: Session, party_id: int) -> CustomerFacts:
     """Give one customer. Raises `CustomerNotFound`."""
     return party.customer(session, party_id)
+
+
+def subscription_labels(session: Session, ids: set[int], on: date) -> dict[int, str]:
+    """Give the number that each subscription had at the end of a day, as the invoice prints it."""
+    midnight = datetime.combine(on + timedelta(days=1), time.min, OSLO)
+    return party.subscription_labels(session, ids, int(midnight.timestamp()) - 1)
 
 
 def files(session: Session) -> list[FeedFile]:

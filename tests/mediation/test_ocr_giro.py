@@ -192,7 +192,7 @@ def _changed(line: int, first: int, text: str) -> list[str]:
         (_changed(2, 32, "+"), 3, 32),
         (_changed(2, 40, "\xb2"), 3, 40),
         (_changed(2, 60, "\x00"), 3, 60),
-        (_changed(2, 78, "1"), 3, 78),
+        (_changed(2, 78, "\t"), 3, 78),
         (_changed(3, 5, "11"), 4, 5),
         (_changed(3, 15, "2"), 4, 15 - 6),
         (_changed(3, 48, " "), 4, 48),
@@ -241,6 +241,11 @@ def test_records_out_of_order_are_refused() -> None:
         with pytest.raises(BrokenFile) as refused:
             read(octets_of([lines[index] for index in order]), NAME)
         assert refused.value.facts["line"] == line
+
+
+def test_marks_of_the_bank_in_unused_positions_are_passed_over() -> None:
+    """Files exist with digits where the specification says zero, as in item 2 at 35 to 41."""
+    assert read(octets_of(_changed(3, 35, "1234567")), NAME).amount_minor == 125_00
 
 
 def test_texts_belong_to_two_types() -> None:

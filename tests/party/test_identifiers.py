@@ -46,8 +46,10 @@ def test_a_kid_names_account_and_bill() -> None:
     assert identifiers.validate_kid("30000001 000001 3") == kid
 
 
-@pytest.mark.parametrize(("account", "sequence"), [("3000001", 1), ("3000000a", 1),
-                                                   ("30000001", 0), ("30000001", 1_000_000)])  # fmt: skip
+@pytest.mark.parametrize(
+    ("account", "sequence"),
+    [("3000001", 1), ("3000000a", 1), ("30000001", 0), ("30000001", 1_000_000)],
+)
 def test_what_fits_in_no_kid_is_refused(account: str, sequence: int) -> None:
     """A wrong account number or a sequence of seven digits makes no KID."""
     with pytest.raises(Invalid):

@@ -73,9 +73,7 @@ def test_a_ceased_number_can_be_given_to_another() -> None:
 
 def test_a_ceased_subscription_can_be_added_again() -> None:
     """The same reference has two stretches, with nothing between them."""
-    register = _applied(
-        order(1, "add", day(1)), order(2, "cease", day(5)), order(3, "add", day(9))
-    )
+    register = _applied(order(1, "add", day(1)), order(2, "cease", day(5)), order(3, "add", day(9)))
     assert _history(register, OFFERING) == [("SMALL", day(1), day(5)), ("SMALL", day(9), None)]
 
 

@@ -1,81 +1,31 @@
-"""A small month for the desk: two customers, their invoices, payments, files and suspense.
-
-Stands in for party, rating and mediation as `unbilled` does, so that the pages can be tried alone.
-"""
+"""A small month for the desk: two customers, their invoices, payments, files and suspense."""
 
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
-from typing import Any
 
-import pytest
 from sqlalchemy.orm import Session
 
 from ledger import service as ledger
 from ledger.db import transaction
-from ledger.errors import NotFound
 from ledger.journal import AllocationDraft, BatchDraft, EntryDraft, ItemDraft, Line
 from ledger.vault import vault
-from party.service import (
-    AccountOfCustomer,
-    CustomerFacts,
-    CustomerRow,
-    SubscriptionOfCustomer,
-)
+from mediation.models import ControlMove, FileAlarm, SourceFile, Suspense
+from party.models import SubscriptionAccount, SubscriptionOffering
 from reporting import service
 from reporting.seller import DEMO_SELLER
-from reporting.web import sources
 from tests.reporting.bills import BUSINESS, CONSUMER, charge
-from tests.reporting.unbilled import Unbilled
+from tests.reporting.unbilled import SUBSCRIPTION, Unbilled
 
 BOOK = "NO01"
+SWITCH_FILE = "OSLMSC1_000002_20260302.ber"
 MARCH_END = date(2026, 3, 31)
 PAID = date(2026, 4, 20)
 
-CUSTOMERS = [
-    CustomerFacts(
-        party_id=account.party_id, customer_no=f"1{account.party_id:06d}", name=account.name,
-        kind="organisation" if account.org_no else "person", org_no=account.org_no, email=None,
-        street=account.street, postcode=account.postcode, city=account.city, country="NO",
-        accounts=(
-            AccountOfCustomer(account.billing_account_id, account.number, account.segment),
-        ),
-        subscriptions=(
-            SubscriptionOfCustomer(
-                1, "S1", "MOBIL-5GB", "4790000001", datetime(2026, 1, 14, 23, tzinfo=UTC), None
-            ),
-        ),
-    )
-    for account in (CONSUMER, BUSINESS)
-]  # fmt: skip
 
-FILES = [
-    sources.FeedFile(
-        2, "OSLMSC1_000002_20260302.ber", "OSLMSC1", "decoded", None, 48_211, "b" * 64,
-        datetime(2026, 3, 3, 2, 0, tzinfo=UTC),
-        (
-            sources.MeasureTotals("records", 1_204, 1_190, 8, 4, 2),
-            sources.MeasureTotals("seconds", 88_120, 87_900, 0, 120, 100),
-        ),
-    ),
-    sources.FeedFile(
-        1, "TAP3_NORSE_00001", "NORSE", "parked", "no_decoder", 900, "a" * 64,
-        datetime(2026, 3, 2, 2, 0, tzinfo=UTC), (),
-        (("SEQUENCE_GAP", "Files 2 to 4 of NORSE are missing."),),
-    ),
-]  # fmt: skip
-
-SUSPENDED = [
-    sources.SuspendedRecord(2, FILES[0].name, 17, 2_048, "unknown_number", "IMSI 2420100…"),
-    sources.SuspendedRecord(2, FILES[0].name, 311, 40_960, "no_rate", None),
-]
-
-
-def open_books(monkeypatch: pytest.MonkeyPatch) -> None:
+def open_books() -> None:
     """Bill two customers for March, render their invoices, take one payment and one unknown."""
     unbilled = Unbilled()
-    unbilled.install(monkeypatch)
-    _stand_in(monkeypatch)
     unbilled.owes(CONSUMER, charge(1, 123456, component="subscription", quantity=1, unit="month"))
     unbilled.owes(BUSINESS, charge(2, 9318, "net", quantity=3600, unit="s"))
     with transaction() as session:
@@ -83,6 +33,8 @@ def open_books(monkeypatch: pytest.MonkeyPatch) -> None:
         service.run_billing(session, order)
         service.render_invoices(session, vault(), service.unrendered(session, BOOK))
         _take_payments(session)
+        _take_files(session)
+        _subscribe(session)
 
 
 def _take_payments(session: Session) -> None:
@@ -113,40 +65,60 @@ def _money(ref: str, kid: str | None) -> ItemDraft:
     return ItemDraft("payment", ref, kid, PAID, PAID)
 
 
-def _stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Answer in place of party and mediation."""
-
-    def search(_session: Session, wanted: str, limit: int) -> list[CustomerRow]:
-        return [
-            CustomerRow(one.party_id, one.customer_no, one.name, one.kind, one.org_no)
-            for one in CUSTOMERS
-            if wanted.lower() in one.name.lower()
-        ][:limit]
-
-    def find(_session: Session, party_id: int) -> CustomerFacts:
-        for one in CUSTOMERS:
-            if one.party_id == party_id:
-                return one
-        raise NotFound(f"There is no customer {party_id}.")
-
-    def find_file(_session: Session, file_id: int) -> sources.FeedFile:
-        for one in FILES:
-            if one.file_id == file_id:
-                return one
-        raise NotFound(f"There is no file {file_id}.")
-
-    def suspended(_session: Session, **wanted: Any) -> list[sources.SuspendedRecord]:
-        reason, file_id = wanted.get("reason"), wanted.get("file_id")
-        return [
-            one
-            for one in SUSPENDED
-            if reason in {None, one.reason} and file_id in {None, one.file_id}
+def _subscribe(session: Session) -> None:
+    """The consumer's subscription has an offering and a payer since January."""
+    since = datetime(2026, 1, 14, 23, tzinfo=UTC)
+    number = SUBSCRIPTION + CONSUMER.billing_account_id
+    account = CONSUMER.billing_account_id
+    session.add_all(
+        [
+            SubscriptionOffering(subscription_id=number, offering="MOBIL-5GB", valid_from=since),
+            SubscriptionAccount(
+                subscription_id=number, billing_account_id=account, valid_from=since
+            ),
         ]
+    )
 
-    by_reason = [sources.SuspenseReason(one.reason, 1, 60, 0) for one in SUSPENDED]
-    monkeypatch.setattr(sources, "search_customers", search)
-    monkeypatch.setattr(sources, "customer", find)
-    monkeypatch.setattr(sources, "files", lambda _session: FILES)
-    monkeypatch.setattr(sources, "file", find_file)
-    monkeypatch.setattr(sources, "suspended", suspended)
-    monkeypatch.setattr(sources, "suspense_by_reason", lambda _session: by_reason)
+
+def _take_files(session: Session) -> None:
+    """Register a switch's file whose sums tie, and a parked one with an alarm."""
+    parked = {"source_system": "NORSE", "format": "tap", "state": "parked", "size": 900}
+    switch = {"source_system": "OSLMSC1", "format": "msc", "state": "accepted", "size": 48_211}
+    session.add_all(
+        [
+            SourceFile(
+                file_id=1, name="CDNORSE00001", sha256="a" * 64, reason="no_decoder",
+                record_count=0, **parked,
+            ),
+            SourceFile(
+                file_id=2, name=SWITCH_FILE, sha256="b" * 64, record_count=1204, **switch
+            ),
+        ]
+    )  # fmt: skip
+    session.flush()
+    session.add(FileAlarm(file_id=1, kind="SEQUENCE_GAP", detail="Files 2 to 4 are missing."))
+    for measure, to_bucket, reason, quantity in _MOVES:
+        session.add(
+            ControlMove(
+                file_id=2, measure=measure, from_bucket="received", to_bucket=to_bucket,
+                reason=reason, quantity=quantity, cause="file 2",
+            )
+        )  # fmt: skip
+    for record_no, reason, offset in ((17, "UNKNOWN_SUBSCRIBER", 2_048), (311, "NO_RATE", 40_960)):
+        session.add(
+            Suspense(
+                file_id=2, record_no=record_no, part_no=0, reason=reason, work_group="party",
+                byte_offset=offset, seconds=50, octets=0, detail="No subscription had it then.",
+            )
+        )  # fmt: skip
+
+
+_MOVES = (
+    ("records", "accepted", "", 1_190),
+    ("records", "filtered", "ZERO_USAGE", 8),
+    ("records", "duplicate", "EXACT", 4),
+    ("records", "suspended", "UNKNOWN_SUBSCRIBER", 2),
+    ("seconds", "accepted", "", 87_900),
+    ("seconds", "duplicate", "EXACT", 120),
+    ("seconds", "suspended", "UNKNOWN_SUBSCRIBER", 100),
+)

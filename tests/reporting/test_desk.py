@@ -11,6 +11,7 @@ import openpyxl
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from openapi_spec_validator import validate
 
 from ledger import api as ledger_api
 from ledger import web
@@ -18,6 +19,8 @@ from ledger.access import ROLES, SCOPES
 from ledger.db import transaction
 from ledger.service import access
 from ledger.web.gate import PUBLIC, route_scopes, session_cookie
+from mediation import api as mediation_api
+from party import api as party_api
 from reporting import api as reporting_api
 from reporting.web import pages
 from tests.reporting.desk_books import open_books
@@ -28,20 +31,20 @@ INVOICE = "2026-000001"
 
 
 def make_app() -> Flask:
-    """The plumbing, the API of the two rooms, and the desk."""
+    """The plumbing, the API of all rooms, and the desk."""
     app = Flask("trial", static_folder=None)
     app.config["SECRET_KEY"] = "only for this test"
     api = web.install(app)
-    ledger_api.register(api)
-    reporting_api.register(api)
+    for room in (ledger_api, party_api, mediation_api, reporting_api):
+        room.register(api)
     pages.register(app)
     return app
 
 
 @pytest.fixture
-def client(db: str, monkeypatch: pytest.MonkeyPatch) -> FlaskClient:
+def client(db: str) -> FlaskClient:
     """A browser without a session, over a small billed month."""
-    open_books(monkeypatch)
+    open_books()
     return make_app().test_client()
 
 
@@ -178,7 +181,7 @@ def test_a_customer_page_tells_the_whole_story(client: FlaskClient) -> None:
     assert "1 234,56 Paid" in seen
     assert "Timeline" in seen
     assert seen.count("1 234,56") >= 3
-    assert "900 00 001" in seen
+    assert re.search(r"900 00 0\d\d MOBIL-5GB 15.01.2026 –", seen)
 
 
 def test_customers_are_found_as_one_types(client: FlaskClient) -> None:
@@ -194,6 +197,7 @@ def test_an_invoice_page_leads_to_its_archived_pdf(client: FlaskClient) -> None:
     """The PDF comes from the vault, byte for byte, and may be shown by the browser."""
     enter(client, "accountant")
     assert f"/invoices/{INVOICE}/pdf" in client.get(f"/invoices/{INVOICE}", headers=PAGE).text
+    assert re.search(r"900 00 0\d\d Text of", text_of(client, f"/invoices/{INVOICE}"))
     document = client.get(f"/invoices/{INVOICE}/pdf")
     assert document.data.startswith(b"%PDF-")
     assert document.headers["Content-Security-Policy"] == "frame-ancestors 'none'"
@@ -204,12 +208,12 @@ def test_feeds_show_their_control_accounts(client: FlaskClient) -> None:
     """Received against what became of it; a parked file says why."""
     enter(client, "operations")
     seen = text_of(client, "/feeds")
-    assert "OSLMSC1 decoded 1 204 1 190 8 4 2 Tie" in seen
+    assert "OSLMSC1 accepted 1 204 1 190 8 4 2 Tie" in seen
     assert "no_decoder" in seen
     assert "1 alarm" in seen
-    assert "Files 2 to 4 of NORSE are missing." in text_of(client, "/feeds/1")
+    assert "Files 2 to 4 are missing." in text_of(client, "/feeds/1")
     assert "Seconds 88 120 87 900" in text_of(client, "/feeds/2")
-    assert "unknown_number" in text_of(client, "/suspense")
+    assert "UNKNOWN_SUBSCRIBER" in text_of(client, "/suspense")
     assert client.get("/feeds/99", headers=PAGE).status_code == 404
 
 
@@ -248,6 +252,35 @@ def test_the_api_shows_what_the_desk_shows(client: FlaskClient) -> None:
     shown = client.get(f"/api/v1/invoices/{INVOICE}").json
     assert (shown["gross"], shown["outstanding"]) == ("1234.56", "0.00")
     assert client.get(f"/api/v1/invoices/{INVOICE}/pdf").data.startswith(b"%PDF-")
+
+
+def test_the_api_shows_customers_files_and_suspense(client: FlaskClient) -> None:
+    """What the rooms below know, by the same names as in the description."""
+    enter(client, "auditor")
+    found = client.get("/api/v1/customers?q=prøve").json["customers"]
+    assert [customer["name"] for customer in found] == ["Prøve og Sønner AS"]
+    customer = client.get("/api/v1/customers/7").json
+    assert customer["subscriptions"][0]["active_from"] == "2026-01-14T23:00:00+00:00"
+    switch = client.get("/api/v1/files/2").json
+    assert [total["ties"] for total in switch["control_totals"]] == [True, True]
+    page = client.get("/api/v1/suspense?limit=1").json
+    assert page["reasons"][0] == {"reason": "NO_RATE", "records": 1, "seconds": 50, "octets": 0}
+    rest = client.get(f"/api/v1/suspense?after={page['next']}").json
+    assert [record["record_no"] for record in rest["records"]] == [311]
+
+
+def test_the_whole_description_is_valid_openapi() -> None:
+    """Every room's resources, with the scope that each needs."""
+    described = make_app().test_client().get("/api/v1/openapi.json").json
+    validate(described)
+    operations = [one for path in described["paths"].values() for one in path.values()]
+    assert all(one["x-scope"] for one in operations if isinstance(one, dict))
+
+
+def test_the_catalogue_covers_every_room_without_a_clash() -> None:
+    """No two problems of any rooms share a code."""
+    rooms = ("ledger", "party", "rating", "mediation", "reporting")
+    assert {entry.room for entry in web.problem_catalogue(rooms)} <= set(rooms)
 
 
 def test_a_wrong_address_keeps_the_menu(client: FlaskClient) -> None:

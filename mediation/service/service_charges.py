@@ -1,0 +1,95 @@
+"""Charges that are no usage: what subscriptions cost by the month, and what orders cost once."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+from sqlalchemy.orm import Session
+
+from mediation.charging import (
+    ONE_OFF,
+    RECURRING,
+    Found,
+    Month,
+    Owed,
+    Payer,
+    Setting,
+    charge_key,
+)
+from mediation.records import Int64
+from mediation.wallclock import ZONE, local_days
+from party import service as party
+from rating.recurring import NOT_AGREED, one_off_charges, recurring_charges
+from rating.tariff import TariffBook
+
+
+def charge_services(
+    session: Session, month: Month, book: TariffBook, setting: Setting, found: Found
+) -> None:
+    """Charge the month's recurring prices for the days active, and the prices of its orders."""
+    first, after = month.instants()
+    active = party.active_intervals(session, first, after)
+    offering = _offering_codes(book, active.offering)
+    charges = recurring_charges(
+        book, month.period, offering, _local_day_numbers(active.valid_from),
+        _local_day_numbers(active.valid_to), active.agreed_micro,
+    )  # fmt: skip
+    payers = payers_of(session, set(active.billing_account_id.tolist()))
+    last = month.after - timedelta(days=1)
+    for n, source in enumerate(charges.source.tolist()):
+        key = charge_key(
+            book, setting, payers[int(active.billing_account_id[source])],
+            int(active.subscription_id[source]), int(charges.component[n]),
+            _basis(book, int(offering[source])), RECURRING,
+            # A price by days counts days, whatever it is a price for.
+            unit="day" if charges.of_days[n] > 1 else "",
+        )  # fmt: skip
+        found.add(key, Owed(int(charges.amount_micro[n]), 1, int(charges.days[n])), last)
+    _charge_orders(session, month, book, setting, found)
+
+
+def _charge_orders(
+    session: Session, month: Month, book: TariffBook, setting: Setting, found: Found
+) -> None:
+    first, after = month.instants()
+    ordered = party.order_charges(session, first, after)
+    offering = _offering_codes(book, [order.offering for order in ordered])
+    agreed = [
+        NOT_AGREED if order.agreed_price_micro is None else order.agreed_price_micro
+        for order in ordered
+    ]
+    charges = one_off_charges(
+        book, offering, [order.action for order in ordered], np.array(agreed, np.int64)
+    )
+    payers = payers_of(session, {order.billing_account_id for order in ordered})
+    for n, source in enumerate(charges.source.tolist()):
+        order = ordered[source]
+        key = charge_key(
+            book, setting, payers[order.billing_account_id], order.subscription_id,
+            int(charges.component[n]), _basis(book, int(offering[source])), ONE_OFF,
+            order.order_ref,
+        )  # fmt: skip
+        day = order.effective_at.astimezone(ZONE).date()
+        found.add(key, Owed(int(charges.amount_micro[n]), 1, 1), day)
+
+
+def _basis(book: TariffBook, offering: int) -> str:
+    basis: str = book.tariff.offerings[offering].price_basis
+    return basis
+
+
+def _offering_codes(book: TariffBook, names: Sequence[str]) -> np.ndarray:
+    index = {name: number for number, name in enumerate(book.offerings)}
+    return np.array([index.get(name, -1) for name in names], np.int32)
+
+
+def _local_day_numbers(instants: Int64) -> Int64:
+    """Give local days since 1970; the end of an open interval stays beyond every month."""
+    far = int(datetime(2099, 1, 1, tzinfo=UTC).timestamp())
+    return local_days(np.minimum(instants, far)).astype(np.int64)
+
+
+def payers_of(session: Session, account_ids: set[int]) -> dict[int, Payer]:
+    """Give who pays behind some billing accounts."""
+    found = party.billing_accounts(session, ids=sorted(account_ids))
+    return {one.billing_account_id: Payer(one.billing_account_id, one.party_id) for one in found}

@@ -66,12 +66,14 @@ $(VENV)/.installed: requirements.lock pyproject.toml
 	  { echo "Python 3.11 or newer is needed; set PY=/path/to/python3.11"; exit 1; }
 	@$(PY) -m venv $(VENV) || { echo "On Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
 	@if command -v uv >/dev/null; then \
-	  VIRTUAL_ENV=$(VENV) uv pip sync --require-hashes requirements.lock; \
+	  export VIRTUAL_ENV=$(abspath $(VENV)); \
+	  uv pip sync --require-hashes requirements.lock && \
+	  uv pip install -q --no-deps --no-build-isolation -e .; \
 	else \
-	  $(BIN)/pip install --disable-pip-version-check --progress-bar on --require-hashes -r requirements.lock | grep --line-buffered -v '^Requirement' ; \
-	  test $${PIPESTATUS[0]} -eq 0; \
+	  $(BIN)/pip install --disable-pip-version-check --no-color --require-hashes \
+	    -r requirements.lock 2>&1 | tee $(VENV)/install.log | \
+	    awk '/^Collecting/ {printf "\r   %d packages", ++n; fflush()} END {print ""}'; \
+	  test $${PIPESTATUS[0]} -eq 0 || { tail -20 $(VENV)/install.log; exit 1; }; \
+	  $(BIN)/pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .; \
 	fi
-	@if command -v uv >/dev/null; then \
-	  VIRTUAL_ENV=$(VENV) uv pip install -q --no-deps --no-build-isolation -e .; \
-	else $(BIN)/pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .; fi
 	@touch $@

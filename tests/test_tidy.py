@@ -120,9 +120,11 @@ def test_names_say_something() -> None:
     for path, tree in _trees(_python(*ROOMS)):
         if path.stem in BANNED_NAMES:
             faults.append(f"{_where(path, 1)}: {BANNED_NAMES[path.stem]}")
-        for node in ast.walk(tree):
-            if isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name in BANNED_NAMES:
-                faults.append(f"{_where(path, node.lineno)} {node.name}: {BANNED_NAMES[node.name]}")
+        faults += [
+            f"{_where(path, node.lineno)} {node.name}: {BANNED_NAMES[node.name]}"
+            for node in ast.walk(tree)
+            if isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name in BANNED_NAMES
+        ]
     assert not faults, "\n".join(faults)
 
 
@@ -133,9 +135,11 @@ def test_the_core_never_asks_what_day_it_is() -> None:
         for node in ast.walk(tree):
             if isinstance(node, ast.Call):
                 called = ast.unparse(node.func)
-                for banned, instead in BANNED_CALLS.items():
-                    if called.endswith(banned) and not _is_door(path):
-                        faults.append(f"{_where(path, node.lineno)} {called}: {instead}")
+                faults += [
+                    f"{_where(path, node.lineno)} {called}: {instead}"
+                    for banned, instead in BANNED_CALLS.items()
+                    if called.endswith(banned) and not _is_door(path)
+                ]
                 if called == "float" and path.is_relative_to(ROOT / "ledger"):
                     faults.append(f"{_where(path, node.lineno)} float: money is integers")
                 if called == "print":
@@ -161,13 +165,13 @@ def test_public_functions_explain_themselves() -> None:
     for path, tree in _trees([*_python(*ROOMS), ROOT / "app.py"]):
         if tree.body and not ast.get_docstring(tree):
             faults.append(f"{_where(path, 1)}: the module needs a docstring")
-        for node in tree.body:
-            if (
-                isinstance(node, ast.FunctionDef | ast.ClassDef)
-                and not node.name.startswith("_")
-                and not ast.get_docstring(node)
-            ):
-                faults.append(f"{_where(path, node.lineno)} {node.name} needs a docstring")
+        faults += [
+            f"{_where(path, node.lineno)} {node.name} needs a docstring"
+            for node in tree.body
+            if isinstance(node, ast.FunctionDef | ast.ClassDef)
+            and not node.name.startswith("_")
+            and not ast.get_docstring(node)
+        ]
     assert not faults, "\n".join(faults)
 
 

@@ -1,4 +1,4 @@
-"""Files and what became of their records: registration, usage, control accounts, suspense, parts."""
+"""Files and what became of their records: registration, usage, control accounts, suspense."""
 
 from alembic import op
 

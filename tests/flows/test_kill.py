@@ -106,7 +106,7 @@ def test_the_month_survives_kills(
 def test_documents_survive_kills_of_the_worker(
     month_files: Path, undisturbed: tuple[dict[str, object], float], tmp_path: Path, seed: int
 ) -> None:
-    """A worker killed while it renders leaves every invoice with exactly one document in the end."""
+    """A worker killed while it renders leaves every invoice one document in the end."""
     expected, _ = undisturbed
     chance = random.Random(seed)
     words = ["month", "run", str(month_files), "--month", MONTH]

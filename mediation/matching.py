@@ -27,8 +27,8 @@ REASONS: Mapping[str, str] = {
     "credit": "The bank deducted this amount; find the credit that the payer set off.",
     "reversal": "A purchase was reversed at the terminal; find the purchase.",
     "zero_amount": "The payment is of nothing; there is nothing to book.",
-    "already_booked": "The same payment came in an earlier file and was booked then.",
-    "key_conflict": "The bank's key of this payment was used for another; ask the bank.",
+    "already_booked": "This payment came before, in this file or an earlier one, and was booked.",
+    "key_conflict": "An earlier file has the bank's key of this payment for another; ask the bank.",
 }
 
 # No law orders it. The payer's KID comes first, then costs, interest and the oldest principal.

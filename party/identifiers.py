@@ -1,7 +1,7 @@
-"""Numbers that prove themselves: KID of a payment, organisation number, and SIM card numbers.
+"""Numbers that prove themselves: KID, organisation number, bank account and SIM card numbers.
 
 Each has `validate` or `is_valid`, and a compact form for storage. Sources: KID, the description of
-the OCR giro; organisation number, its register by way of python-stdnum; ICCID, ITU-T E.118.
+the OCR giro; organisation and account numbers, python-stdnum; ICCID, ITU-T E.118.
 """
 
 import re
@@ -9,9 +9,11 @@ from itertools import cycle
 
 from stdnum import luhn
 from stdnum.exceptions import ValidationError
-from stdnum.no import orgnr
+from stdnum.no import kontonr, orgnr
 
 from ledger.errors import Invalid
+
+KID_LENGTH = 15  # of the KIDs that we issue: MOD10, always
 
 _ACCOUNT = re.compile(r"[0-9]{8}")
 _KID = re.compile(r"[0-9]{1,24}[0-9-]")
@@ -37,6 +39,16 @@ def make_kid(account_no: str, sequence: int) -> str:
     return body + luhn.calc_check_digit(body)
 
 
+def account_of_kid(kid: str) -> str | None:
+    """Give the billing account number in a KID of ours; None where it is not one that we issue.
+
+    >>> account_of_kid("300000010000013"), account_of_kid("12345678903")
+    ('30000001', None)
+    """
+    bare = compact_kid(kid)
+    return bare[:8] if len(bare) == KID_LENGTH and is_valid_kid(bare) else None
+
+
 def compact_kid(kid: str) -> str:
     """Take away the blanks that people write between groups."""
     return re.sub(r"\s", "", kid)
@@ -45,7 +57,7 @@ def compact_kid(kid: str) -> str:
 def format_kid(kid: str) -> str:
     """Write a KID of 15 digits in groups: account, bill sequence, check digit; others unchanged."""
     bare = compact_kid(kid)
-    return f"{bare[:8]} {bare[8:14]} {bare[14:]}" if len(bare) == 15 else bare
+    return f"{bare[:8]} {bare[8:14]} {bare[14:]}" if len(bare) == KID_LENGTH else bare
 
 
 def mod11_digit(body: str) -> str:
@@ -92,6 +104,36 @@ def validate_org_no(org_no: str) -> str:
         return str(orgnr.validate(org_no))
     except ValidationError as why:
         raise Invalid(f"{org_no!r} is no organisation number: {why}") from why
+
+
+def is_valid_bank_account(account: str) -> bool:
+    """Tell whether a Norwegian bank account has eleven digits and the right check digit.
+
+    >>> is_valid_bank_account("1234.56.78903"), is_valid_bank_account("12345678904")
+    (True, False)
+    """
+    return len(kontonr.compact(account)) == 11 and bool(kontonr.is_valid(account))
+
+
+def validate_bank_account(account: str) -> str:
+    """Give the eleven digits of a Norwegian bank account.
+
+    Raises
+    ------
+    Invalid : it has not eleven digits, or its check digit is wrong.
+    """
+    if not is_valid_bank_account(account):
+        raise Invalid(f"{account!r} is no bank account number of eleven digits.", account=account)
+    return str(kontonr.compact(account))
+
+
+def format_bank_account(account: str) -> str:
+    """Write a bank account as banks do.
+
+    >>> format_bank_account("12345678903")
+    '1234.56.78903'
+    """
+    return str(kontonr.format(account))
 
 
 def encode_iccid(iccid: str) -> int:

@@ -44,6 +44,7 @@ _HEADER = re.compile(rb"HDR,[A-Z][A-Z0-9]{1,15},[0-9]")
 _SYSTEM = re.compile(r"[A-Z][A-Z0-9]{1,15}")
 _COUNT = re.compile(r"[0-9]{1,9}")
 _COUNTRY = re.compile(r"[A-Z]{2}")
+_PRICE_END_MINOR = 10**11  # A milliard kroner is a slip of the pen, and more overflows rating.
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +182,7 @@ def _customer(row: Mapping[str, str]) -> Customer | None:
 
 
 def _price(row: Mapping[str, str]) -> int | None:
-    """Read a price of kroner with at most two decimals. [millionths]"""
+    """Read a price of kroner with at most two decimals, below a milliard. [millionths]"""
     if not row["agreed_price"]:
         return None
     try:
@@ -190,4 +191,6 @@ def _price(row: Mapping[str, str]) -> int | None:
         raise BadCell("agreed_price", str(why)) from why
     if minor < 0:
         raise BadCell("agreed_price", f"{row['agreed_price']!r} is less than nothing.")
+    if minor >= _PRICE_END_MINOR:
+        raise BadCell("agreed_price", f"{row['agreed_price']!r} is a milliard kroner or more.")
     return minor * MICRO_PER_MINOR

@@ -15,9 +15,12 @@ from mediation.formats.problems import BrokenFile, EmptyFile
 BOM = b"\xef\xbb\xbf"
 BAD_ROW = "BAD_ROW"
 _QUOTED_LINES = 4  # an address in quotation marks may go over so many lines
+_CELL_LENGTH = 255  # Longer ones do not fit in the indexes of the tables they are for.
 _YEARS = (2000, 2100)
 _PHONE = re.compile(r"[1-9][0-9]{4,14}")
 _IMSI = re.compile(r"[0-9]{14,15}")
+# What XML, and so a workbook or an electronic invoice, cannot hold; line ends and tabs it can.
+_UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffe\uffff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +95,13 @@ def named_cells(line: Line, columns: Sequence[str]) -> dict[str, str]:
         raise BadCell("", "It is no row of comma-separated text; look at its quotation marks.")
     if len(line.cells) != len(columns):
         raise BadCell("", f"It has {len(line.cells)} columns, the heading {len(columns)}.")
-    return dict(zip(columns, (cell.strip() for cell in line.cells), strict=True))
+    row = dict(zip(columns, (cell.strip() for cell in line.cells), strict=True))
+    for column, cell in row.items():
+        if len(cell) > _CELL_LENGTH:
+            raise BadCell(column, f"It has {len(cell)} characters, more than {_CELL_LENGTH}.")
+        if strange := _UNPRINTABLE.search(cell):
+            raise BadCell(column, f"It holds the control character {ord(strange[0]):#04x}.")
+    return row
 
 
 def fault(line: Line, why: BadCell) -> RowFault:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from hashlib import sha256
 from typing import Any
@@ -18,15 +18,16 @@ from mediation.formats.ocr_giro import Assignment, Payment, Transmission
 from mediation.matching import NOT_BOOKED, REASONS, Claim, Match, match, refused
 from mediation.models import BankPayment
 from mediation.receipts import Accounts, Drafted, Receipt, draft
-from party.identifiers import is_valid_kid
+from party import service as party
+from party.identifiers import KID_LENGTH, account_of_kid, is_valid_kid
 
 CURRENCY = "NOK"
-KID_LENGTH = 15  # of the KIDs that we issue: MOD10, always
 
 _EVENT = "payment"
 _CLEARING = "ocr"
 
 _Key = tuple[object, ...]
+_Content = tuple[str | None, int]  # KID and amount
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,23 +169,42 @@ def _match_all(session: Session, book: str, transmission: Transmission) -> list[
         for assignment in transmission.assignments
         for payment in assignment.payments
     ]
-    seen = _booked_keys(session, book, all_paid)
+    booked = _booked_keys(session, book, all_paid)
+    told: set[tuple[_Key, _Content]] = set()
     verdicts: dict[int, Match] = {}
     fresh: list[Payment] = []
     for assignment, payment in all_paid:
         key, content = _key(assignment, payment), (payment.kid, payment.amount_minor)
-        if payment.amount_minor and key in seen:
-            same = seen[key] == content
-            verdicts[payment.line_no] = refused("already_booked" if same else "key_conflict")
+        earlier = booked.get(key, set())
+        repeated = content in earlier or (key, content) in told
+        if payment.amount_minor and (repeated or earlier):
+            verdicts[payment.line_no] = refused("already_booked" if repeated else "key_conflict")
         else:
-            if payment.amount_minor:
-                seen[key] = content
+            # In one file a key may come again with other content: each assignment numbers its
+            # transactions anew, electronic ones have no form number, and the bank's sums hold both.
+            told.add((key, content))
             fresh.append(payment)
     claims = _claims(session, book, sorted({p.kid for p in fresh if p.kid}))
-    matches = match(fresh, claims, _check_digit_holds)
+    matches = _name_payers(session, fresh, match(fresh, claims, _check_digit_holds))
     verdicts |= {payment.line_no: found for payment, found in zip(fresh, matches, strict=True)}
     return [
         Receipt(assignment, payment, verdicts[payment.line_no]) for assignment, payment in all_paid
+    ]
+
+
+def _name_payers(
+    session: Session, payments: Sequence[Payment], matches: Sequence[Match]
+) -> list[Match]:
+    """Name the customer where no claim has the KID, but an account of ours stands in it."""
+    accounts = [
+        account_of_kid(payment.kid) if payment.kid and found.reason == "unknown_kid" else None
+        for payment, found in zip(payments, matches, strict=True)
+    ]
+    named = sorted({number for number in accounts if number})
+    payers = {of.number: of.party_id for of in party.billing_accounts(session, numbers=named)}
+    return [
+        replace(found, party_id=payers[number]) if number in payers else found
+        for found, number in zip(matches, accounts, strict=True)
     ]
 
 
@@ -230,8 +250,8 @@ def _among(column: InstrumentedAttribute[Any], ids: Sequence[int]) -> ColumnElem
 
 def _booked_keys(
     session: Session, book: str, all_paid: Sequence[tuple[Assignment, Payment]]
-) -> dict[_Key, tuple[str | None, int]]:
-    """Find what is booked on these days: the bank's key, and the KID and amount under it."""
+) -> dict[_Key, set[_Content]]:
+    """Find what is booked on these days: the bank's key, and each KID and amount under it."""
     row = BankPayment
     rows = session.execute(
         select(
@@ -244,7 +264,10 @@ def _booked_keys(
             row.account.in_({assignment.account for assignment, _ in all_paid}),
         )
     )  # fmt: skip
-    return {tuple(found[:8]): (found.kid, found.amount_minor) for found in rows}
+    booked: dict[_Key, set[_Content]] = {}
+    for found in rows:
+        booked.setdefault(tuple(found[:8]), set()).add((found.kid, found.amount_minor))
+    return booked
 
 
 def _key(assignment: Assignment, payment: Payment) -> _Key:

@@ -106,6 +106,16 @@ CREATE TABLE applied_order (
 )
 """
 
+# A grant says which column may change; that it changes once, only a trigger can say.
+_ENDS_ONCE = """
+CREATE FUNCTION party_refuse_moved_end() RETURNS trigger
+LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
+BEGIN
+    RAISE EXCEPTION 'A row of % has its end already: an end is set once, and never moved.',
+        TG_TABLE_NAME USING ERRCODE = 'restrict_violation';
+END $$
+"""
+
 _INDEXES = (
     ("billing_account", "party_id"),
     ("subscription_identifier", "subscription_id"),
@@ -122,12 +132,17 @@ def upgrade() -> None:
         op.execute(statement)
     # Numbers of accounts that other systems know by a name of their own.
     op.execute("CREATE SEQUENCE billing_account_number START 90000001 MAXVALUE 99999999")
+    op.execute(_ENDS_ONCE)
     for table, columns, same in (
         ("subscription_identifier", _IDENTIFIER_COLUMNS, "kind WITH =, value WITH ="),
         ("subscription_offering", _OFFERING_COLUMNS, "subscription_id WITH ="),
         ("subscription_account", _ACCOUNT_COLUMNS, "subscription_id WITH ="),
     ):
         op.execute(_SPAN.format(table=table, columns=columns.strip(), same=same))
+        op.execute(
+            f"CREATE TRIGGER {table}_ends_once BEFORE UPDATE ON {table} FOR EACH ROW "
+            "WHEN (OLD.valid_to IS NOT NULL) EXECUTE FUNCTION party_refuse_moved_end()"
+        )
     op.execute(_APPLIED_ORDER)
     for table, column in _INDEXES:
         op.execute(f"CREATE INDEX ix_{table}_{column} ON {table} ({column})")
@@ -150,4 +165,5 @@ def downgrade() -> None:
     """Remove the tables with everything in them."""
     op.execute(f"DROP TABLE applied_order, {', '.join(_SPANS)}, subscription")
     op.execute("DROP TABLE billing_account, party")
+    op.execute("DROP FUNCTION party_refuse_moved_end")
     op.execute("DROP SEQUENCE billing_account_number")

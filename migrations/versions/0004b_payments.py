@@ -56,10 +56,12 @@ _STATEMENTS = (
             CHECK ((unallocated_minor <> 0) = (unallocated_item_id IS NOT NULL))
     )
     """,
-    # The bank's key of a payment: money is booked once, however many files tell of it.
+    # Money is booked once, however many files tell of it. The bank's key alone does not tell two
+    # payments of one file apart: transactions are numbered anew in each assignment.
     """
     CREATE UNIQUE INDEX uq_bank_payment_booked ON bank_payment (settlement_date, account, centre,
-        day_code, part, serial, tx_no, form_no, book) WHERE entry_id IS NOT NULL
+        day_code, part, serial, tx_no, form_no, kid, amount_minor, book)
+        NULLS NOT DISTINCT WHERE entry_id IS NOT NULL
     """,
     "CREATE INDEX ix_bank_payment_kid ON bank_payment (kid) WHERE kid IS NOT NULL",
     "CREATE INDEX ix_bank_payment_entry_id ON bank_payment (entry_id) WHERE entry_id IS NOT NULL",

@@ -92,6 +92,26 @@ def test_bad_rows_are_suspended_by_line_and_the_sums_tie(session: Session) -> No
     assert outcome.rows == outcome.applied + outcome.already + len(outcome.suspended) == 4
 
 
+@pytest.mark.parametrize("column", orders_csv.COLUMNS)
+def test_no_value_of_one_row_stops_the_others(session: Session, column: str) -> None:
+    """A value that no table or index can hold costs its own row only, whatever the column."""
+    digits = "".join(str(number) for number in range(3000))
+    cells = {
+        "order_id": "M1", "action": "add", "effective_at": "2026-03-01T00:00:00+01:00",
+        "customer_no": "10000001", "customer_kind": "person", "name": "Kunde 10000001",
+        "billing_account": "30000001", "segment": "consumer", "subscription_id": "SUB1",
+        "offering": "MOBIL-1GB", "msisdn": "4791000001",
+    }  # fmt: skip
+    other = cells | {"order_id": "M2", "subscription_id": "SUB2", "msisdn": "4791000002"}
+    rows = [cells | {column: digits}, other]
+    lines = [",".join(row.get(name, "") for name in orders_csv.COLUMNS) for row in rows]
+    head = ["HDR,MOOX,1,2026-03-01", ",".join(orders_csv.COLUMNS)]
+    raw = "\n".join([*head, *lines, "TRL,2"]).encode()
+    outcome = apply_order_file(session, 1, raw, "o.csv", SOLD | {digits})
+    assert [(line, reason) for line, reason, _ in outcome.suspended] == [(3, "BAD_ROW")]
+    assert outcome.applied == 1
+
+
 def test_a_file_that_lost_rows_changes_nothing(session: Session, files: dict[str, bytes]) -> None:
     """Its trailer tells; the file is refused before any row is applied."""
     name, raw = next(iter(files.items()))

@@ -119,6 +119,9 @@ def test_nothing_is_an_empty_file() -> None:
         ({"imsi": "24201"}, "imsi"),
         ({"agreed_price": "199,50"}, "agreed_price"),
         ({"agreed_price": "-1.00"}, "agreed_price"),
+        ({"agreed_price": "1000000000.00"}, "agreed_price"),
+        ({"order_id": "M" * 256}, "order_id"),
+        ({"name": "Bedrift\x01 AS"}, "name"),
         ({"city": 'Oslo,"x'}, ""),
     ],
 )

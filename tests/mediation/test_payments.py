@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
-from sqlalchemy import insert, select, text
+from sqlalchemy import insert, literal, select, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
@@ -17,7 +17,9 @@ from ledger.refusals import PeriodClosed
 from mediation.formats.ocr_giro import Payment, Transmission, read
 from mediation.models import BankPayment, SourceFile
 from mediation.service.payments import PaymentOutcome, Unmatched, book_payments, unmatched
+from party import service as party
 from party.identifiers import make_kid
+from party.orders import Customer, Order
 from tests.mediation.bank_files import APRIL, PAYMENT, transmission, written
 
 BOOK = "NO01"
@@ -281,6 +283,48 @@ def test_a_payment_told_twice_in_one_file_is_booked_once(books: Session) -> None
     outcome = _book(books, _sent([_paid(KIDS[0], 125_00)], [_paid(KIDS[0], 125_00)]))
     assert (outcome.booked, _balance(books, "1940")) == (1, 125_00)
     assert [exception.reason for exception in outcome.exceptions] == ["already_booked"]
+
+
+def test_one_key_of_the_bank_for_two_payments_of_a_file_loses_none(books: Session) -> None:
+    """Assignments number their payments anew, and electronic ones have no form number."""
+    bare = {"kind": 13, "form_no": "0" * 10}
+    sent = _sent([_paid(KIDS[0], 125_00, **bare)], [_paid(KIDS[1], 250_00, **bare)])
+    outcome = _book(books, sent)
+    assert (outcome.booked, outcome.exceptions) == (2, [])
+    assert _balance(books, "1940") == sent.amount_minor
+    assert _outstanding(books, KIDS[0], KIDS[1]) == [0, 0]
+    again = _book(books, replace(sent, number=2), file_id=2)
+    assert [exception.reason for exception in again.exceptions] == ["already_booked"] * 2
+    stranger = _book(books, _sent([_paid(KIDS[2], 500_00, **bare)], number=3), file_id=3)
+    assert [exception.reason for exception in stranger.exceptions] == ["key_conflict"]
+
+
+def test_the_database_books_a_payment_once_by_itself(books: Session) -> None:
+    """Two rows of one booked payment are refused, also where it has no KID."""
+    _book(books, _sent([_paid(None, 125_00)]))
+    _file(books, 2)
+    row = BankPayment.__table__
+    columns = [column.name for column in row.columns if column.name != "file_id"]
+    with pytest.raises(DBAPIError, match="uq_bank_payment_booked"):
+        books.execute(
+            insert(BankPayment).from_select(
+                ["file_id", *columns], select(literal(2), *(row.c[name] for name in columns))
+            )
+        )
+
+
+def test_money_with_an_unknown_bill_of_a_known_account_names_its_customer(books: Session) -> None:
+    """The account number in the KID says whom to ask; nothing is paid with the money."""
+    day = int(datetime(2026, 1, 1, tzinfo=UTC).timestamp())
+    customer = Customer("10000001", "person", "Kunde 10000001")
+    order = Order("MOOX", "M1", 3, "add", day, "SUB1", "SMALL", customer, "30000001", "consumer")
+    party.apply_orders(books, [order], {"SMALL"})
+    (account,) = party.billing_accounts(books, numbers=["30000001"])
+    _book(books, _sent([_paid(KIDS[3], 40_00), _paid(make_kid("30000002", 1), 50_00)]))
+    assert [(money.reason, money.party_id) for money in unmatched(books, BOOK)] == [
+        ("unknown_kid", account.party_id),
+        ("unknown_kid", None),
+    ]
 
 
 def test_a_file_without_payments_books_nothing(books: Session) -> None:

@@ -63,6 +63,39 @@ def test_a_wrong_kid_is_refused(kid: str) -> None:
         identifiers.validate_kid(kid)
 
 
+@given(st.integers(0, 99_999_999), st.integers(1, 999_999))
+def test_a_kid_of_ours_gives_its_account_back(number: int, sequence: int) -> None:
+    """And one with a digit changed gives none."""
+    kid = identifiers.make_kid(f"{number:08d}", sequence)
+    assert identifiers.account_of_kid(kid) == f"{number:08d}"
+    other = "1" if kid[3] != "1" else "2"
+    assert identifiers.account_of_kid(kid[:3] + other + kid[4:]) is None
+
+
+@pytest.mark.parametrize("kid", ["", "12345678903", "123456782", "30000001000001-"])
+def test_a_kid_of_another_layout_has_no_account(kid: str) -> None:
+    """Its digits mean what its issuer says, not what ours do."""
+    assert identifiers.account_of_kid(kid) is None
+
+
+@given(st.from_regex(r"[1-9][0-9]{9}", fullmatch=True))
+def test_a_bank_account_has_one_right_check_digit_at_most(body: str) -> None:
+    """Weights 5, 4, 3, 2, 7, 6, 5, 4, 3, 2; a remainder of ten has no digit."""
+    total = sum(int(d) * w for d, w in zip(body, (5, 4, 3, 2, 7, 6, 5, 4, 3, 2), strict=True))
+    right = [str(digit) for digit in range(10) if (total + digit) % 11 == 0]
+    valid = [d for d in "0123456789" if identifiers.is_valid_bank_account(body + d)]
+    assert valid == right
+
+
+def test_bank_accounts_are_compacted_and_written_in_groups() -> None:
+    """With dots as banks write them; a wrong digit or a digit too few is refused."""
+    assert identifiers.validate_bank_account("1234 56 78903") == "12345678903"
+    assert identifiers.format_bank_account("12345678903") == "1234.56.78903"
+    for wrong in ("12345678904", "1234567890", "", "1234567890x", "00004090403"):
+        with pytest.raises(Invalid):
+            identifiers.validate_bank_account(wrong)
+
+
 def test_organisation_numbers_are_checked_and_compacted() -> None:
     """Blanks go; a wrong check digit is refused."""
     assert identifiers.validate_org_no("301 000 006") == "301000006"

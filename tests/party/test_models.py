@@ -47,6 +47,22 @@ def test_the_service_cannot_rewrite_what_was_recorded(session: Session, statemen
         session.execute(text(statement))
 
 
+@pytest.mark.parametrize("role", ["service", "owner"])
+@pytest.mark.parametrize("end", ["NULL", "'2026-01-20Z'"])
+@pytest.mark.parametrize(
+    "table", ["subscription_identifier", "subscription_offering", "subscription_account"]
+)
+def test_an_end_is_set_once(session: Session, table: str, end: str, role: str) -> None:
+    """Usage was guided by it: nobody reopens an interval or moves its end."""
+    service.apply_orders(session, [order(1, "add", day(1)), order(2, "cease", day(10))], OFFERINGS)
+    session.commit()
+    with (
+        Session(engine(role)) as other,  # type: ignore[arg-type]
+        pytest.raises(DBAPIError, match=f"A row of {table} has its end already"),
+    ):
+        other.execute(text(f"UPDATE {table} SET valid_to = {end}"))
+
+
 def test_not_even_the_owner_changes_an_applied_order(session: Session) -> None:
     """The trigger holds where privileges do not."""
     service.apply_orders(session, [order(1, "add", day(1))], OFFERINGS)

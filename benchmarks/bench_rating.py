@@ -12,19 +12,17 @@ fails.
 from __future__ import annotations
 
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from statistics import median
 
 import numpy as np
 
-from rating import Rated, TariffBook, UsageBatch, check_usage, encode_numbers, parse_tariff, rate
+from benchmarks.measure import alternate, tell, tell_ratio
+from rating import TariffBook, UsageBatch, check_usage, encode_numbers, parse_tariff, rate
 from rating.clock import local_seconds
 
 TARIFF = Path(__file__).with_name("tariff.toml")
 SEED = 1
-ROUNDS = 5
 MARCH, APRIL = 1_772_319_600, 1_774_994_400  # 2026-03-01 and 2026-04-01, 00:00 in Oslo
 DAY_FROM, DAY_TO = 8 * 3600, 17 * 3600
 
@@ -125,13 +123,6 @@ def _digits(code: int) -> str:
     return found
 
 
-def timed(work: Callable[[], object]) -> tuple[float, object]:
-    """Run once; gives seconds and the result."""
-    begun = time.perf_counter()
-    result = work()
-    return time.perf_counter() - begun, result
-
-
 def main(count: int = 2_000_000) -> None:
     """Measure both, alternating, and print the ratio of the medians."""
     book = parse_tariff(TARIFF.read_bytes())
@@ -139,27 +130,19 @@ def main(count: int = 2_000_000) -> None:
     # Whole months of some subscriptions, so that the loop meets exhausted allowances as well.
     few = batch.take(batch.subscription < 2_000)
     rows = _rows(few, book)
-    columns, loop = [], []
-    for _ in range(ROUNDS):
-        seconds, rated = timed(lambda: rate(batch, book))
-        columns.append(count / seconds)
-        seconds, slow = timed(lambda: python_loop(rows, book))
-        loop.append(len(few) / seconds)
+    slow: list[int] = []
+    columns, loop = alternate(
+        [(count, lambda: rate(batch, book)),
+         (len(few), lambda: slow.append(python_loop(rows, book)))]
+    )  # fmt: skip
     fast = rate(few, book)
-    assert isinstance(rated, Rated)
-    if fast.reason.any() or int(fast.amount_micro.sum()) != slow:
-        raise SystemExit(f"Sums differ: {fast.amount_micro.sum()} in columns, {slow} in the loop.")
-    total = int(rated.amount_micro.sum())
-    print(f"rating: {count} events, seed {SEED}, tariff {book.label} {book.content_hash[:12]},")
-    print(f"  sum {total} millionths, of {len(few)} of them both {slow}; one core")
-    _print("columns", columns)
-    _print("Python integer loop", loop)
-    print(f"  ratio             {median(columns) / median(loop):8.1f} x")
-
-
-def _print(name: str, rates: list[float]) -> None:
-    low, middle, high = min(rates), median(rates), max(rates)
-    print(f"  {name:20} {middle / 1e6:7.2f} M events/s  ({low / 1e6:.2f} to {high / 1e6:.2f})")
+    if fast.reason.any() or int(fast.amount_micro.sum()) != slow[0]:
+        raise SystemExit(f"Sums differ: {fast.amount_micro.sum()} in columns, {slow[0]} in a loop.")
+    print(f"rating: {count:,} events, seed {SEED}, tariff {book.label} {book.content_hash[:12]};")
+    print(f"  over {len(few):,} of them both come to {slow[0]:,} millionths; one core")
+    tell("in columns", columns, "events/s")
+    tell("plain Python loop of integers", loop, "events/s")
+    tell_ratio("ratio", columns, loop)
 
 
 if __name__ == "__main__":

@@ -38,7 +38,10 @@ _FAST_LIMIT = 2**61
 
 
 class OfferingUnknown(NotFound):
-    """Raise as: f"{offering} is not in tariff book {name}/{version}; it has ..."."""
+    """Somebody is to be charged for an offering that the tariff book does not sell.
+
+    Raise as: f"{offering} is not in tariff book {name}/{version}; it has ...".
+    """
 
     title = "Offering is not in the tariff book"
 

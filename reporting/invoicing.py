@@ -28,13 +28,19 @@ _UNIT_ORDER = {"month": 0, "day": 0, "piece": 1, "s": 2, "message": 3, "octet": 
 
 
 class MixedPriceBasis(Conflict):
-    """Raise as: f"Account {no} has charges with and without VAT in the price; …"."""
+    """An invoice shows prices with VAT or without; the account has charges of both kinds.
+
+    Raise as: f"Account {no} has charges with and without VAT in the price; …".
+    """
 
     title = "Prices with and without VAT on one account"
 
 
 class NegativeInvoice(Conflict):
-    """Raise as: f"The charges of account {no} sum to {total}; …"."""
+    """The charges of an account sum to less than nothing; that is a credit note, not an invoice.
+
+    Raise as: f"The charges of account {no} sum to {total}; …".
+    """
 
     title = "Invoice would be negative"
 

@@ -32,6 +32,7 @@ from jinja2 import TemplateNotFound
 from sqlalchemy.exc import DataError, OperationalError, StatementError
 from werkzeug.exceptions import HTTPException, NotAcceptable
 
+from ledger.db import DatabaseSilent
 from ledger.errors import Invalid, NotFound, Problem
 from ledger.web.gate import public
 from ledger.web.requests import request_id
@@ -58,16 +59,6 @@ class SchemaMismatch(Invalid):
     """
 
     title = "Request does not fit its schema"
-
-
-class DatabaseSilent(Problem):
-    """The database is away or refuses connections; the request changed nothing.
-
-    Raise as: "The database does not answer. Nothing was changed; try again shortly.".
-    """
-
-    status = HTTPStatus.SERVICE_UNAVAILABLE
-    title = "Database does not answer"
 
 
 class ValueOutOfRange(Invalid):
@@ -169,20 +160,24 @@ def http_error(error: HTTPException) -> Response:
     return response
 
 
-def problem_catalogue(rooms: Iterable[str] = ("ledger",)) -> list[ProblemEntry]:
+def problem_catalogue(
+    rooms: Iterable[str] = ("ledger",), outsiders: tuple[str, ...] = ()
+) -> list[ProblemEntry]:
     """List every kind of refusal of the rooms named, by code; imports all their modules first.
 
-    Two classes of one code would give callers one address for two meanings; `ValueError` then.
+    Packages named as outsiders are neither imported nor listed. Two classes of one code would give
+    callers one address for two meanings; `ValueError` then.
     """
     rooms = tuple(rooms)
     for room in rooms:
         package = import_module(room)
-        for module in walk_packages(package.__path__, f"{room}."):
-            import_module(module.name)
+        for module in walk_packages(getattr(package, "__path__", ()), f"{room}."):
+            if not module.name.startswith(outsiders):
+                import_module(module.name)
     entries = {entry.code: entry for entry in _FRAMEWORK if entry.room in rooms}
     for kind in _kinds(Problem):
         entry = _entry(kind)
-        if entry.room not in rooms:
+        if entry.room not in rooms or kind.__module__.startswith(outsiders):
             continue
         if entry.code in entries:
             raise ValueError(f"Two problems are called {entry.code}: rename {kind.__qualname__}.")

@@ -1,0 +1,49 @@
+"""Measuring side by side: the works alternate in one run, and each is told by median and spread."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from statistics import median
+
+ROUNDS = 5
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """Run a work once and give the seconds it took."""
+    begun = time.perf_counter()
+    work()
+    return time.perf_counter() - begun
+
+
+def alternate(
+    works: Sequence[tuple[int, Callable[[], object]]], rounds: int = ROUNDS
+) -> list[list[float]]:
+    """Run works in turn, so that whatever else the machine does meets them alike.
+
+    Parameters
+    ----------
+    works : how many pieces a run handles, and the run.
+
+    Returns
+    -------
+    Pieces per second, a list of `rounds` for each work.
+    """
+    rates: list[list[float]] = [[] for _ in works]
+    for _ in range(rounds):
+        for found, (pieces, work) in zip(rates, works, strict=True):
+            found.append(pieces / seconds(work))
+    return rates
+
+
+def tell(name: str, rates: Sequence[float], unit: str) -> None:
+    """Print the median of a work with its spread."""
+    low, middle, high = (f"{round(r):,}" for r in (min(rates), median(rates), max(rates)))
+    print(f"  {name:38} {middle:>12} {unit}  ({low} to {high})")
+
+
+def tell_ratio(name: str, ours: Sequence[float], theirs: Sequence[float], digits: int = 1) -> None:
+    """Print the ratio of two medians, and the least and the most of the rounds taken in pairs."""
+    pairs = sorted(a / b for a, b in zip(ours, theirs, strict=True))
+    ratio = median(ours) / median(theirs)
+    print(f"  {name:38} {ratio:>12.{digits}f} ×  ({pairs[0]:.{digits}f} to {pairs[-1]:.{digits}f})")

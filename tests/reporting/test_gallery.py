@@ -1,0 +1,286 @@
+"""The error gallery: every example on docs/errors.md is provoked here, and says what is written.
+
+Examples with a command are run as that command; the others have a function below, under their code.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from sqlalchemy.orm import Session
+
+import app
+from ledger import access, service
+from ledger.db import transaction
+from ledger.errors import Problem
+from ledger.journal import AllocationDraft, BatchDraft, EntryDraft
+from ledger.service.access import client_actor
+from rating import service as rating
+from reporting.cli.docs import read_gallery
+from reporting.invoicing import build
+from tests.flows.transcript import fits
+from tests.ledger.conftest import APRIL, MARCH, Drafts
+from tests.mediation.bank_files import PAYMENT, lines_of, octets_of, transmission
+from tests.reporting.bills import CONSUMER, charge
+from tests.reporting.bills import MARCH as TERMS
+
+GALLERY = read_gallery()
+SAMPLES = Path(__file__).resolve().parents[1] / "mediation" / "samples"
+TARIFF = """format = "hovedbok-tariff/1"
+name = "TEST"
+version = 1
+valid_from = 2026-01-01
+currency = "NOK"
+time_zone = "Europe/Oslo"
+[[band]]
+id = "any"
+from = "00:00"
+[[component]]
+id = "subscription"
+text = "Abonnement"
+revenue = "subscription"
+vat = "3"
+unit = "month"
+[[offering]]
+id = "MOBIL-5GB"
+name = "Mobil 5 GB"
+price_basis = "gross"
+  [[offering.recurring]]
+  component = "subscription"
+  price = "299.00"
+"""
+
+Provoke = Callable[[Session], object]
+PROVOKED: dict[str, Provoke] = {}
+drafts = Drafts()
+GL = {"module": "GL", "actor": "tester"}
+
+
+def provokes(code: str) -> Callable[[Provoke], Provoke]:
+    """Enter a function as the way to provoke the problem of a code."""
+
+    def enter(function: Provoke) -> Provoke:
+        PROVOKED[code] = function
+        return function
+
+    return enter
+
+
+def _lay_out(folder: Path) -> None:
+    """Make the files that the commands of the gallery name."""
+    (folder / "empty.ber").write_bytes(b"")
+    (folder / "notes.txt").write_text("Not a file of the trade.\n")
+    whole = (SAMPLES / "OSLPGW1_-_101.20260329_-_1315+0200").read_bytes()
+    (folder / "OSLPGW1_-_101.20260329_-_1315+0200").write_bytes(whole[:-100])
+    (folder / "report.txt").write_text("|".join(["Account", "ICCID", *"C" * 38]) + "\n")
+    ocr = lines_of(transmission([PAYMENT]))
+    ocr[-1] = ocr[-1].replace("12500", "12501")
+    (folder / "OCR.txt").write_bytes(octets_of(ocr))
+    (folder / "tariff.toml").write_text(TARIFF)
+    (folder / "dearer.toml").write_text(TARIFF.replace("299.00", "399.00"))
+    (folder / "odd.toml").write_text(TARIFF.replace("gross", "both"))
+    (folder / "old.md").write_text("# Not the page\n")
+
+
+@pytest.mark.parametrize("code", [code for code, shown in GALLERY.items() if shown.command])
+def test_commands_of_the_gallery_are_refused_as_written(
+    code: str, db: str, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The command ends with status 1 and says the sentence of the page."""
+    monkeypatch.chdir(home)
+    monkeypatch.setattr(app, "settings", lambda: None)
+    _lay_out(home)
+    with transaction() as session:
+        service.seed_book(session, "NO01")
+        if code == "tariff-version-taken":
+            rating.load_tariff(session, TARIFF.encode())
+        if code == "username-taken":
+            told = ["access", "staff", "add", "night-desk", "--role", "auditor"]
+            CliRunner().invoke(app.cli, [*told, "--password", "twelve-letters"])
+    shown = GALLERY[code]
+    program, *words = shlex.split(shown.command)
+    assert program == "hovedbok"
+    done = CliRunner().invoke(app.cli, words)
+    if isinstance(done.exception, Problem):
+        assert done.exception.code() == code
+        said = str(done.exception)
+    else:  # A file is set aside with the same name and sentence; parked ones need no haste.
+        assert done.exit_code == (0 if ": parked, " in done.stdout else 1), done.output
+        reason = re.escape(code.replace("-", "_"))
+        told = re.search(rf" {reason}: (.*)", done.stdout, re.IGNORECASE)
+        assert told, done.output
+        said = told[1]
+    assert fits(shown.sentence, said), said
+
+
+@pytest.mark.parametrize("code", [code for code, shown in GALLERY.items() if not shown.command])
+def test_calls_of_the_gallery_are_refused_as_written(code: str, session: Session) -> None:
+    """The service, or the rule beneath it, says the sentence of the page."""
+    service.seed_book(session, "NO01")
+    service.open_periods(session, "NO01", 2026)
+    with pytest.raises(Problem) as caught:
+        PROVOKED[code](session)
+    assert caught.value.code() == code
+    assert fits(GALLERY[code].sentence, str(caught.value)), str(caught.value)
+    assert GALLERY[code].when
+
+
+def test_the_gallery_is_whole() -> None:
+    """What can be provoked is on the page, and there is something to see."""
+    assert set(PROVOKED) == {code for code, shown in GALLERY.items() if not shown.command}
+    assert len(GALLERY) >= 30
+
+
+def _post(session: Session, entry: EntryDraft, ref: str = "b-1") -> object:
+    return service.post_batch(session, drafts.batch(ref, entry))
+
+
+def _line(entry: EntryDraft, number: int, **changed: object) -> EntryDraft:
+    lines = list(entry.lines)
+    lines[number - 1] = replace(lines[number - 1], **changed)  # type: ignore[arg-type]
+    return replace(entry, lines=tuple(lines))
+
+
+@provokes("entry-not-balanced")
+def _entry_not_balanced(session: Session) -> object:
+    return _post(session, drafts.journal("j-1", ("1921", 100_00), ("3000", -99_00)))
+
+
+@provokes("unknown-book")
+def _unknown_book(session: Session) -> object:
+    draft = drafts.batch("b-1", drafts.journal("j-1", ("1921", 1_00), ("3000", -1_00)))
+    return service.post_batch(session, replace(draft, book="NO99"))
+
+
+@provokes("malformed-entry")
+def _malformed_entry(session: Session) -> object:
+    return _post(session, drafts.journal("j-1", ("1921", 0), ("3000", 0)))
+
+
+@provokes("party-required")
+def _party_required(session: Session) -> object:
+    return _post(session, _line(drafts.invoice("i-1"), 1, party_id=None))
+
+
+@provokes("open-item-mismatch")
+def _open_item_mismatch(session: Session) -> object:
+    return _post(session, _line(drafts.invoice("i-1"), 1, item=None))
+
+
+@provokes("unknown-vat-code")
+def _unknown_vat_code(session: Session) -> object:
+    return _post(session, _line(drafts.invoice("i-1"), 3, vat_code="99"))
+
+
+@provokes("unknown-currency")
+def _unknown_currency(session: Session) -> object:
+    entry = drafts.journal("j-1", ("1921", 100_00), ("3000", -100_00))
+    lines = tuple(replace(line, currency="QQQ") for line in entry.lines)
+    return _post(session, replace(entry, lines=lines))
+
+
+@provokes("unknown-series")
+def _unknown_series(session: Session) -> object:
+    entry = drafts.journal("j-1", ("1921", 100_00), ("3000", -100_00))
+    return _post(session, replace(entry, series="ABC"))
+
+
+@provokes("unknown-period")
+def _unknown_period(session: Session) -> object:
+    lines = ("1921", 100_00), ("3000", -100_00)
+    return _post(session, drafts.journal("j-1", *lines, day=date(2031, 1, 1)))
+
+
+@provokes("period-closed")
+def _period_closed(session: Session) -> object:
+    service.lock_period(session, "NO01", "2026-03", level="soft", reason="closing", **GL)
+    return _post(session, drafts.journal("j-1", ("1921", 100_00), ("3000", -100_00)))
+
+
+@provokes("period-locked-for-good")
+def _period_locked_for_good(session: Session) -> object:
+    service.lock_period(session, "NO01", "2026-03", level="hard", reason="audited", **GL)
+    return service.lock_period(session, "NO01", "2026-03", level="open", reason="again", **GL)
+
+
+@provokes("source-ref-reused")
+def _source_ref_reused(session: Session) -> object:
+    _post(session, drafts.invoice("i-1"))
+    return _post(session, drafts.invoice("i-2"))
+
+
+@provokes("entry-ref-reused")
+def _entry_ref_reused(session: Session) -> object:
+    _post(session, drafts.invoice("i-1"))
+    return _post(session, drafts.invoice("i-1"), "b-2")
+
+
+@provokes("already-reversed")
+def _already_reversed(session: Session) -> object:
+    posted = service.post_batch(session, drafts.batch("b-1", drafts.journal(
+        "j-1", ("1921", 100_00), ("3000", -100_00))))  # fmt: skip
+    for ref in ("r-1", "r-2"):
+        undone = drafts.journal(ref, ("1921", -100_00), ("3000", 100_00))
+        undone = replace(undone, entry_type="reversal", reverses_entry_id=posted.entry_ids[0])
+        service.post_batch(session, drafts.batch(ref, undone))
+    return None
+
+
+def _allocate(session: Session, amount: int, debit: int | None = None) -> object:
+    """Allocate an amount of a payment of 50.00 to an invoice of 125.00."""
+    posted = service.post_batch(
+        session, drafts.batch("b-1", drafts.invoice("i-1"), drafts.payment("p-1", 50_00))
+    )
+    claim, money = posted.open_item_ids[0, 1], posted.open_item_ids[1, 2]
+    use = AllocationDraft(money, debit or claim, amount, APRIL, "by hand")
+    return service.allocate(session, BatchDraft("NO01", "test", "a-1", "tester", (), (use,)))
+
+
+@provokes("over-allocated")
+def _over_allocated(session: Session) -> object:
+    return _allocate(session, 50_01)
+
+
+@provokes("unknown-open-item")
+def _unknown_open_item(session: Session) -> object:
+    return _allocate(session, 50_00, debit=77)
+
+
+@provokes("allocation-mismatch")
+def _allocation_mismatch(session: Session) -> object:
+    business = _line(drafts.invoice("i-9"), 1, account="1505")
+    posted = service.post_batch(session, drafts.batch("b-9", business))
+    return _allocate(session, 50_00, debit=posted.open_item_ids[0, 1])
+
+
+@provokes("no-posting-rule")
+def _no_posting_rule(session: Session) -> object:
+    return service.posting_account(session, "NO01", "invoice", "receivable", "barter", MARCH)
+
+
+@provokes("scope-missing")
+def _scope_missing(_session: Session) -> object:
+    reader = access.Actor("staff", 1, "night-desk", access.scopes_of(["auditor"]))
+    return access.check_allowed(reader, "ledger:post")
+
+
+@provokes("token-invalid")
+def _token_invalid(session: Session) -> object:
+    return client_actor(session, "hvb_0.nobody", now=datetime(2026, 3, 31, tzinfo=UTC))
+
+
+@provokes("negative-invoice")
+def _negative_invoice(_session: Session) -> object:
+    return build([charge(1, -100)], CONSUMER, TERMS, 1)
+
+
+@provokes("mixed-price-basis")
+def _mixed_price_basis(_session: Session) -> object:
+    return build([charge(1, 100, "gross"), charge(2, 100, "net")], CONSUMER, TERMS, 1)

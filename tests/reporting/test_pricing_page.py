@@ -1,0 +1,66 @@
+"""docs/pricing.md computes what it says: its Python, and its call over two bands."""
+
+from __future__ import annotations
+
+import doctest
+import re
+import shlex
+from pathlib import Path
+
+from click.testing import CliRunner
+
+from rating.cli import rating_cli
+from tests.flows.transcript import difference, fits, steps
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "pricing.md"
+FRAME = """format = "hovedbok-tariff/1"
+name = "PAGE"
+version = 1
+valid_from = 2026-01-01
+currency = "NOK"
+time_zone = "Europe/Oslo"
+[[zone]]
+id = "NORWAY"
+prefixes = ["47"]
+[[band]]
+id = "night"
+from = "00:00"
+[[band]]
+id = "day"
+from = "08:00"
+[[band]]
+id = "night"
+from = "17:00"
+[[component]]
+id = "voice.national"
+text = "Samtaler i Norge"
+revenue = "voice"
+vat = "3"
+unit = "s"
+[[offering]]
+id = "MOBIL"
+name = "Mobil"
+price_basis = "gross"
+"""
+
+
+def test_the_worked_examples_come_to_what_the_page_says() -> None:
+    """Each `>>>` of the page gives the line below it, with the functions that bill customers."""
+    told = doctest.testfile(str(PAGE), module_relative=False, encoding="utf-8")
+    assert told.attempted >= 15
+    assert told.failed == 0
+
+
+def test_the_call_over_two_bands_costs_what_the_page_says(tmp_path: Path) -> None:
+    """The rates on the page, in a tariff, give the sentences on the page."""
+    page = PAGE.read_text("utf-8")
+    rates = re.search(r"```toml\n(.*?)```", page, re.DOTALL)
+    assert rates
+    tariff = tmp_path / "tariff.toml"
+    tariff.write_text(FRAME + rates[1])
+    (step,) = steps(page)
+    program, room, *words = shlex.split(step.command)
+    assert (program, room) == ("hovedbok", "rating")
+    words = [str(tariff) if word == tariff.name else word for word in words]
+    done = CliRunner().invoke(rating_cli, words, catch_exceptions=False)
+    assert fits(step.output, done.output), difference(step.output, done.output)

@@ -1,5 +1,6 @@
 """Commands of the demo month: `hovedbok demo make`."""
 
+import sys
 from pathlib import Path
 
 import click
@@ -35,7 +36,7 @@ def make(month: str, folder: Path, subscribers: int, days: int | None, seed: int
         click.echo(f"{folder} already holds this month.")
         return
     click.echo(f"Making {month} with {subscribers} subscriptions in {folder}")
-    with click.progressbar(length=steps(plan), label="Writing files") as bar:
+    with click.progressbar(length=steps(plan), label="Writing files", file=sys.stderr) as bar:
         content = make_month(plan, folder, lambda _: bar.update(1))
     totals = content["totals"]
     assert isinstance(totals, dict)

@@ -19,6 +19,7 @@ from ledger.money import format_amount
 from ledger.vault import vault
 from reporting import norwegian as no
 from reporting import service
+from reporting.cli.terminal import in_a_folder, progress_bar
 from reporting.screen import table
 from reporting.seller import DEMO_SELLER, Seller
 from reporting.service import sources
@@ -111,7 +112,7 @@ def run(
     )
     with transaction() as session:
         accounts = sources.count_unbilled(session, book, period)
-    with click.progressbar(length=accounts, label="Billing", file=sys.stderr) as bar:
+    with progress_bar(accounts, "Billing") as bar:
         billed = run_bills(order, progress=bar.update)
     if as_json:
         click.echo(json.dumps({
@@ -134,7 +135,7 @@ def render(*, book: str) -> None:
     """Render the invoices that have no PDF yet, here and now."""
     with transaction() as session:
         waiting = len(service.unrendered(session, book))
-    with click.progressbar(length=waiting, label="Rendering", file=sys.stderr) as bar:
+    with progress_bar(waiting, "Rendering") as bar:
         rendered = render_all(book, progress=bar.update)
     click.echo(f"Rendered {rendered} invoices.")
 
@@ -147,7 +148,8 @@ def invoice_cli() -> None:
 @invoice_cli.command("show")
 @click.argument("number")
 @click.option("--book", default="NO01", show_default=True)
-@click.option("--pdf", type=click.Path(dir_okay=False, path_type=Path), help="Save the PDF here.")
+@click.option("--pdf", type=click.Path(dir_okay=False, path_type=Path), callback=in_a_folder,
+              help="Save the PDF here.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
 def show(*, number: str, book: str, pdf: Path | None, as_json: bool) -> None:
     """Show invoice NUMBER (2026-000042): its lines, sums and what is left to pay."""

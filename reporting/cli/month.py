@@ -30,6 +30,7 @@ from reporting import norwegian as no
 from reporting import reconciliation
 from reporting import service as reporting
 from reporting.cli.billing import month_end, render_all, run_bills
+from reporting.cli.terminal import progress_bar
 from reporting.seller import DEMO_SELLER
 from reporting.service import sources
 from reporting.service.documents import read_document, unrendered
@@ -65,14 +66,39 @@ def run(settings: Any, *, folder: Path, period: str, leave_jobs: bool, as_json: 
     _bill(period, invoice_date)
     _render(leave_jobs=leave_jobs)
     outcomes += _take_in(folder / "payments", "Payments")
-    scope = Scope(BOOK, period, month_end(_next(period)))
-    with transaction("auditor") as session:
-        session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
-        state = month_state(session, vault(), scope)
+    scope = _scope(period)
+    state = _state(scope)
     out = settings.home / "out"
     _write(out, scope, state)
-    _tell(state, outcomes, out, scope, as_json=as_json)
+    _tell_files(outcomes)
+    _tell(state, scope, as_json=as_json)
+    if not as_json:
+        _tell_places(out, scope)
     reconciliation.check(state.ties)
+    if any(outcome.state == "refused" for outcome in outcomes):
+        sys.exit(1)
+
+
+@month_cli.command("check")
+@click.option("--month", "period", required=True, help="The month, such as 2026-03.")
+@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
+def check(*, period: str, as_json: bool) -> None:
+    """Prove the month again from its sources and change nothing; exit 1 unless every sum ties."""
+    scope = _scope(period)
+    state = _state(scope)
+    _tell(state, scope, as_json=as_json)
+    reconciliation.check(state.ties)
+
+
+def _scope(period: str) -> Scope:
+    return Scope(BOOK, period, month_end(_next(period)))
+
+
+def _state(scope: Scope) -> MonthState:
+    """Tie everything in one snapshot."""
+    with transaction("auditor") as session:
+        session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
+        return month_state(session, vault(), scope)
 
 
 def _prepare(folder: Path, invoice_date: date) -> None:
@@ -105,7 +131,7 @@ def _bill(period: str, invoice_date: date) -> None:
     )
     with transaction() as session:
         waiting = sources.count_unbilled(session, BOOK, period)
-    with click.progressbar(length=waiting, label=f"{'Billing':<10}", file=sys.stderr) as bar:
+    with progress_bar(waiting, f"{'Billing':<10}") as bar:
         billed = run_bills(order, progress=bar.update)
     for refusal in billed.refused:
         click.echo(f"Not billed: {refusal.detail}", err=True)
@@ -117,7 +143,7 @@ def _render(*, leave_jobs: bool) -> None:
         return
     with transaction() as session:
         waiting = len(unrendered(session, BOOK))
-    with click.progressbar(length=waiting, label=f"{'Documents':<10}", file=sys.stderr) as bar:
+    with progress_bar(waiting, f"{'Documents':<10}") as bar:
         render_all(BOOK, progress=bar.update)
     jobs.work(wait=False)
 
@@ -138,7 +164,7 @@ def _write(out: Path, scope: Scope, state: MonthState) -> None:
         (json.dumps(summary, ensure_ascii=False, indent=1) + "\n").encode(),
     )
     with transaction("auditor") as session:
-        draft = out / f".{scope.period}.xlsx"
+        draft = out / f".{scope.period}.{os.getpid()}.xlsx"
         write_workbook(session, draft, scope.book, scope.as_of)
         draft.replace(out / f"{scope.period}.xlsx")
         _write_invoices(session, out / "invoices", scope)
@@ -159,17 +185,19 @@ def _replace(path: Path, content: bytes) -> None:
     draft.replace(path)
 
 
-def _tell(
-    state: MonthState, outcomes: Iterable[FileOutcome], out: Path, scope: Scope, *, as_json: bool
-) -> None:
+def _tell_files(outcomes: Iterable[FileOutcome]) -> None:
+    """Name the files that are not used, and why."""
+    for outcome in outcomes:
+        if outcome.state in {"suspended", "parked", "refused"}:
+            click.echo(f"{outcome.name} is {outcome.state}: {outcome.detail}", err=True)
+
+
+def _tell(state: MonthState, scope: Scope, *, as_json: bool) -> None:
     """Print the reconciliation of the month."""
     if as_json:
         ties = [tie.as_json() for tie in state.ties]
         click.echo(json.dumps({"totals": state.totals, "ties": ties}, ensure_ascii=False))
         return
-    for outcome in outcomes:
-        if outcome.state == "suspended":
-            click.echo(f"{outcome.name} waits: {outcome.detail}", err=True)
     totals = state.totals
     click.echo(f"\nThe month {scope.period} of book {scope.book}, receivables as of {scope.as_of}")
     for label, names in _LINES:
@@ -179,6 +207,9 @@ def _tell(
     click.echo(f"  {'ties':<16} {len(state.ties) - len(faults)} of {len(state.ties)} hold")
     for tie in faults:
         click.echo(f"  DOES NOT TIE     {tie.sentence()}")
+
+
+def _tell_places(out: Path, scope: Scope) -> None:
     click.echo(f"\nWorkbook  {out / (scope.period + '.xlsx')}")
     click.echo(f"Invoices  {out / 'invoices'}")
     click.echo(f"Summary   {out / 'summary.json'}")

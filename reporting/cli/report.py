@@ -14,6 +14,7 @@ from ledger.money import format_amount
 from reporting import norwegian as no
 from reporting import service
 from reporting.aging import BUCKETS
+from reporting.cli.terminal import in_a_folder
 from reporting.screen import table
 from reporting.service.workbook import aging_rows
 
@@ -33,7 +34,7 @@ def _options(command: Any) -> Any:
     for option in (
         click.option("--json", "as_json", is_flag=True, help="Machine-readable output."),
         click.option("--xlsx", type=click.Path(dir_okay=False, path_type=Path),
-                     help="Write the month's workbook here."),
+                     callback=in_a_folder, help="Write the month's workbook here."),
         click.option("--as-of", type=click.DateTime(["%Y-%m-%d"]),
                      help="End of this day; default: today."),
         click.option("--book", default="NO01", show_default=True),

@@ -30,6 +30,7 @@ class AgingReport:
     aging: AgingList
     control_minor: Mapping[str, int]  # From the journal, per receivable account. [øre]
     names: Mapping[int, str]  # By party; kept out of the journal, so looked up here.
+    customer_nos: Mapping[int, str]  # By party, as the customer knows it.
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +74,14 @@ def aging_report(session: Session, book: str, as_of: date) -> AgingReport:
         if balance.account in RECEIVABLES and balance.currency == CURRENCY
     }
     check_ties(listed.by_account(), control, as_of)
-    names = sources.party_names(session, sorted(set(listed.party_id.tolist())))
-    return AgingReport(book, listed, control, names)
+    labels = sources.party_labels(session, sorted(set(listed.party_id.tolist())))
+    return AgingReport(
+        book,
+        listed,
+        control,
+        names={party_id: name for party_id, (_, name) in labels.items()},
+        customer_nos={party_id: number for party_id, (number, _) in labels.items()},
+    )
 
 
 def trial_balance(session: Session, book: str, as_of: date | None = None) -> TrialBalance:

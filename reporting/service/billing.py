@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from sqlalchemy import func, insert, select, text
+from sqlalchemy import func, insert, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
@@ -21,6 +21,7 @@ from ledger import service as ledger
 from ledger.db import driver_connection
 from ledger.errors import Invalid, Problem
 from ledger.journal import BatchDraft, Posted
+from rating import service as rating
 from reporting.invoicing import Invoice, Terms, build
 from reporting.models import BillRun, InvoiceRow
 from reporting.posting import SOURCE_SYSTEM, Accounts, entry_of
@@ -89,11 +90,9 @@ def bill_next_chunk(session: Session, order: Order, after: int = 0, size: int = 
         billed are listed with the reason. The caller commits, then asks for the next.
     """
     terms = order.terms()
-    # One run at a time per book: two would fight over the accounts' bill sequences.
-    session.execute(
-        text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 0))"),
-        {"key": f"billing/{order.book}"},
-    )
+    # One run at a time per book: two would fight over the accounts' bill sequences, and rating
+    # must not add to a charge between our reading it and its being billed.
+    rating.lock_charges(session, order.book)
     account_ids = sources.unbilled_accounts(session, order.book, order.period, after, size)
     if not account_ids:
         return Chunk((), 0, (), None)

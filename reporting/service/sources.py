@@ -122,10 +122,12 @@ def subscription_labels(
     return {subscription_id: str(number) for subscription_id, number in rows}
 
 
-def party_names(session: Session, party_ids: Sequence[int]) -> dict[int, str]:
-    """Give the names of some parties; names live in the party room only."""
-    rows = session.execute(select(Party.party_id, Party.name).where(Party.party_id.in_(party_ids)))
-    return {party_id: name for party_id, name in rows}  # noqa: C416 - rows are not pairs
+def party_labels(session: Session, party_ids: Sequence[int]) -> dict[int, tuple[str, str]]:
+    """Give customer number and name of some parties; both live in the party room only."""
+    rows = session.execute(
+        select(Party.party_id, Party.customer_no, Party.name).where(Party.party_id.in_(party_ids))
+    )
+    return {party_id: (number, name) for party_id, number, name in rows}
 
 
 def _charge(

@@ -37,6 +37,7 @@ from reporting.service.invoices import (
 
 Trail = dict[str, Any]
 EVENTS_SHOWN = 5
+_RECORD_DIGITS = 9  # Records are counted in 32 bits.
 
 
 def trace_invoice(
@@ -82,7 +83,7 @@ def trace_voucher(
 def trace_record(session: Session, store: Vault, book: str, place: str) -> Trail:
     """Walk a record, FILE#NUMBER, forward: outcome, price, charge, invoice line, payment."""
     name, separator, number = place.rpartition("#")
-    if not separator or not number.isdigit():
+    if not separator or not number.isdecimal() or len(number) > _RECORD_DIGITS:
         raise Invalid(f"{place!r} is no record; write FILE#NUMBER, as OSLMSC1_0001.ber#17.")
     file = find_file(session, name)
     location = record_location(session, store, file.file_id, int(number))

@@ -113,11 +113,15 @@ def aging_sheet(report: AgingReport) -> Sheet:
     """Shape the aging list as a sheet; the balance is checked against the journal's accounts."""
     aging = report.aging
     columns = [*aging.totals_minor.tolist(), sum(report.control_minor.values())]
-    return Sheet("Aging list", _AGING, list(aging_rows(report)), columns)
+    rows = [
+        (account, report.customer_nos.get(int(str(party_id)), ""), *rest)
+        for account, party_id, *rest in aging_rows(report)
+    ]
+    return Sheet("Aging list", _AGING, rows, columns)
 
 
 def aging_rows(report: AgingReport) -> Iterator[tuple[Value, ...]]:
-    """Give the rows of the aging list: account, customer, buckets, credits, balance."""
+    """Give the rows of the aging list: account, party, name, buckets, credits, balance."""
     aging = report.aging
     for account, party_id, amounts in zip(
         aging.account.tolist(), aging.party_id.tolist(), aging.amounts_minor.tolist(), strict=True

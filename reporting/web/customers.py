@@ -70,9 +70,11 @@ def _customer(party_id: int) -> str:
         if g.actor.may("documents:read"):
             invoices = list(service.iter_invoices(session, book(), party_id=party_id))
     left = {item.open_item_id: item.outstanding_minor for item in items}
+    numbers = {invoice.open_item_id: invoice.number for invoice in invoices}
     receivable = [item for item in items if item.account in RECEIVABLES]
     return render_template(
         "customer.html", customer=customer, as_of=as_of, invoices=invoices, left=left,
+        numbers=numbers,
         timeline=timeline(items, invoices),
         open_items=[item for item in items if item.outstanding_minor],
         payments=[item for item in items if item.original_minor < 0],
@@ -93,7 +95,8 @@ def timeline(
     told = [
         Happening(
             item.document_date,
-            f"{item.kind.replace('_', ' ').capitalize()} {item.document_ref}",
+            f"{item.kind.replace('_', ' ').capitalize()} "
+            f"{numbers.get(item.open_item_id, item.document_ref)}",
             item.original_minor, item.outstanding_minor, numbers.get(item.open_item_id),
         )
         for item in items

@@ -54,6 +54,9 @@ _PARENTS = {
     "customer": "customers",
     "invoice": "invoices",
     "feed": "feeds",
+    "trace_voucher": "trial_balance",
+    "trace_invoice": "invoices",
+    "trace_record": "feeds",
 }
 
 

@@ -13,9 +13,9 @@ from ledger.db import transaction
 from ledger.service import access
 from ledger.web import now, public, scope
 from ledger.web.gate import current_actor, session_cookie, set_session_cookie
-from reporting.web import books, customers, feeds, frame, overview
+from reporting.web import books, customers, feeds, frame, overview, trails
 
-_ROOMS = (books, customers, feeds)
+_ROOMS = (books, customers, feeds, trails)
 
 
 def register(app: Flask) -> None:

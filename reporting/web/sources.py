@@ -36,6 +36,11 @@ class MeasureTotals:
     merged: int = 0
 
     @property
+    def money(self) -> bool:
+        """Tell whether the measure is money, counted in øre."""
+        return self.measure in {"ore", "øre"}
+
+    @property
     def difference(self) -> int:
         """Received less all that became of it; zero when the account ties."""
         became = (self.accepted, self.filtered, self.duplicate, self.suspended, self.held)
@@ -79,6 +84,7 @@ class SuspendedRecord:
     place: int | None  # Offset in octets, or line, by the kind of file.
     reason: str
     detail: str | None
+    traceable: bool = False  # It lies at an offset of a file that was read record by record.
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,5 +172,11 @@ def _totals(row: ControlTotal) -> MeasureTotals:
 def _suspended(one: SuspenseView) -> SuspendedRecord:
     place = one.byte_offset if one.byte_offset is not None else one.line_no
     return SuspendedRecord(
-        one.file_id, one.file_name, one.record_no, place, one.reason, one.detail or None
+        one.file_id,
+        one.file_name,
+        one.record_no,
+        place,
+        one.reason,
+        one.detail or None,
+        one.byte_offset is not None,
     )

@@ -8,6 +8,8 @@ before, or in which order its files came.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
+from operator import attrgetter
+from typing import Any
 
 import numpy as np
 
@@ -166,9 +168,12 @@ def charge_key(
     )
 
 
-def identity(key: ChargeKey) -> ChargeKey:
-    """Give what stays the same of a charge when a late part of it goes to a later bill."""
-    return replace(key, accounting_month="", billing_period="", text="", unit="", dimensions={})
+# What stays the same of a charge when a late part of it goes to a later bill.
+identity = attrgetter(
+    "book_code", "billing_account_id", "party_id", "subscription_id", "component",
+    "revenue_account", "vat_code", "vat_rate_bp", "price_basis", "usage_period", "kind",
+    "charge_ref", "currency",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,22 +215,19 @@ def differences(
     standing : every charge of the usage period, billed or not.
     next_bill : the first period without a bill, by billing account; absent means the key's own.
     """
-    booked: dict[ChargeKey, list[Standing]] = {}
+    booked: dict[Any, list[Standing]] = {}
     for charge in standing:
         booked.setdefault(identity(charge.key), []).append(charge)
     named = {identity(key): key for key in owed}
-    for same in booked.values():
-        named.setdefault(identity(same[0].key), same[0].key)
-    found = [
-        _difference(
-            _target(named[name], next_bill), owed.get(named[name], Owed(0, 0, 0)),
-            booked.get(name, []),
-        )
-        for name in sorted(named, key=_order)
-    ]  # fmt: skip
+    for name, same in booked.items():
+        named.setdefault(name, same[0].key)
+    places = [
+        _place(_target(key, next_bill), owed.get(key, Owed(0, 0, 0)), booked.get(identity(key), []))
+        for key in sorted(named.values(), key=_order)
+    ]
     return [
         one
-        for one in found
+        for one in _book(places)
         if one.micro or one.minor_net or one.minor_gross or one.events or one.quantity
     ]
 
@@ -273,32 +275,57 @@ def accrual_entries(
 
 
 def _target(key: ChargeKey, next_bill: Mapping[int, str]) -> ChargeKey:
-    period = next_bill.get(key.billing_account_id, key.usage_period)
-    return replace(key, billing_period=max(period, key.usage_period))
+    period = max(next_bill.get(key.billing_account_id, ""), key.usage_period)
+    return key if period == key.billing_period else replace(key, billing_period=period)
 
 
-def _difference(target: ChargeKey, owed: Owed, same: Sequence[Standing]) -> Difference:
-    """Book on the target what all charges of the same name together lack."""
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A charge on which a difference is booked: what it is to stand at, and what it stands at."""
+
+    key: ChargeKey
+    after_micro: int
+    micro: int
+    minor_net: int
+    minor_gross: int
+    events: int  # lacking
+    quantity: int  # lacking
+
+
+def _place(target: ChargeKey, owed: Owed, same: Sequence[Standing]) -> _Place:
+    """Let the target stand at what all charges of the same name together lack without it."""
     here = [charge for charge in same if charge.key.billing_period == target.billing_period]
-    elsewhere = [charge for charge in same if charge.key.billing_period != target.billing_period]
-    key = here[0].key if here else target
-    after = np.array([owed.micro - sum(charge.micro for charge in elsewhere)], np.int64)
-    stands = Booked(
-        *(
-            np.array([sum(getattr(charge, name) for charge in here)], np.int64)
-            for name in ("micro", "minor_net", "minor_gross")
-        )
-    )
-    gross = np.array([key.price_basis == "gross"])
-    change = deltas(stands, after, gross, np.array([key.vat_rate_bp], np.int64))
-    return Difference(
-        key=key,
-        micro=int(change.micro[0]),
-        minor_net=int(change.minor_net[0]),
-        minor_gross=int(change.minor_gross[0]),
+    micro = sum(charge.micro for charge in here)
+    return _Place(
+        key=here[0].key if here else target,
+        after_micro=owed.micro - sum(charge.micro for charge in same) + micro,
+        micro=micro,
+        minor_net=sum(charge.minor_net for charge in here),
+        minor_gross=sum(charge.minor_gross for charge in here),
         events=owed.events - sum(charge.events for charge in same),
         quantity=owed.quantity - sum(charge.quantity for charge in same),
     )
+
+
+def _book(places: Sequence[_Place]) -> list[Difference]:
+    """Round all charges at once, each in its own basis, and take what stands off."""
+
+    def column(name: str) -> Int64:
+        return np.array([getattr(place, name) for place in places], np.int64)
+
+    change = deltas(
+        Booked(column("micro"), column("minor_net"), column("minor_gross")),
+        column("after_micro"),
+        np.array([place.key.price_basis == "gross" for place in places], np.bool_),
+        np.array([place.key.vat_rate_bp for place in places], np.int64),
+    )
+    sums = zip(
+        change.micro.tolist(), change.minor_net.tolist(), change.minor_gross.tolist(), strict=True
+    )
+    return [
+        Difference(place.key, micro, net, gross, place.events, place.quantity)
+        for place, (micro, net, gross) in zip(places, sums, strict=True)
+    ]
 
 
 def _order(key: ChargeKey) -> tuple[int, int, str, str, str, str]:

@@ -46,7 +46,7 @@ def mediation_cli() -> None:
 @click.option("--source", default="network", show_default=True, help="The system they come from.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a file.")
 def ingest(*, paths: tuple[Path, ...], source: str, as_json: bool) -> None:
-    """Take in FILES or folders of files; exit 1 if a file as a whole is suspended."""
+    """Take in FILES or folders of files; exit 1 if one is suspended as a whole or refused."""
     outcomes = ingest_paths(files_under(paths), source)
     for outcome in outcomes:
         if as_json:
@@ -56,7 +56,7 @@ def ingest(*, paths: tuple[Path, ...], source: str, as_json: bool) -> None:
         click.echo(f"{outcome.name}: {outcome.state}, {outcome.records} records.{said}")
         for kind, detail in outcome.alarms:
             click.echo(f"  {kind}: {detail}")
-    if any(outcome.state == "suspended" for outcome in outcomes):
+    if any(outcome.state in {"suspended", "refused"} for outcome in outcomes):
         sys.exit(1)
 
 
@@ -109,3 +109,28 @@ def suspense(*, limit: int, as_json: bool) -> None:
     if not as_json:
         for reason, records, seconds, octets in sums:
             click.echo(f"{reason}: {records} records, {seconds} s, {octets} octets")
+
+
+@mediation_cli.command()
+@click.option("--author", required=True, help="Who asks for it; kept with every release.")
+@click.option(
+    "--because", default="The orders came after the usage.", show_default=True, help="Why."
+)
+@click.option("--dry-run", is_flag=True, help="Say what would happen and record nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Print the counts as JSON.")
+def recycle(*, author: str, because: str, dry_run: bool, as_json: bool) -> None:
+    """Try suspended records again whose subscriber or offering was not known."""
+    with transaction() as session:
+        done = service.recycle_suspense(session, vault(), author, because, dry_run=dry_run)
+    if as_json:
+        counts = {**asdict(done), "waiting": done.waiting, "dry_run": dry_run}
+        click.echo(json.dumps(counts))
+        return
+    click.echo(
+        f"{done.tried} records tried: {done.accepted} accepted, {done.merged} merged into them, "
+        f"{done.waiting} still suspended."
+    )
+    if dry_run:
+        click.echo("Nothing was recorded; run it without --dry-run to do it.")
+    elif done.accepted:
+        click.echo("Run the month again to price and bill them.")

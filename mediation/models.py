@@ -50,7 +50,7 @@ class FileUsage(Base):
     __tablename__ = "file_usage"
     file_id: Mapped[int] = mapped_column(ForeignKey("source_file.file_id"), primary_key=True)
     period: Mapped[str] = mapped_column(primary_key=True)
-    sha256: Mapped[str]
+    sha256: Mapped[str] = mapped_column(primary_key=True)  # recycling adds objects to a file
     row_count: Mapped[int] = mapped_column(BigInteger)
     seconds: Mapped[int] = mapped_column(BigInteger)
     octets: Mapped[int] = mapped_column(BigInteger)
@@ -86,7 +86,21 @@ class Suspense(Base):
     seconds: Mapped[int] = mapped_column(BigInteger)
     octets: Mapped[int] = mapped_column(BigInteger)
     detail: Mapped[str]
+    turn: Mapped[int] = mapped_column(server_default="1")  # how often it was suspended for this
     recorded_at: Mapped[datetime] = mapped_column(server_default="clock_timestamp()")
+
+
+class SuspenseRelease(Base):
+    """The end of a suspension: the record found its subscriber, or its price."""
+
+    __tablename__ = "suspense_release"
+    suspense_id: Mapped[int] = mapped_column(ForeignKey("suspense.suspense_id"), primary_key=True)
+    bucket: Mapped[str]  # accepted or merged
+    into_file_id: Mapped[int | None] = mapped_column(BigInteger)  # of merged: the first part
+    into_record_no: Mapped[int | None] = mapped_column(BigInteger)
+    cause: Mapped[str]
+    actor: Mapped[str]
+    released_at: Mapped[datetime] = mapped_column(server_default="clock_timestamp()")
 
 
 class HeldPart(Base):

@@ -45,6 +45,10 @@ class KeyBlock:
             return cls.none()
         return cls(*(np.concatenate([getattr(b, name) for b in blocks]) for name in cls.__slots__))
 
+    def only(self, mask: NDArray[np.bool_]) -> "KeyBlock":
+        """Give the records for which the mask is true."""
+        return KeyBlock(*(getattr(self, name)[mask] for name in self.__slots__))
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Screened:
@@ -108,6 +112,14 @@ def record_keys(
         subject_code,
     )
     return np.stack([mix(seed, *fields) for seed in _SEEDS], axis=1)
+
+
+def meets(left: Int64, right: Int64) -> bool:
+    """Tell whether two ascending columns have a value in common."""
+    if not len(left) or not len(right):
+        return False
+    place = np.minimum(np.searchsorted(left, right), len(left) - 1)
+    return bool((left[place] == right).any())
 
 
 def screen(keys: Int64, digests: Int64, earlier: KeyBlock, file_id: int, first: Int64) -> Screened:

@@ -99,12 +99,12 @@ def sort_file(
     heads = np.flatnonzero(rows["part_no"] == 1)
     record = np.cumsum(rows["part_no"] == 1) - 1
     lead = {name: column[heads] for name, column in rows.items()}
-    keys = record_keys(lead, decoded.nodes, decoded.header.subject, digests)
+    keys = keys_of(decoded, digests)
     number = lead["record_no"].astype(np.int64)
     screened = screen(keys, digests, known.earlier, file_id, number)
     octets = rows["octets_up"] + rows["octets_down"]
     outcomes = _first_verdict(lead, screened, closed_at, known.policy, heads, rows, octets)
-    own = _kept_rows(rows, octets, record, keys, decoded.nodes, file_id, known.policy)
+    own = kept_rows(decoded, keys, file_id, known.policy)
     open_row = (outcomes.bucket == Bucket.ACCEPTED)[record]
     parts = is_partial(rows)
     single = {name: column[open_row & ~parts] for name, column in own.items()}
@@ -112,10 +112,10 @@ def sort_file(
         name: np.concatenate([waiting[name], column[open_row & parts]])
         for name, column in own.items()
     }
-    merged, members, held = _merge(chained)
+    merged, members, held = merge_chains(chained)
     events = {name: np.concatenate([single[name], merged[name]]) for name in KEPT}
-    event_of_row, first_rows = _events_of(events)
-    guided = _guide(events, first_rows, known)
+    event_of_row, first_rows = events_of(events)
+    guided = guide_events(events, first_rows, known.agreements, known.policy)
     released = _settle(outcomes, events, first_rows, guided, members, file_id)
     _wait(outcomes, held, file_id)
     fresh = screened.verdict == FRESH
@@ -124,10 +124,17 @@ def sort_file(
         keys=KeyBlock(
             keys[fresh], digests[fresh], np.full(int(fresh.sum()), file_id, np.int64), number[fresh]
         ),
-        usage=_usage(events, event_of_row, guided),
+        usage=usage_rows(events, event_of_row, guided),
         held={name: column[held["file_id"] == file_id] for name, column in held.items()},
         released=released,
     )
+
+
+def keys_of(decoded: Decoded, digests: Int64) -> Int64:
+    """Give the keys of a file's readable records, (records, 2), in file order."""
+    first = decoded.columns["part_no"] == 1
+    lead = {name: column[first] for name, column in decoded.columns.items()}
+    return record_keys(lead, decoded.nodes, decoded.header.subject, digests)
 
 
 def waiting_columns(contents: list[dict[str, list[Any]]]) -> Columns:
@@ -189,14 +196,14 @@ def _first_verdict(
     )
 
 
-def _kept_rows(
-    rows: Columns, octets: Int64, record: Int64, keys: Int64, nodes: tuple[str, ...],
-    file_id: int, policy: Policy,
-) -> Columns:  # fmt: skip
+def kept_rows(decoded: Decoded, keys: Int64, file_id: int, policy: Policy) -> Columns:
+    """Give the rows of a file as parts remember them; `keys` are those of its records."""
+    rows = decoded.columns
+    record = np.cumsum(rows["part_no"] == 1) - 1
     made: Columns = {
         "file_id": np.full(len(record), file_id, np.int64),
-        "octets": octets,
-        "chain_key": chain_keys(rows, nodes),
+        "octets": rows["octets_up"] + rows["octets_down"],
+        "chain_key": chain_keys(rows, decoded.nodes),
         "event_base": keys[:, 0][record],
         "is_last": is_last(rows, policy),
         "held_part_id": np.full(len(record), -1, np.int64),
@@ -207,7 +214,7 @@ def _kept_rows(
     }
 
 
-def _merge(chained: Columns) -> tuple[Columns, Columns, Columns]:
+def merge_chains(chained: Columns) -> tuple[Columns, Columns, Columns]:
     """Merge whole chains.
 
     Returns
@@ -244,15 +251,15 @@ def _merge(chained: Columns) -> tuple[Columns, Columns, Columns]:
         merged["part_no"] = np.arange(len(starts)) - np.repeat(event_starts, size) + 1
     in_chain = chain != NO_CHAIN
     members = {name: lead[name][in_chain] for name in ("held_part_id", "file_id", "record_no")}
-    members["seconds"] = _sums(chained["duration_s"], heads)[in_chain]
-    members["octets"] = _sums(chained["octets"], heads)[in_chain]
+    members["seconds"] = sums(chained["duration_s"], heads)[in_chain]
+    members["octets"] = sums(chained["octets"], heads)[in_chain]
     for name in ("file_id", "record_no"):
         members[f"into_{name}"] = lead[name][chain[in_chain]]
     held = {name: column[~whole] for name, column in chained.items()}
     return merged, members, held
 
 
-def _events_of(events: Columns) -> tuple[Int64, Int64]:
+def events_of(events: Columns) -> tuple[Int64, Int64]:
     """Number the events of rows, and give the first row of each."""
     first_rows = _starts(events["file_id"], events["record_no"])
     marks = np.zeros(len(events["file_id"]), np.int64)
@@ -260,12 +267,15 @@ def _events_of(events: Columns) -> tuple[Int64, Int64]:
     return np.cumsum(marks) - 1, first_rows
 
 
-def _guide(events: Columns, first_rows: Int64, known: Known) -> Guided:
+def guide_events(
+    events: Columns, first_rows: Int64, agreements: Agreements, policy: Policy
+) -> Guided:
+    """Guide events by their first rows, each with what all its rows used."""
     lead = {name: events[name][first_rows] for name in ("kind", "imsi", "msisdn", "started_at")}
-    seconds = _sums(events["duration_s"], first_rows)
-    octets = _sums(events["octets"], first_rows)
+    seconds = sums(events["duration_s"], first_rows)
+    octets = sums(events["octets"], first_rows)
     used = use_of(lead["kind"], seconds, octets)
-    return guide(lead, used, known.agreements, known.policy)
+    return guide(lead, used, agreements, policy)
 
 
 def _settle(
@@ -330,7 +340,7 @@ def _wait(outcomes: Outcomes, held: Columns, file_id: int) -> None:
     outcomes.reason[place] = REASON_CODES["PARTIAL"]
 
 
-def _usage(events: Columns, event_of_row: Int64, guided: Guided) -> Columns:
+def usage_rows(events: Columns, event_of_row: Int64, guided: Guided) -> Columns:
     """Lay out accepted usage: one row per event and rating group."""
     good = guided.bucket[event_of_row] == Bucket.ACCEPTED
     rows = {name: column[good] for name, column in events.items()}
@@ -369,5 +379,6 @@ def _starts(*columns: NDArray[Any]) -> Int64:
     return np.flatnonzero(changes)
 
 
-def _sums(column: Int64, starts: Int64) -> Int64:
+def sums(column: Int64, starts: Int64) -> Int64:
+    """Sum the stretches of a column that begin at `starts`."""
     return np.add.reduceat(column, starts) if len(starts) else np.zeros(0, np.int64)

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mediation.outcomes import REASONS, Bucket
-from mediation.records import Columns
+from mediation.records import Columns, Int64
 from mediation.screening import KeyBlock
 from mediation.sorting import Outcomes
 
@@ -65,6 +65,12 @@ def read_keys(stream: BinaryIO, file_id: int) -> KeyBlock:
         np.full(table.num_rows, file_id, np.int64),
         column["record_no"],
     )
+
+
+def read_key_halves(stream: BinaryIO) -> Int64:
+    """Read the first 64 bits of the keys of a block, in no order that matters."""
+    halves: Int64 = pq.read_table(stream, columns=["key_high"])["key_high"].to_numpy()
+    return halves
 
 
 def write_outcomes(outcomes: Outcomes) -> bytes:

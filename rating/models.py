@@ -85,7 +85,10 @@ class ChargeKeyRow(Base):
 
 
 class ChargeDelta(Base):
-    """What one posting batch adds to a charge. `minor_gross` is zero on net keys."""
+    """What one rating run adds to a charge. `minor_gross` is zero on net keys.
+
+    `batch_id` is what it posted; None for a run whose sums came to no øre.
+    """
 
     __tablename__ = "charge_delta"
     __table_args__ = (
@@ -98,7 +101,7 @@ class ChargeDelta(Base):
         BigInteger, Identity(always=True), primary_key=True
     )
     # The batch is the ledger's; its table is named, not imported, so that either loads alone.
-    batch_id: Mapped[int] = mapped_column(BigInteger)
+    batch_id: Mapped[int | None] = mapped_column(BigInteger)
     charge_key_id: Mapped[int] = mapped_column(ForeignKey("charge_key.charge_key_id"))
     micro: Mapped[int] = mapped_column(BigInteger)
     minor_net: Mapped[int] = mapped_column(BigInteger)
@@ -108,11 +111,11 @@ class ChargeDelta(Base):
 
 
 class RatingRun(Base):
-    """One rating of one set of inputs; the same inputs of a period are rated once."""
+    """One rating of one set of inputs; the last of a period says where the period stands."""
 
     __tablename__ = "rating_run"
     __table_args__ = (
-        UniqueConstraint("period", "inputs_hash", name="uq_rating_run_period_inputs_hash"),
+        Index("ix_rating_run_period", "period", "run_id"),
         CheckConstraint(f"period ~ {_MONTH}", name="period_is_month"),
     )
     run_id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)

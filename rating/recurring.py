@@ -64,6 +64,7 @@ def recurring_charges(
     active_from: Int64,
     active_to: Int64,
     agreed_micro: Int64 | None = None,
+    subscription: Int64 | None = None,
 ) -> FlatCharges:
     """Charge a month's recurring prices for subscriptions, or stretches of them.
 
@@ -74,6 +75,9 @@ def recurring_charges(
     active_from, active_to : (n,) days since 1970, half-open, cut to the month here.
     agreed_micro : (n,) a price of its own in place of the offering's first recurring one, in the
         offering's price basis; `NOT_AGREED` for the list price.
+    subscription : (n,) whose stretches these are; None where each row is a subscription of its own.
+        A price that does not go by days is charged once a month for an offering of a subscription,
+        with its first stretch, however often the payer changed.
 
     Returns
     -------
@@ -89,11 +93,22 @@ def recurring_charges(
             full = np.full(len(rows), price.price_micro, np.int64)
             if position == 0:
                 full = np.where(agreed[rows] != NOT_AGREED, agreed[rows], full)
-            by_days = price.proration == "days"
-            charged = days[rows] if by_days else np.ones(len(rows), np.int64)
             component = book.components.index(price.component)
-            found.append((rows, component, full, charged, after - first if by_days else 1))
+            if price.proration == "days":
+                found.append((rows, component, full, days[rows], after - first))
+                continue
+            once = _first_stretches(rows, active_from, subscription)
+            found.append((rows[once], component, full[once], np.ones(len(once), np.int64), 1))
     return _collect(found)
+
+
+def _first_stretches(rows: Int64, active_from: Int64, subscription: Int64 | None) -> Int64:
+    """Give the positions in `rows` of each subscription's first stretch, in order."""
+    if subscription is None:
+        return np.arange(len(rows))
+    order = np.lexsort((active_from[rows], subscription[rows]))
+    _, first = np.unique(subscription[rows][order], return_index=True)
+    return np.sort(order[first])
 
 
 def one_off_charges(

@@ -21,7 +21,7 @@ from rating.usage import Int64
 
 
 class TariffNotFound(NotFound):
-    """Raise as: f"No tariff book is valid on {on}. Load one with hovedbok rating load FILE."."""
+    """No tariff book is in force on the day, or several are and none is named."""
 
     title = "Tariff book not found"
 
@@ -246,7 +246,7 @@ def charge_totals(session: Session, ids: Int64) -> Booked:
 
 def add_charge_deltas(
     session: Session,
-    batch_id: int,
+    batch_id: int | None,
     ids: Int64,
     added: Booked,
     events: Int64,
@@ -254,7 +254,8 @@ def add_charge_deltas(
 ) -> int:
     """Write what a batch adds to its charges, by COPY, in the batch's own transaction.
 
-    Rows in which everything is zero are not written. Returns the number of rows written.
+    No batch: what is added comes to no øre, so there was nothing to post. Rows in which everything
+    is zero are not written. Returns the number of rows written.
     """
     columns = (ids, added.micro, added.minor_net, added.minor_gross, events, quantity)
     stacked = np.stack(columns, axis=1)
@@ -310,18 +311,32 @@ def charges_of_usage(session: Session, book_code: str, usage_period: str) -> lis
     )
 
 
-def accounts_to_bill(session: Session, book_code: str, billing_period: str) -> list[int]:
-    """List the billing accounts that have charges in a billing period, in order."""
-    query = text(
-        "SELECT DISTINCT billing_account_id FROM charge_key "
-        "WHERE book_code = :book_code AND billing_period = :period ORDER BY 1"
+def lock_charges(session: Session, book_code: str) -> None:
+    """Let one at a time decide what stands on which bill, until the transaction ends.
+
+    Rating asks which charges are billed and then adds to the others; billing takes charges and
+    then they are billed. Neither may happen between the two halves of the other.
+    """
+    session.execute(
+        text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 0))"),
+        {"key": f"charges/{book_code}"},
     )
-    return list(session.scalars(query, {"book_code": book_code, "period": billing_period}))
 
 
-def find_run(session: Session, period: str, inputs_hash: str) -> RatingRun | None:
-    """Find the run that rated these inputs for a period, if there was one."""
-    return session.scalar(select(RatingRun).filter_by(period=period, inputs_hash=inputs_hash))
+def later_bills(session: Session, book_code: str, period: str) -> list[tuple[int, int, str]]:
+    """List the charges that stand on bills of later periods: key, billing account, period."""
+    query = text(
+        "SELECT charge_key_id, billing_account_id, billing_period FROM charge_key"
+        " WHERE book_code = :book_code AND billing_period > :period"
+    )
+    rows = session.execute(query, {"book_code": book_code, "period": period})
+    return [(row[0], row[1], row[2]) for row in rows]
+
+
+def last_run(session: Session, period: str) -> RatingRun | None:
+    """Give the run that says where a period stands, if it was ever rated."""
+    newest = select(RatingRun).filter_by(period=period).order_by(RatingRun.run_id.desc())
+    return session.scalar(newest.limit(1))
 
 
 def rating_runs(session: Session, period: str) -> list[RatingRun]:
@@ -341,7 +356,7 @@ def record_run(
     rated_refs: list[Any],
     counts: dict[str, Any],
 ) -> RatingRun:
-    """Remember a run; the database refuses a second one of the same inputs."""
+    """Remember a run: from now on it says where the period stands."""
     run = RatingRun(
         period=period,
         inputs_hash=inputs_hash,

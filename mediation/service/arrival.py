@@ -17,4 +17,10 @@ class Arrival:
     @property
     def name(self) -> str:
         """The file's name, without folders."""
-        return self.path.name
+        return printable_name(self.path)
+
+
+def printable_name(path: Path) -> str:
+    """Give the name of a file as it can be stored and shown; what is no text is escaped."""
+    name = path.name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in name)

@@ -131,13 +131,16 @@ _TOTALS = text(
     " GROUP BY file_id, measure ORDER BY file_id, measure"
 )
 
-# A move carries the reason of where it goes; what leaves a bucket takes that bucket's reason along.
+# A move carries the reason of where it goes, or of the suspense it leaves; what leaves a bucket
+# takes that bucket's reason along.
 _BY_REASON = text(
     "SELECT bucket, reason, measure, sum(quantity) FROM ("
-    " SELECT to_bucket AS bucket, reason, measure, quantity FROM control_move"
+    " SELECT to_bucket AS bucket, CASE WHEN from_bucket <> 'suspended' THEN reason"
+    " WHEN to_bucket = 'merged' THEN 'PARTIAL' ELSE '' END AS reason, measure, quantity"
+    " FROM control_move"
     " UNION ALL"
-    " SELECT from_bucket, CASE WHEN from_bucket = 'held' THEN 'PARTIAL' ELSE '' END, measure,"
-    " -quantity FROM control_move WHERE from_bucket <> 'received'"
+    " SELECT from_bucket, CASE from_bucket WHEN 'held' THEN 'PARTIAL' WHEN 'suspended' THEN reason"
+    " ELSE '' END, measure, -quantity FROM control_move WHERE from_bucket <> 'received'"
     ") AS sides GROUP BY bucket, reason, measure HAVING sum(quantity) <> 0"
     " ORDER BY bucket, reason, measure"
 )

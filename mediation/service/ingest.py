@@ -12,7 +12,7 @@ from pathlib import Path
 
 from sqlalchemy.orm import Session
 
-from ledger.errors import Problem
+from ledger.errors import DoesNotTie, Problem
 from ledger.vault import Vault
 from mediation import formats
 from mediation.formats import (
@@ -25,19 +25,25 @@ from mediation.formats import (
     orders_csv,
     subscriptions_csv,
 )
+from mediation.records import FileHeader
 from mediation.service import registration
-from mediation.service.arrival import Arrival
+from mediation.service.arrival import Arrival, printable_name
 from mediation.service.control import verify_file
 from mediation.service.registration import Registration
 from mediation.service.tables import ingest_orders, ingest_payments, ingest_subscriptions
 from mediation.service.taking import suspend_whole, take_usage
 
+_NETWORK = ("tgpp", "msc")
 _SWITCH_NAME = re.compile(r"(?P<node>[A-Za-z0-9-]+?)_-?_?(?P<sequence>\d{1,9})[._]")
 
 
 @dataclass(frozen=True, slots=True)
 class FileOutcome:
-    """What became of a file. `state` is accepted, suspended, parked or duplicate."""
+    """What became of a file.
+
+    `state` is accepted, suspended, parked, duplicate, or refused: that one is not registered (file
+    number 0), because what stands against it lies with us and the same file is good afterwards.
+    """
 
     file_id: int
     name: str
@@ -67,20 +73,37 @@ def ingest_file(
     ------
     DoesNotTie : our own outcomes do not sum to what the file holds; nothing is recorded.
     """
-    raw = path.read_bytes()
+    name = printable_name(path)
+    try:
+        raw = path.read_bytes()
+    except OSError as problem:
+        return FileOutcome(
+            0, name, "refused", "", "UNREADABLE",
+            f"{name} cannot be read: {problem.strerror}. Put that right and take it in again.", 0,
+        )  # fmt: skip
     digest = sha256(raw).hexdigest()
     registration.lock_feed(session)
     known = registration.find_by_hash(session, digest)
     if known is not None:
         return FileOutcome(
-            known.file_id, path.name, "duplicate", known.format, "DUPLICATE_FILE",
-            f"{path.name} holds the same bytes as file {known.file_id}, {known.name}.",
+            known.file_id, name, "duplicate", known.format, "DUPLICATE_FILE",
+            f"{name} holds the same bytes as file {known.file_id}, {known.name}.",
             known.record_count,
         )  # fmt: skip
     arrival = Arrival(path, raw, digest, registration.next_file_id(session), source_system)
     if raw:
         store.put(raw, "traffic")
-    made = _take(session, store, arrival, book, actor)
+    try:
+        with session.begin_nested():
+            made = _take(session, store, arrival, book, actor)
+    except DoesNotTie:
+        raise
+    except Problem as problem:
+        return FileOutcome(
+            0, name, "refused", "", refused_by(problem),
+            f"{name}: {problem} Nothing was recorded; put that right and take the file in "
+            "again.", 0,
+        )  # fmt: skip
     return FileOutcome(
         made.file_id, made.name, made.state, made.format, made.reason, made.detail,
         made.record_count, made.alarms,
@@ -119,7 +142,7 @@ def _take_usage(
         decoded = formats.decode(arrival.raw, match)
     except BrokenFile as problem:
         return _set_aside(session, arrival, "suspended", "BROKEN_FILE", str(problem), match.format)
-    node, sequence = _place(arrival.name, decoded.header.node, decoded.header.sequence)
+    node, sequence = _place(arrival.name, match.format, decoded.header)
     refusal = _refusal(session, arrival, node, sequence, decoded)
     if refusal is not None:
         made, received = suspend_whole(arrival, decoded, *refusal, node, sequence)
@@ -151,11 +174,14 @@ def _refusal(
     return None
 
 
-def _place(name: str, node: str | None, sequence: int | None) -> tuple[str | None, int | None]:
-    """Give node and sequence; switches that write neither have them in the file's name."""
-    named = _SWITCH_NAME.match(name)
-    if sequence is not None:
-        return node or (named["node"] if named else None), sequence
+def _place(name: str, format_name: str, header: FileHeader) -> tuple[str | None, int | None]:
+    """Give node and sequence; network elements that write neither have them in the file's name.
+
+    In the name of a list a number may be a date or somebody's telephone: it counts no files.
+    """
+    named = _SWITCH_NAME.match(name) if format_name in _NETWORK else None
+    if header.sequence is not None:
+        return header.node or (named["node"] if named else None), header.sequence
     if named is None:
         return None, None
     return named["node"], int(named["sequence"])
@@ -174,5 +200,5 @@ def _set_aside(
 
 
 def refused_by(problem: Problem) -> str:
-    """Name a problem as the reason for which a file waits: BROKEN_FILE, TOTALS_DO_NOT_TIE."""
+    """Name a problem as the reason for which a file waits, such as PERIOD_CLOSED."""
     return problem.code().replace("-", "_").upper()

@@ -36,7 +36,12 @@ from mediation.models import FileUsage
 from mediation.rated_files import write_rated
 from mediation.records import Int64
 from mediation.service.service_charges import charge_services, payers_of
-from mediation.service.suspense import Suspended, suspend_rated
+from mediation.service.suspense import (
+    Suspended,
+    release_priced,
+    suspend_rated,
+    unpriced_places,
+)
 from mediation.service.usage import accepted_usage
 from mediation.wallclock import local_days
 from rating import service as rating
@@ -84,18 +89,19 @@ def rate_period(
     usage = accepted_usage(session, store, month.period)
     setting = _setting(session, month, book)
     found = Found()
-    refs, rated = _rate_usage(session, store, month, book, usage, setting, found)
+    refs, rated = _rate_usage(session, store, month, book, usage, setting, found, actor)
     charge_services(session, month, book, setting, found)
+    rating.lock_charges(session, month.book_code)
     booked = differences(*_against_the_books(session, month, found, billed_keys))
     inputs = _inputs_hash(book, refs, found)
-    if rating.find_run(session, month.period, inputs) and not booked:
+    last = rating.last_run(session, month.period)
+    if last is not None and last.inputs_hash == inputs and not booked:
         return RatingOutcome(len(rated.reason), _unpriced(rated), 0, 0, None)
     batch_id = _book(session, month, booked, found, inputs, actor)
-    if not rating.find_run(session, month.period, inputs):
-        rating.record_run(
-            session, month.period, inputs, book.content_hash, batch_id=batch_id, rated_refs=refs,
-            counts={"events": len(rated.reason), "unpriced": _unpriced(rated)},
-        )  # fmt: skip
+    rating.record_run(
+        session, month.period, inputs, book.content_hash, batch_id=batch_id, rated_refs=refs,
+        counts={"events": len(rated.reason), "unpriced": _unpriced(rated)},
+    )  # fmt: skip
     return RatingOutcome(
         events=len(rated.reason),
         unpriced=_unpriced(rated),
@@ -130,18 +136,19 @@ def _setting(session: Session, month: Month, book: TariffBook) -> Setting:
 
 def _rate_usage(
     session: Session, store: Vault, month: Month, book: TariffBook, usage: pa.Table,
-    setting: Setting, found: Found,
+    setting: Setting, found: Found, actor: str,
 ) -> tuple[list[str], Rated]:  # fmt: skip
     """Rate all usage of the month, keep the rated events, and sum what they cost."""
     batch, subscription, payer = _batch(usage, book)
     rated = rate(batch, book)
     refs = _store_rated(store, usage, rated, book, batch)
+    _release_priced(session, usage, rated, month, actor)
     _suspend_unpriced(session, usage, rated, month)
     owed = usage_owed(
         rated, book, batch.offering.astype(np.int64), subscription, payer, batch.quantity
     )
     payers = payers_of(session, {account for account, *_ in owed})
-    last_day = _last_day(usage)
+    last_day = _last_day(usage) if owed else month.first_day
     for (account, subscriber, component, basis), amount in owed.items():
         key = charge_key(book, setting, payers[account], subscriber, component, basis, USAGE)
         found.add(key, amount, last_day)
@@ -195,6 +202,19 @@ def _store_rated(
     ]
 
 
+def _release_priced(
+    session: Session, usage: pa.Table, rated: Rated, month: Month, actor: str
+) -> None:
+    """Release usage that an earlier run could not price and this one can, by a newer tariff."""
+    waiting = unpriced_places(session)
+    if not waiting or not usage.num_rows:
+        return
+    place = [usage[name].to_numpy() for name in ("file_id", "record_no", "part_no")]
+    near = (rated.reason == Reason.OK) & np.isin(place[1], [record for _, record, _ in waiting])
+    priced = set(zip(*(column[near].tolist() for column in place), strict=True))
+    release_priced(session, priced & waiting.keys(), f"rating {month.period}", actor)
+
+
 def _suspend_unpriced(session: Session, usage: pa.Table, rated: Rated, month: Month) -> None:
     rows = np.flatnonzero(rated.reason != Reason.OK)
     if not len(rows):
@@ -241,7 +261,8 @@ def _against_the_books(
 ) -> tuple[dict[ChargeKey, Owed], list[Standing], dict[int, str]]:
     """Fetch what stands on the period's charges, and where each account's next bill is."""
     charges = rating.charges_of_usage(session, month.book_code, month.period)
-    billed = billed_keys([charge.charge_key_id for charge in charges])
+    later = rating.later_bills(session, month.book_code, month.period)
+    billed = billed_keys([charge.charge_key_id for charge in charges] + [key for key, *_ in later])
     standing = [
         Standing(
             charge.key, charge.micro, charge.minor_net, charge.minor_gross, charge.events,
@@ -249,11 +270,16 @@ def _against_the_books(
         )
         for charge in charges
     ]  # fmt: skip
+    # A bill of a later month may be out as well: what comes now goes behind the last of them.
+    bills = [(account, period) for key, account, period in later if key in billed]
+    bills += [
+        (charge.key.billing_account_id, charge.key.billing_period)
+        for charge in standing
+        if charge.billed
+    ]
     next_bill: dict[int, str] = {}
-    for charge in standing:
-        if charge.billed:
-            account, period = charge.key.billing_account_id, charge.key.billing_period
-            next_bill[account] = max(next_bill.get(account, ""), _next_period(period))
+    for account, period in bills:
+        next_bill[account] = max(next_bill.get(account, ""), _next_period(period))
     return found.owed, standing, next_bill
 
 
@@ -266,7 +292,10 @@ def _book(
     session: Session, month: Month, booked: Sequence[Difference], found: Found, inputs: str,
     actor: str,
 ) -> int | None:  # fmt: skip
-    """Post the accrual and write the differences to the charges, in one transaction."""
+    """Post the accrual and write the differences to the charges, in one transaction.
+
+    Differences that come to no øre are written all the same: the usage was rated.
+    """
     if not booked:
         return None
     ids = rating.ensure_charge_keys(session, [one.key for one in booked])
@@ -275,23 +304,20 @@ def _book(
     )
     runs = len(rating.rating_runs(session, month.period))
     source = f"{month.book_code}/{month.period}/{runs + 1}/{inputs[:16]}"
-    entries = accrual_entries(
-        booked, unbilled, {month.period: min(found.last_day, month.after - timedelta(days=1))},
-        source,
-    )  # fmt: skip
-    if not entries:
-        return None
-    posted = ledger.post_batch(
-        session, BatchDraft(month.book_code, SOURCE_SYSTEM, source, actor, entries)
-    )
+    last_day = max(month.first_day, min(found.last_day, month.after - timedelta(days=1)))
+    entries = accrual_entries(booked, unbilled, {month.period: last_day}, source)
+    batch_id = None
+    if entries:
+        draft = BatchDraft(month.book_code, SOURCE_SYSTEM, source, actor, entries)
+        batch_id = ledger.post_batch(session, draft).batch_id
     rating.add_charge_deltas(
-        session, posted.batch_id, ids,
+        session, batch_id, ids,
         Booked(
             _column(booked, "micro"), _column(booked, "minor_net"), _column(booked, "minor_gross")
         ),
         _column(booked, "events"), _column(booked, "quantity"),
     )  # fmt: skip
-    return posted.batch_id
+    return batch_id
 
 
 def _column(booked: Sequence[Difference], name: str) -> Int64:

@@ -84,16 +84,18 @@ def find_by_hash(session: Session, sha256: str) -> SourceFile | None:
 def find_conflict(
     session: Session, name: str, node: str | None, sequence: int | None
 ) -> tuple[str, SourceFile] | None:
-    """Find another file that claims the same name, or the same place in a node's sequence."""
-    same_name = session.execute(
-        select(SourceFile).where(SourceFile.name == name).limit(1)
-    ).scalar_one_or_none()
+    """Find a file in use that claims the same name, or the same place in a node's sequence.
+
+    A file that was set aside claims nothing: its better copy takes its place.
+    """
+    in_use = select(SourceFile).where(SourceFile.state == "accepted").limit(1)
+    same_name = session.execute(in_use.where(SourceFile.name == name)).scalar_one_or_none()
     if same_name is not None:
         return "NAME_CONFLICT", same_name
     if node is None or sequence is None:
         return None
     same_place = session.execute(
-        select(SourceFile).where(SourceFile.node == node, SourceFile.sequence == sequence).limit(1)
+        in_use.where(SourceFile.node == node, SourceFile.sequence == sequence)
     ).scalar_one_or_none()
     return ("SEQUENCE_CONFLICT", same_place) if same_place is not None else None
 
@@ -101,16 +103,29 @@ def find_conflict(
 def sequence_gap(
     session: Session, node: str | None, sequence: int | None
 ) -> tuple[int, int] | None:
-    """Give the numbers missing right before a file, half-open; None where there is no gap."""
+    """Give the numbers that a file shows to be missing, half-open; None where there is no gap.
+
+    Only the highest and the lowest number so far show one. A file that comes in between lies in a
+    gap that was told when it opened.
+    """
     if node is None or sequence is None:
         return None
-    before = session.execute(
-        text("SELECT max(sequence) FROM source_file WHERE node = :node AND sequence < :sequence"),
-        {"node": node, "sequence": sequence},
-    ).scalar_one()
-    if before is None or before + 1 == sequence:
+    before, after = session.execute(_NEIGHBOURS, {"node": node, "sequence": sequence}).one()
+    if (before is None) == (after is None):
         return None
-    return int(before) + 1, sequence
+    gap = (int(before) + 1, sequence) if after is None else (sequence + 1, int(after))
+    return gap if gap[0] < gap[1] else None
+
+
+def gap_alarms(
+    session: Session, node: str | None, sequence: int | None
+) -> tuple[tuple[str, str], ...]:
+    """Give the alarm about files that a new file shows to be missing, as kind and sentence."""
+    gap = sequence_gap(session, node, sequence)
+    if gap is None:
+        return ()
+    missing = f"{gap[0]}" if gap[1] - gap[0] == 1 else f"{gap[0]} to {gap[1] - 1}"
+    return (("SEQUENCE_GAP", f"{node}: {missing} missing before {gap[1]}."),)
 
 
 def files(session: Session, limit: int | None = None) -> Sequence[FileView]:
@@ -139,3 +154,9 @@ def files(session: Session, limit: int | None = None) -> Sequence[FileView]:
         )
         for row in reversed(list(rows))
     ]
+
+
+_NEIGHBOURS = text(
+    "SELECT max(sequence) FILTER (WHERE sequence < :sequence),"
+    " min(sequence) FILTER (WHERE sequence > :sequence) FROM source_file WHERE node = :node"
+)

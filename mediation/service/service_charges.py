@@ -32,7 +32,7 @@ def charge_services(
     offering = _offering_codes(book, active.offering)
     charges = recurring_charges(
         book, month.period, offering, _local_day_numbers(active.valid_from),
-        _local_day_numbers(active.valid_to), active.agreed_micro,
+        _local_day_numbers(active.valid_to), active.agreed_micro, active.subscription_id,
     )  # fmt: skip
     payers = payers_of(session, set(active.billing_account_id.tolist()))
     last = month.after - timedelta(days=1)

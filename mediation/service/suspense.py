@@ -1,14 +1,17 @@
 """Suspense: records that need somebody. Nothing in it is lost, and nothing in it is billed."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
-from sqlalchemy import text
+from sqlalchemy import insert, text
 from sqlalchemy.orm import Session
 
+from mediation.models import SuspenseRelease
 from mediation.outcomes import GROUPS, Bucket
 from mediation.service.control import Move, post_moves
+
+Place = tuple[int, int, int]  # file, record, part
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +27,20 @@ class Suspended:
     line_no: int | None = None
     seconds: int = 0
     octets: int = 0
+    turn: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A record, or a part of one, that waits in suspense."""
+
+    suspense_id: int
+    file_id: int
+    record_no: int
+    part_no: int
+    reason: str
+    seconds: int
+    octets: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,15 +84,14 @@ def suspend_rated(session: Session, found: Sequence[Suspended], cause: str) -> i
     The seconds and octets of the usage row move from accepted to suspended, and the record with
     its first row. Gives how many rows were new.
     """
-    known = {
-        (row.file_id, row.record_no, row.part_no)
-        for row in session.execute(
-            text("SELECT file_id, record_no, part_no FROM suspense WHERE part_no > 0")
-        )
-    }
-    fresh = [one for one in found if (one.file_id, one.record_no, one.part_no) not in known]
+    waiting, turns = set(unpriced_places(session)), _turns(session)
+    fresh = [
+        replace(one, turn=turns.get(place, 0) + 1)
+        for one in found
+        if (place := (one.file_id, one.record_no, one.part_no)) not in waiting
+    ]
     suspend(session, fresh)
-    moved_records = {(file_id, record_no) for file_id, record_no, _ in known}
+    moved_records = {(file_id, record_no) for file_id, record_no, _ in waiting}
     moves = []
     for one in fresh:
         first = (one.file_id, one.record_no) not in moved_records
@@ -88,19 +104,85 @@ def suspend_rated(session: Session, found: Sequence[Suspended], cause: str) -> i
                 ("octets", one.octets),
             )
         ]
-    post_moves(session, _summed(moves), cause)
+    post_moves(session, summed(moves), cause)
     return len(fresh)
+
+
+def release_priced(session: Session, priced: set[Place], cause: str, actor: str) -> int:
+    """Release usage that has a price now; its seconds and octets move back to accepted.
+
+    The record itself moves back with the last of its rows. Gives how many rows were released.
+    """
+    waiting = unpriced_places(session)
+    released = sorted(priced & waiting.keys())
+    left = {place[:2] for place in waiting.keys() - set(released)}
+    moves: list[Move] = []
+    for place in released:
+        one = waiting[place]
+        moves += moves_out(one, Bucket.ACCEPTED, records=int(place[:2] not in left))
+        left.add(place[:2])
+    record_releases(
+        session,
+        [{"suspense_id": waiting[place].suspense_id, "bucket": "accepted"} for place in released],
+        cause,
+        actor,
+    )
+    post_moves(session, summed(moves), cause)
+    return len(released)
+
+
+def unpriced_places(session: Session) -> dict[Place, Waiting]:
+    """Give the usage rows that wait for a price, by file, record and part."""
+    return {
+        (one.file_id, one.record_no, one.part_no): one for one in waiting_for(session, ("NO_RATE",))
+    }
+
+
+def waiting_for(session: Session, reasons: Sequence[str]) -> list[Waiting]:
+    """List what waits for some reasons, in order of file, record and part."""
+    rows = session.execute(_WAITING, {"reasons": list(reasons)}).mappings()
+    return [Waiting(**row) for row in rows]
+
+
+def moves_out(one: Waiting, bucket: Bucket, records: int = 1) -> list[Move]:
+    """Move a suspended record out of suspense, with all it used."""
+    return [
+        Move(one.file_id, measure, Bucket.SUSPENDED, bucket, one.reason, quantity)
+        for measure, quantity in (
+            ("records", records), ("seconds", one.seconds), ("octets", one.octets),
+        )
+    ]  # fmt: skip
+
+
+def record_releases(
+    session: Session, rows: Sequence[dict[str, object]], cause: str, actor: str
+) -> None:
+    """Record that suspensions ended; the database refuses a second end."""
+    if rows:
+        ends = {"into_file_id": None, "into_record_no": None, "cause": cause, "actor": actor}
+        session.execute(insert(SuspenseRelease), [{**ends, **row} for row in rows])
+
+
+def _turns(session: Session) -> dict[Place, int]:
+    """Count how often usage rows were suspended by rating."""
+    rows = session.execute(
+        text(
+            "SELECT file_id, record_no, part_no, max(turn) FROM suspense"
+            " WHERE part_no > 0 GROUP BY 1, 2, 3"
+        )
+    )
+    return {(row[0], row[1], row[2]): row[3] for row in rows}
 
 
 def suspense(
     session: Session, file_id: int | None = None, limit: int = 200, after: int = 0
 ) -> list[SuspenseView]:
-    """List suspended records, oldest first, after the id of the last one seen."""
+    """List what is suspended now, oldest first, after the id of the last one seen."""
     rows = session.execute(
         text(
             "SELECT s.*, f.name AS file_name FROM suspense s JOIN source_file f USING (file_id)"
             " WHERE (CAST(:file_id AS bigint) IS NULL OR s.file_id = :file_id)"
-            " AND s.suspense_id > :after ORDER BY s.suspense_id LIMIT :limit"
+            f" AND s.suspense_id > :after AND {_OPEN} ORDER BY s.suspense_id LIMIT :limit"
         ),
         {"file_id": file_id, "after": after, "limit": limit},
     ).mappings()
@@ -108,19 +190,20 @@ def suspense(
 
 
 def suspense_by_reason(session: Session) -> list[tuple[str, int, int, int]]:
-    """Sum suspense by reason: reason, records, seconds, octets."""
+    """Sum what is suspended now: reason, records, seconds, octets."""
     return [
         (str(reason), int(records), int(seconds), int(octets))
         for reason, records, seconds, octets in session.execute(
             text(
                 "SELECT reason, count(DISTINCT (file_id, record_no)), sum(seconds), sum(octets)"
-                " FROM suspense GROUP BY reason ORDER BY reason"
+                f" FROM suspense s WHERE {_OPEN} GROUP BY reason ORDER BY reason"
             )
         )
     ]
 
 
-def _summed(moves: Iterable[Move]) -> list[Move]:
+def summed(moves: Iterable[Move]) -> list[Move]:
+    """Sum moves of the same kind into one each."""
     sums: dict[tuple[int, str, Bucket, Bucket, str], int] = {}
     for move in moves:
         key = (move.file_id, move.measure, move.from_bucket, move.to_bucket, move.reason)
@@ -128,8 +211,13 @@ def _summed(moves: Iterable[Move]) -> list[Move]:
     return [Move(*key, quantity) for key, quantity in sorted(sums.items())]
 
 
+_OPEN = "NOT EXISTS (SELECT FROM suspense_release r WHERE r.suspense_id = s.suspense_id)"
+_WAITING = text(
+    "SELECT suspense_id, file_id, record_no, part_no, reason, seconds, octets FROM suspense s"
+    f" WHERE reason = ANY(:reasons) AND {_OPEN} ORDER BY file_id, record_no, part_no"
+)
 _INSERT = text(
     "INSERT INTO suspense (file_id, record_no, part_no, reason, work_group, byte_offset, line_no,"
-    " seconds, octets, detail) VALUES (:file_id, :record_no, :part_no, :reason, :work_group,"
-    " :byte_offset, :line_no, :seconds, :octets, :detail) ON CONFLICT DO NOTHING"
+    " seconds, octets, detail, turn) VALUES (:file_id, :record_no, :part_no, :reason, :work_group,"
+    " :byte_offset, :line_no, :seconds, :octets, :detail, :turn) ON CONFLICT DO NOTHING"
 )

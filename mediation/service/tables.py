@@ -4,12 +4,13 @@ Their records are rows; their control account counts rows, and for payments also
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from datetime import date
 
 from sqlalchemy.orm import Session
 
 from ledger.errors import Problem
-from mediation.formats import ocr_giro, orders_csv
+from mediation.formats import BrokenFile, EmptyFile, ocr_giro, orders_csv, subscriptions_csv
 from mediation.outcomes import Bucket
 from mediation.service import orders, payments, registration
 from mediation.service.arrival import Arrival
@@ -20,37 +21,59 @@ from mediation.service.suspense import Suspended, suspend
 from rating import service as rating
 
 
+@dataclass(frozen=True, slots=True)
+class _Head:
+    """What a file of rows says about itself; a list that nobody numbers has no system."""
+
+    rows: int
+    system: str | None = None
+    sequence: int | None = None
+
+
 def ingest_orders(session: Session, arrival: Arrival) -> Registration:
     """Apply an order file; rows that cannot be applied wait in suspense, the others go on."""
 
     def known_offerings(day: date) -> set[str]:
         return set(rating.tariff_book(session, day).offerings)
 
-    def read() -> OrderOutcome:
+    def read() -> _Head:
+        file = orders_csv.read(arrival.raw, arrival.name)
+        return _Head(len(file.rows) + len(file.faults), file.system, file.sequence)
+
+    def apply() -> OrderOutcome:
         file = orders_csv.read(arrival.raw, arrival.name)
         return orders.apply_order_file(
             session, arrival.file_id, arrival.raw, arrival.name, known_offerings(file.business_date)
         )
 
-    return _ingest_rows(session, arrival, "order_csv", read)
+    return _ingest_rows(session, arrival, "order_csv", read, apply)
 
 
 def ingest_subscriptions(session: Session, arrival: Arrival) -> Registration:
     """Register subscriptions from a reference file."""
 
-    def read() -> OrderOutcome:
+    def read() -> _Head:
+        file = subscriptions_csv.read(arrival.raw, arrival.name)
+        return _Head(len(file.rows) + len(file.faults))
+
+    def apply() -> OrderOutcome:
         return orders.register_subscription_file(
             session, arrival.file_id, arrival.raw, arrival.name
         )
 
-    return _ingest_rows(session, arrival, "subscription_csv", read)
+    return _ingest_rows(session, arrival, "subscription_csv", read, apply)
 
 
 def ingest_payments(session: Session, arrival: Arrival, book: str, actor: str) -> Registration:
-    """Book a payment file: whole or not at all, since its sums are one."""
+    """Book a payment file: whole or not at all, since its sums are one.
+
+    Raises
+    ------
+    Problem : the books refuse it, for instance `PeriodClosed`; the caller takes everything back.
+    """
     try:
         transmission = ocr_giro.read(arrival.raw, arrival.name)
-    except Problem as problem:
+    except _FAULTS as problem:
         return _refuse(session, arrival, "ocr_giro", problem)
     paid = [payment for part in transmission.assignments for payment in part.payments]
     made = Registration(
@@ -58,14 +81,8 @@ def ingest_payments(session: Session, arrival: Arrival, book: str, actor: str) -
         size=len(arrival.raw), format="ocr_giro", state="accepted", record_count=len(paid),
         declared_count=len(paid),
     )  # fmt: skip
-    try:
-        with session.begin_nested():
-            registration.register(session, made)
-            outcome = payments.book_payments(
-                session, arrival.file_id, transmission, book=book, actor=actor
-            )
-    except Problem as problem:
-        return _refuse(session, arrival, "ocr_giro", problem)
+    registration.register(session, made)
+    outcome = payments.book_payments(session, arrival.file_id, transmission, book=book, actor=actor)
     received = {"records": len(paid), "ore": sum(payment.amount_minor for payment in paid)}
     booked = {"records": outcome.booked, "ore": outcome.amount_minor}
     _move_all(session, arrival.file_id, booked, Bucket.ACCEPTED, "")
@@ -75,20 +92,30 @@ def ingest_payments(session: Session, arrival: Arrival, book: str, actor: str) -
     return made
 
 
+# What is wrong with the file itself. Any other problem is ours, and goes when we put it right.
+_FAULTS = (BrokenFile, EmptyFile)
+
+
 def _ingest_rows(
-    session: Session, arrival: Arrival, format_name: str, read: Callable[[], OrderOutcome]
-) -> Registration:
-    """Register a file of rows; a Problem refuses it whole, and takes back what it changed."""
+    session: Session, arrival: Arrival, format_name: str,
+    read: Callable[[], _Head], apply: Callable[[], OrderOutcome],
+) -> Registration:  # fmt: skip
+    """Register a file of rows and apply them; a fault of its frame sets the whole file aside."""
     made = Registration(
         file_id=arrival.file_id, source_system="orders", name=arrival.name, sha256=arrival.sha256,
         size=len(arrival.raw), format=format_name, state="accepted",
     )  # fmt: skip
     try:
-        with session.begin_nested():
-            # The rows name their file, so the file is registered before them.
-            outcome = _count_first(session, made, read)
-    except Problem as problem:
+        head = read()
+    except _FAULTS as problem:
         return _refuse(session, arrival, format_name, problem)
+    made = replace(
+        made, record_count=head.rows, node=head.system, sequence=head.sequence,
+        alarms=registration.gap_alarms(session, head.system, head.sequence),
+    )  # fmt: skip
+    # The rows name their file, so the file is registered before them.
+    registration.register(session, made)
+    outcome = apply()
     received = {"records": outcome.rows}
     _move_all(session, arrival.file_id, {"records": outcome.applied}, Bucket.ACCEPTED, "")
     _move_all(session, arrival.file_id, {"records": outcome.already}, Bucket.DUPLICATE, "EXACT")
@@ -100,13 +127,6 @@ def _ingest_rows(
         )
     verify_file(session, arrival.file_id, received)
     return made
-
-
-def _count_first(
-    session: Session, made: Registration, read: Callable[[], OrderOutcome]
-) -> OrderOutcome:
-    registration.register(session, made)
-    return read()
 
 
 def _move_all(

@@ -1,24 +1,23 @@
 """A usage file to its outcomes: what is known from before is fetched, what follows is kept."""
 
 from dataclasses import dataclass, field
-from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from sqlalchemy import insert, select, text
+from sqlalchemy import insert, text
 from sqlalchemy.orm import Session
 
 from ledger.vault import Vault
 from mediation.formats import payload_digests
-from mediation.models import FileUsage, HeldPart, HeldRelease, SourceFile
+from mediation.models import FileUsage, HeldPart, HeldRelease
 from mediation.outcomes import REASONS, Bucket
 from mediation.policy import policy_on
 from mediation.records import Columns, Decoded, Fault
-from mediation.screening import KeyBlock
 from mediation.service import registration
 from mediation.service.arrival import Arrival
 from mediation.service.control import Move, post_moves
+from mediation.service.copies import earlier_keys
 from mediation.service.registration import Registration
 from mediation.service.suspense import Suspended, suspend
 from mediation.sorting import (
@@ -28,10 +27,11 @@ from mediation.sorting import (
     Release,
     Sorted,
     chain_keys_of,
+    keys_of,
     sort_file,
     waiting_columns,
 )
-from mediation.usage_files import read_keys, write_keys, write_outcomes, write_usage
+from mediation.usage_files import write_keys, write_outcomes, write_usage
 from mediation.wallclock import month_of, utc_day
 from party import service as party
 from party.agreements import Agreements
@@ -85,9 +85,9 @@ def take_usage(
     span = (int(days.min()), int(days.max())) if len(days) else (None, None)
     agreements = party.load_agreements(session)
     known = Known(
-        earlier=_earlier_keys(session, store, span),
+        earlier=earlier_keys(session, store, days, keys_of(decoded, digests)),
         agreements=agreements,
-        policy=policy_on(_business_day(rows["started_at"])),
+        policy=policy_on(business_day(rows["started_at"])),
     )
     waiting = _waiting(session, decoded)
     done = sort_file(decoded, digests, arrival.file_id, _closed_at(decoded), known, waiting)
@@ -105,8 +105,8 @@ def take_usage(
     )  # fmt: skip
     made.moves = _moves(arrival.file_id, done.outcomes, decoded.faults)
     made.moves += _release_moves(done.released)
-    made.suspended = _suspended(arrival.file_id, done, decoded.faults)
-    made.usage = _store_usage(store, arrival.file_id, done.usage, agreements)
+    made.suspended = _suspended(arrival.file_id, done, decoded)
+    made.usage = store_usage(store, arrival.file_id, done.usage, agreements)
     made.held = _held_rows(done.held)
     made.releases = [_release_row(one, arrival.file_id) for one in done.released]
     return made, _received(decoded)
@@ -151,31 +151,12 @@ def _closed_at(decoded: Decoded) -> int | None:
     return closed.near(int(np.median(started)))
 
 
-def _business_day(started_at: Any) -> Any:
+def business_day(started_at: Any) -> Any:
+    """Give the day in the middle of some records: the day by whose policy they are judged."""
     from datetime import UTC, datetime  # noqa: PLC0415 - only here
 
     instant = int(np.median(started_at)) if len(started_at) else 0
     return datetime.fromtimestamp(instant, UTC).date()
-
-
-def _earlier_keys(session: Session, store: Vault, span: tuple[int | None, int | None]) -> KeyBlock:
-    """Load the keys of files that hold records of the same days."""
-    if span[0] is None:
-        return KeyBlock.none()
-    found = session.execute(
-        select(SourceFile.file_id, SourceFile.keys_sha256)
-        .where(SourceFile.first_day <= span[1], SourceFile.last_day >= span[0])
-        .where(SourceFile.keys_sha256.is_not(None))
-        .order_by(SourceFile.file_id)
-    ).all()
-    return KeyBlock.join([_key_block(store, row.keys_sha256, row.file_id) for row in found])
-
-
-@lru_cache(maxsize=64)
-def _key_block(store: Vault, sha256: str, file_id: int) -> KeyBlock:
-    """Blocks never change, and the files of a day come together: keep the last few at hand."""
-    with store.open(sha256) as stream:
-        return read_keys(stream, file_id)
 
 
 def _waiting(session: Session, decoded: Decoded) -> Columns:
@@ -202,11 +183,7 @@ def _waiting(session: Session, decoded: Decoded) -> Columns:
 def _alarms(
     session: Session, decoded: Decoded, node: str | None, sequence: int | None
 ) -> tuple[tuple[str, str], ...]:
-    alarms = []
-    gap = registration.sequence_gap(session, node, sequence)
-    if gap is not None:
-        missing = f"{gap[0]}" if gap[1] - gap[0] == 1 else f"{gap[0]} to {gap[1] - 1}"
-        alarms.append(("SEQUENCE_GAP", f"{node}: {missing} missing before {sequence}."))
+    alarms = list(registration.gap_alarms(session, node, sequence))
     lost = decoded.header.lost
     if lost is not None and lost.indicator:
         count = f"{lost.at_least}" if lost.exact else f"at least {lost.at_least}"
@@ -250,14 +227,15 @@ def _release_moves(released: tuple[Release, ...]) -> list[Move]:
     ]  # fmt: skip
 
 
-def _suspended(file_id: int, done: Sorted, faults: tuple[Fault, ...]) -> list[Suspended]:
+def _suspended(file_id: int, done: Sorted, decoded: Decoded) -> list[Suspended]:
     outcomes = done.outcomes
+    subject = decoded.header.subject
     found = [
         Suspended(
             file_id=file_id,
             record_no=int(outcomes.record_no[n]),
             reason=REASONS[outcomes.reason[n]],
-            detail=_sentence(outcomes, n),
+            detail=_sentence(outcomes, n, subject),
             byte_offset=int(outcomes.offset[n]),
             seconds=int(outcomes.seconds[n]),
             octets=int(outcomes.octets[n]),
@@ -270,7 +248,7 @@ def _suspended(file_id: int, done: Sorted, faults: tuple[Fault, ...]) -> list[Su
             detail=f"{fault.detail} (offset {fault.at})", byte_offset=fault.offset,
             line_no=fault.line,
         )
-        for fault in faults
+        for fault in decoded.faults
     ]  # fmt: skip
     found += [
         Suspended(
@@ -291,8 +269,13 @@ _SENTENCES = {
 }
 
 
-def _sentence(outcomes: Outcomes, n: int) -> str:
+def _sentence(outcomes: Outcomes, n: int, subject: str | None) -> str:
     reason = REASONS[outcomes.reason[n]]
+    if reason == "UNKNOWN_SUBSCRIBER" and subject is not None and not subject.isdecimal():
+        return (
+            f"The file is named after {subject!r}, which is no telephone number. "
+            "Ask its sender whose usage it is."
+        )
     if reason == "DUP_CONFLICT":
         return (
             f"Has the key of record {outcomes.of_record[n]} of file {outcomes.of_file[n]} "
@@ -301,10 +284,10 @@ def _sentence(outcomes: Outcomes, n: int) -> str:
     return _SENTENCES.get(reason, reason)
 
 
-def _store_usage(
+def store_usage(
     store: Vault, file_id: int, usage: Columns, agreements: Agreements
 ) -> list[dict[str, object]]:
-    """Put accepted usage into the vault, one object per month used."""
+    """Put accepted usage into the vault, one object per month used; gives rows of file_usage."""
     rows = []
     months = month_of(usage["started_at"])
     for period in sorted(set(months.tolist())):

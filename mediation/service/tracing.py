@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from ledger.errors import NotFound
 from ledger.vault import Vault
-from mediation.models import FileUsage, HeldPart, HeldRelease, SourceFile
+from mediation.models import FileUsage, HeldPart, HeldRelease, SourceFile, SuspenseRelease
 from mediation.models import Suspense as SuspenseRow
 from mediation.usage_files import read_parquet
 
@@ -96,6 +96,19 @@ def _after_waiting(
     session: Session, file_id: int, record_no: int, row: dict[str, object]
 ) -> tuple[str, str, int | None, int | None]:
     """Say what a held part became when its chain was whole, and what suspense says of a record."""
+    suspensions = session.execute(
+        select(SuspenseRow, SuspenseRelease)
+        .join(SuspenseRelease, isouter=True)
+        .where(SuspenseRow.file_id == file_id, SuspenseRow.record_no == record_no)
+        .order_by(SuspenseRow.suspense_id)
+    ).all()
+    for suspended, ended in suspensions:
+        if ended is None and suspended.part_no:  # Accepted, and then it had no price.
+            return "suspended", suspended.reason, None, None
+    for suspended, ended in suspensions:
+        if ended is not None and not suspended.part_no:  # Recycled.
+            why = "PARTIAL" if ended.bucket == "merged" else ""
+            return ended.bucket, why, ended.into_file_id, ended.into_record_no
     release = session.execute(
         select(HeldRelease)
         .join(HeldPart, HeldPart.held_part_id == HeldRelease.held_part_id)
@@ -103,19 +116,6 @@ def _after_waiting(
     ).scalar_one_or_none()
     if release is not None:
         return release.bucket, release.reason, release.into_file_id, release.into_record_no
-    unpriced = (
-        session.execute(
-            select(SuspenseRow.reason).where(
-                SuspenseRow.file_id == file_id,
-                SuspenseRow.record_no == record_no,
-                SuspenseRow.part_no > 0,
-            )
-        )
-        .scalars()
-        .first()
-    )
-    if unpriced is not None:
-        return "suspended", unpriced, None, None
     of_file = row["of_file"] or None
     of_record = row["of_record"] or None
     return str(row["bucket"]), str(row["reason"]), of_file, of_record  # type: ignore[return-value]

@@ -1,5 +1,7 @@
 """Accepted usage, read back from the vault for rating, tying and tracing."""
 
+from io import BytesIO
+
 import pyarrow as pa
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -19,11 +21,17 @@ def accepted_usage(
     period : the month used, local time, such as 2026-03.
     columns : names to read; all of `mediation.usage_files.USAGE_COLUMNS`, called_text and offering
         by default.
+
+    Raises
+    ------
+    VaultCorrupt : an object was changed since it was put; nothing may be priced from it.
     """
     names = session.execute(
-        select(FileUsage.sha256).where(FileUsage.period == period).order_by(FileUsage.file_id)
+        select(FileUsage.sha256)
+        .where(FileUsage.period == period)
+        .order_by(FileUsage.file_id, FileUsage.sha256)
     ).scalars()
-    tables = [read_parquet(store.open(name), columns) for name in names]
+    tables = [read_parquet(BytesIO(store.get(name)), columns) for name in names]
     return pa.concat_tables(tables) if tables else pa.table({})
 
 

@@ -14,6 +14,7 @@ from ledger import service as ledger
 from ledger.errors import NotFound
 from reporting.invoicing import invoice_number, parse_invoice_number
 from reporting.models import BillRun, Document, InvoiceCharge, InvoiceLineRow, InvoiceRow
+from reporting.service.sources import any_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +134,7 @@ def billed_keys(session: Session, charge_key_ids: Sequence[int]) -> set[int]:
     """Say which of some charge keys stand on an issued invoice: those are never touched again."""
     rows = session.execute(
         select(InvoiceCharge.charge_key_id).where(
-            InvoiceCharge.charge_key_id.in_(list(charge_key_ids))
+            any_of(InvoiceCharge.charge_key_id, charge_key_ids)
         )
     )
     return set(rows.scalars())

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime, time
+from typing import Any, cast
 from zoneinfo import ZoneInfo
 
 import numpy as np
-from sqlalchemy import ColumnElement, Select, func, select
+from sqlalchemy import ARRAY, BigInteger, ColumnElement, Select, any_, func, literal, select
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session
 
@@ -22,6 +23,14 @@ from reporting.invoicing import BillingAccount, Charge
 from reporting.models import InvoiceCharge
 
 LOCAL = ZoneInfo("Europe/Oslo")
+
+
+def any_of(column: Any, ids: Iterable[int]) -> ColumnElement[bool]:
+    """Tell whether a column is one of some ids: one parameter, however many there are.
+
+    Listed one by one, more than 65,535 of them are no statement any more.
+    """
+    return cast("ColumnElement[bool]", column == any_(literal(list(ids), ARRAY(BigInteger))))
 
 
 def unbilled_accounts(
@@ -54,7 +63,7 @@ def unbilled_charges(
     wanted = select(ChargeKeyRow.charge_key_id).where(
         ChargeKeyRow.book_code == book,
         ChargeKeyRow.billing_period == period,
-        ChargeKeyRow.billing_account_id.in_(account_ids),
+        any_of(ChargeKeyRow.billing_account_id, account_ids),
         ~_is_billed(),
     )
     key_ids = np.array(session.execute(wanted).scalars().all(), np.int64)
@@ -67,7 +76,7 @@ def unbilled_charges(
             func.coalesce(func.sum(ChargeDelta.quantity), 0),
         )
         .join(ChargeDelta, ChargeDelta.charge_key_id == ChargeKeyRow.charge_key_id)
-        .where(ChargeKeyRow.charge_key_id.in_(key_ids.tolist()), ~_is_billed())
+        .where(any_of(ChargeKeyRow.charge_key_id, key_ids.tolist()), ~_is_billed())
         .group_by(ChargeKeyRow.charge_key_id)
     ).all()
     labels = subscription_labels(session, {row[0].subscription_id for row in rows}, period_end)
@@ -84,7 +93,7 @@ def billing_accounts(session: Session, account_ids: Sequence[int]) -> dict[int, 
     rows = session.execute(
         select(BillingAccountRow, Party)
         .join(Party, Party.party_id == BillingAccountRow.party_id)
-        .where(BillingAccountRow.billing_account_id.in_(account_ids))
+        .where(any_of(BillingAccountRow.billing_account_id, account_ids))
     )
     return {
         account.billing_account_id: BillingAccount(
@@ -113,7 +122,7 @@ def subscription_labels(
         select(SubscriptionIdentifier.subscription_id, SubscriptionIdentifier.value)
         .ext(distinct_on(SubscriptionIdentifier.subscription_id))
         .where(
-            SubscriptionIdentifier.subscription_id.in_(list(subscription_ids)),
+            any_of(SubscriptionIdentifier.subscription_id, subscription_ids),
             SubscriptionIdentifier.kind == "msisdn",
             SubscriptionIdentifier.valid_from < instant,
         )
@@ -125,7 +134,9 @@ def subscription_labels(
 def party_labels(session: Session, party_ids: Sequence[int]) -> dict[int, tuple[str, str]]:
     """Give customer number and name of some parties; both live in the party room only."""
     rows = session.execute(
-        select(Party.party_id, Party.customer_no, Party.name).where(Party.party_id.in_(party_ids))
+        select(Party.party_id, Party.customer_no, Party.name).where(
+            any_of(Party.party_id, party_ids)
+        )
     )
     return {party_id: (number, name) for party_id, number, name in rows}
 

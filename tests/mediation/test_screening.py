@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mediation.screening import CONFLICT, COPY, FRESH, KeyBlock, mix, screen
+from mediation.screening import CONFLICT, COPY, FRESH, KeyBlock, meets, mix, screen
 
 records = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 2)), max_size=20)
 
@@ -43,3 +43,10 @@ def test_mixing_keeps_different_values_apart(values: list[int]) -> None:
     """The mixer is a bijection of one column: no two inputs meet."""
     column = np.array(values, np.int64)
     assert len(set(mix(7, column).tolist())) == len(values)
+
+
+@given(st.lists(st.integers(-9, 9)), st.lists(st.integers(-9, 9)))
+def test_columns_meet_where_sets_do(left: list[int], right: list[int]) -> None:
+    """The bisection says what the intersection of sets says."""
+    columns = [np.unique(np.array(values, np.int64)) for values in (left, right)]
+    assert meets(*columns) == bool(set(left) & set(right))

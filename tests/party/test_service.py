@@ -59,6 +59,18 @@ def test_orders_become_agreements(session: Session) -> None:
     assert agreements.payers_at(both, at)[2] == -1
 
 
+def test_agreements_are_read_again_only_after_a_change(session: Session) -> None:
+    """Files between two orders share what was read; an order that only ends something is seen."""
+    service.apply_orders(session, [order(1, "add", day(1))], OFFERINGS)
+    before = service.load_agreements(session)
+    assert service.load_agreements(session) is before
+    service.apply_orders(session, [order(2, "cease", day(9))], OFFERINGS)
+    after = service.load_agreements(session)
+    number, instant = _arrays([4791000001], [day(9)])
+    assert before.find("msisdn", number, instant) > 0
+    assert after.find("msisdn", number, instant) == [-1]
+
+
 def test_the_same_orders_again_change_nothing(session: Session) -> None:
     """A file that is read twice is applied once; another content under an id is a conflict."""
     orders = [order(1, "add", day(1)), order(2, "cease", day(9))]

@@ -105,3 +105,18 @@ def test_a_price_beyond_reason_is_refused() -> None:
     """The product with the days must fit."""
     with pytest.raises(Invalid):
         prorate(np.array([2**57]), np.array([1]), 31)
+
+
+def test_a_flat_price_is_charged_once_however_often_the_payer_changed(book: TariffBook) -> None:
+    """By days each stretch pays its own; a flat price goes with the subscription's first one."""
+    first, after = month_span("2026-03")
+    half = first + 15
+    charges = recurring_charges(
+        book, "2026-03", np.zeros(3, np.int32),
+        np.array([half, first, half]), np.array([after, half, after]),
+        subscription=np.array([7, 7, 8]),
+    )  # fmt: skip
+    flat = charges.of_days == 1
+    assert charges.source[flat].tolist() == [1, 2]
+    assert charges.amount_micro[flat].tolist() == [10_000_000, 10_000_000]
+    assert charges.days[~flat].tolist() == [16, 15, 16]

@@ -21,6 +21,8 @@ from reporting.cli.billing import Billed, month_end, render_all, run_bills
 from reporting.invoicing import BillingAccount
 from reporting.models import InvoiceCharge, InvoiceLineRow, InvoiceRow
 from reporting.seller import DEMO_SELLER
+from reporting.service import sources
+from reporting.service.invoices import billed_keys
 from tests.reporting.bills import BUSINESS, CONSUMER, charge
 from tests.reporting.unbilled import Unbilled
 
@@ -311,6 +313,15 @@ def test_lists_can_be_read_in_pages(month: Unbilled) -> None:
         assert list(service.iter_invoices(session, "NO01", period="2026-04")) == []
         assert list(service.iter_invoices(session, "NO01", as_of=date(2026, 3, 30))) == []
     assert (first.number, second.number) == ("2026-000001", "2026-000002")
+
+
+def test_a_month_may_have_more_charges_than_a_statement_has_parameters(session: Session) -> None:
+    """A statement takes 65,535 parameters; ten thousand subscriptions have more charges."""
+    many = range(1, 70_000)
+    assert billed_keys(session, many) == set()
+    assert sources.party_labels(session, many) == {}
+    assert sources.unbilled_charges(session, "NO01", "2026-03", many, date(2026, 4, 1)) == {}
+    assert sources.billing_accounts(session, many) == {}
 
 
 def test_december_ends_in_the_next_year() -> None:

@@ -31,7 +31,8 @@ run: install ## Run the demo month through the whole chain, then serve the desk 
 	  --subscribers $(SUBSCRIBERS) --days $(DAYS) --seed $(SEED)
 	@echo "== Files to invoices, payments and reports"
 	@$(BIN)/hovedbok month run $(DEMO) --month $(MONTH)
-	@if [ "$(SERVE)" != "0" ]; then $(BIN)/hovedbok access demo-users && exec $(BIN)/hovedbok serve; fi
+	@if [ "$(SERVE)" != "0" ]; then $(BIN)/hovedbok access demo-users && \
+	  HOVEDBOK_LOG_LEVEL=$${HOVEDBOK_LOG_LEVEL:-warning} exec $(BIN)/hovedbok serve; fi
 
 ##@ Develop
 test: install ## Run all tests against a real PostgreSQL (T=tests/rating for a part)
@@ -72,7 +73,9 @@ $(VENV)/.installed: requirements.lock pyproject.toml
 	else \
 	  $(BIN)/pip install --disable-pip-version-check --no-color --require-hashes \
 	    -r requirements.lock 2>&1 | tee $(VENV)/install.log | \
-	    awk '/^Collecting/ {printf "\r   %d packages", ++n; fflush()} END {print ""}'; \
+	    awk -v tty="$$([ -t 1 ] && echo 1)" \
+	      '/^Collecting/ {++n; if (tty) {printf "\r   %d packages", n; fflush()}} \
+	       /^Installing collected/ {printf "%s   %d packages fetched, installing\n", tty ? "\r" : "", n; fflush()}'; \
 	  test $${PIPESTATUS[0]} -eq 0 || { tail -20 $(VENV)/install.log; exit 1; }; \
 	  $(BIN)/pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .; \
 	fi

@@ -16,12 +16,16 @@ from dataclasses import dataclass
 from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
+from sqlalchemy import make_url
+from sqlalchemy.exc import DataError
 
 from ledger import db, jobs, vault
-from ledger.errors import Problem
+from ledger.cli import serving
+from ledger.db.server import PrivateServer
+from ledger.errors import Invalid, Problem
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -31,28 +35,45 @@ JOBS: Mapping[str, str] = {
     "render_invoices": "reporting.service.documents:render_invoices_job",
 }
 
-# A command's name and the click group or command behind it.
-COMMANDS: Mapping[str, str] = {
-    "access": "ledger.cli.access:access_cli",
-    "billing": "reporting.cli.billing:billing_cli",
-    "db": "ledger.cli.database:database_cli",
-    "demo": "mediation.demo.cli:demo",
-    "docs": "reporting.cli.docs:docs_cli",
-    "invoice": "reporting.cli.billing:invoice_cli",
-    "ledger": "ledger.cli.ledger:ledger_cli",
-    "mediation": "mediation.cli:mediation_cli",
-    "month": "reporting.cli.month:month_cli",
-    "party": "party.cli:party_cli",
-    "rating": "rating.cli:rating_cli",
-    "report": "reporting.cli.report:report_cli",
-    "trace": "reporting.cli.trace:trace_cli",
-}
+# A command's name, the click group behind it, and what the list of commands says of it: the list
+# is printed without loading a room.
+COMMANDS: Mapping[str, tuple[str, str]] = {
+    "access": ("ledger.cli.access:access_cli", "Say who may do what."),
+    "billing": ("reporting.cli.billing:billing_cli", "Issue invoices and render their documents."),
+    "db": ("ledger.cli.database:database_cli", "Look after the database."),
+    "demo": ("mediation.demo.cli:demo",
+             "Make the files of a month of an operator that does not exist."),
+    "docs": ("reporting.cli.docs:docs_cli", "Write the pages that are made from the program."),
+    "invoice": ("reporting.cli.billing:invoice_cli", "Look at issued invoices."),
+    "ledger": ("ledger.cli.ledger:ledger_cli", "Look into the books and prove them."),
+    "mediation": ("mediation.cli:mediation_cli",
+                  "Take in files and look after what became of them."),
+    "month": ("reporting.cli.month:month_cli", "Run a whole month and prove it."),
+    "party": ("party.cli:party_cli", "Look up customers, their accounts and subscriptions."),
+    "rating": ("rating.cli:rating_cli", "Tariffs and prices."),
+    "report": ("reporting.cli.report:report_cli",
+               "Reports that prove themselves before they are shown."),
+    "trace": ("reporting.cli.trace:trace_cli",
+              "Walk from a voucher to bytes in a file, or from a record to the invoice line."),
+}  # fmt: skip
 
 
 class SettingsInvalid(Problem):
     """The environment holds values that cannot be used; all of them are listed."""
 
     title = "Settings are invalid"
+
+
+class FileUnusable(Problem):
+    """A file or folder of the caller or of the home cannot be read or written.
+
+    Raise as: f"{path}: {cause}. Check the path, who may use it and the free space.".
+    """
+
+    title = "File cannot be used"
+
+
+_ADDRESSES = ("DATABASE_URL", "HOVEDBOK_OWNER_DATABASE_URL", "HOVEDBOK_AUDITOR_DATABASE_URL")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +106,7 @@ class Settings:
         port_range = validate.Range(1, 65535)
         levels = validate.OneOf(["debug", "info", "warning", "error"])
         values: dict[str, Any] = {
-            "database_url": env.str("DATABASE_URL", None),
-            "owner_database_url": env.str("HOVEDBOK_OWNER_DATABASE_URL", None),
-            "auditor_database_url": env.str("HOVEDBOK_AUDITOR_DATABASE_URL", None),
+            **{v.removeprefix("HOVEDBOK_").lower(): env.str(v, None) for v in _ADDRESSES},
             "vault_url": env.str("HOVEDBOK_VAULT", str(home / "vault")),
             "host": env.str("HOVEDBOK_HOST", "127.0.0.1"),
             "port": env.int("HOVEDBOK_PORT", 8000, validate=port_range),
@@ -100,12 +119,19 @@ class Settings:
             env.seal()
         except EnvValidationError as error:
             faults.update(dict(error.error_messages))
-        for name in ("database_url", "owner_database_url", "auditor_database_url"):
-            if values[name] and not str(values[name]).startswith("postgresql"):
-                faults[name.upper()] = ["Only PostgreSQL is supported: postgresql://…"]
+        for variable in _ADDRESSES:
+            name = variable.removeprefix("HOVEDBOK_").lower()
+            if values[name] and (fault := _address_fault(values[name])):
+                faults[variable] = [fault]
+        if home.exists() and not home.is_dir():
+            faults["HOVEDBOK_HOME"] = [f"{home} is a file; a folder is needed."]
+        if fault := _vault_fault(str(values["vault_url"])):
+            faults["HOVEDBOK_VAULT"] = [fault]
         if faults:
-            listed = "; ".join(f"{name}: {' '.join(said)}" for name, said in faults.items())
-            raise SettingsInvalid(f"{listed} Correct the environment and start again.", **faults)
+            listed = "; ".join(
+                f"{name}: {' '.join(said).rstrip('.')}" for name, said in sorted(faults.items())
+            )
+            raise SettingsInvalid(f"{listed}. Correct the environment and start again.", **faults)
         return cls(home=home, **values)
 
 
@@ -113,7 +139,10 @@ class Settings:
 def settings() -> Settings:
     """Give this process's settings, and point database and vault at them."""
     found = Settings.from_env()
-    db.configure(lambda: open_database(found))
+    db.configure(
+        lambda: open_database(found),
+        None if found.database_url else PrivateServer(found.home).ensure_running,
+    )
     vault.configure(found.vault_url)
     jobs.configure(job_functions)
     return found
@@ -122,7 +151,6 @@ def settings() -> Settings:
 def open_database(found: Settings) -> db.Addresses:
     """Find or start the database, migrate it when it is behind, and give its addresses."""
     from ledger.db import migrate  # noqa: PLC0415
-    from ledger.db.server import PrivateServer  # noqa: PLC0415
 
     if found.database_url:
         service = _driver_url(found.database_url)
@@ -196,9 +224,17 @@ class Rooms(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Load one command."""
         if cmd_name in COMMANDS:
-            command: click.Command = _load(COMMANDS[cmd_name])
+            command: click.Command = _load(COMMANDS[cmd_name][0])
             return command
         return super().get_command(ctx, cmd_name)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List every command with one line, without loading the rooms."""
+        del ctx
+        told = {name: line for name, (_, line) in COMMANDS.items()}
+        told |= {name: command.get_short_help_str(80) for name, command in self.commands.items()}
+        with formatter.section("Commands"):
+            formatter.write_dl(sorted(told.items()))
 
 
 @click.group(cls=Rooms, context_settings={"help_option_names": ["-h", "--help"]})
@@ -218,19 +254,14 @@ def work(once: bool) -> None:
 
 
 @cli.command()
-@click.option("--workers", default=2, show_default=True, help="Server processes.")
+@click.option("--workers", type=click.IntRange(1, 64), default=2, show_default=True,
+              help="Server processes.")  # fmt: skip
 @click.pass_obj
 def serve(found: Settings, workers: int) -> None:
     """Serve the desk and the REST API."""
+    serving.check_free(found.host, found.port)
     db.addresses()  # Start and migrate once, before the workers ask together.
-    click.echo(f"The desk is at http://{found.host}:{found.port} (stop with Ctrl-C).", err=True)
-    os.execv(  # noqa: S606 - our own interpreter and arguments
-        sys.executable,
-        [sys.executable, "-m", "gunicorn", "app:create_app()", "--bind",
-         f"{found.host}:{found.port}", "--workers", str(workers), "--threads", "4",
-         "--worker-class", "gthread", "--chdir", str(Path(__file__).parent),
-         "--log-level", "warning"],
-    )  # fmt: skip
+    serving.run(found.home, found.host, found.port, workers)
 
 
 def main() -> None:
@@ -238,10 +269,32 @@ def main() -> None:
     try:
         cli.main(standalone_mode=True)
     except Problem as problem:
-        if "--json" in sys.argv:
-            click.echo(json.dumps(_problem_body(problem), ensure_ascii=False, default=str))
-        click.echo(f"{problem.title}: {problem}", err=True)
-        sys.exit(1)
+        _refuse(problem)
+    except OSError as fault:
+        _refuse(FileUnusable(
+            f"{fault.filename or 'A file'}: {fault.strerror or fault}. Check the path, who may "
+            "use it and the free space; what was committed stays."
+        ))  # fmt: skip
+    except Exception as fault:
+        if isinstance(fault, DataError | UnicodeError):
+            _refuse(Invalid(
+                "A value is too large, or holds a character that cannot be stored: numbers are "
+                "below 2^63, and text is Unicode without NUL."
+            ))  # fmt: skip
+        cause = db.find_silence(fault)
+        if cause is None:
+            raise
+        _refuse(db.DatabaseSilent(
+            f"{cause.rstrip('.')}. What was committed stays; run the command again when the "
+            "database answers (hovedbok db status)."
+        ))  # fmt: skip
+
+
+def _refuse(problem: Problem) -> NoReturn:
+    if "--json" in sys.argv:
+        click.echo(json.dumps(_problem_body(problem), ensure_ascii=False, default=str))
+    click.echo(f"{problem.title}: {problem}", err=True)
+    sys.exit(1)
 
 
 def _problem_body(problem: Problem) -> dict[str, object]:
@@ -258,6 +311,37 @@ def _driver_url(url: str) -> str:
     """Name the driver, so that SQLAlchemy takes psycopg 3 whatever its default is."""
     _, separator, rest = url.partition("://")
     return f"postgresql+psycopg{separator}{rest}"
+
+
+def _address_fault(url: str) -> str | None:
+    """Say what is wrong with a database address; None where both readers of it accept it."""
+    from psycopg import ProgrammingError  # noqa: PLC0415 - only where an address is set
+    from psycopg.conninfo import conninfo_to_dict  # noqa: PLC0415
+    from sqlalchemy.exc import ArgumentError  # noqa: PLC0415
+
+    scheme, separator, rest = url.partition("://")
+    if not separator or scheme not in {"postgresql", "postgres", "postgresql+psycopg"}:
+        return "Only PostgreSQL is supported: postgresql://user:password@host:5432/database"
+    try:
+        conninfo_to_dict(f"postgresql://{rest}")
+        make_url(_driver_url(url))
+    except (ProgrammingError, ArgumentError, ValueError):
+        # The reason of the parser is not repeated: it may quote the password.
+        return "Not an address: postgresql://user:password@host:5432/database, with % escapes"
+    return None
+
+
+def _vault_fault(url: str) -> str | None:
+    """Say why a vault address cannot be used; None where it can. Nothing is connected yet."""
+    if not url:
+        return "Empty; leave it unset for the folder in the home."
+    if "://" not in url and "::" not in url:
+        return None
+    try:
+        vault.Vault(url)
+    except (ImportError, ValueError, TypeError, OSError) as fault:
+        return f"fsspec cannot use this address: {fault}"
+    return None
 
 
 def _generated_secret(home: Path) -> str:

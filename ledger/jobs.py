@@ -5,15 +5,19 @@ after the work and before the mark), so every task is idempotent. This module kn
 door maps names to functions (`JOBS` in app.py, handed over by `configure`).
 """
 
+import asyncio
 import json
 import logging
+import signal
+import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+import structlog
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from ledger.db import addresses
+from ledger.db import addresses, engine, find_silence
 
 if TYPE_CHECKING:
     import procrastinate
@@ -21,6 +25,15 @@ if TYPE_CHECKING:
 Task = Callable[..., None]
 
 STALLED_SECONDS = 30
+_PAUSE_SECONDS = 2.0
+_POOL_SECONDS = 5.0  # How soon a worker notices that its database is gone.
+_SETTINGS: Mapping[str, Any] = {
+    "install_signal_handlers": False,
+    "delete_jobs": "never",
+    "update_heartbeat_interval": 5,
+    "stalled_worker_timeout": STALLED_SECONDS,
+}
+_log = structlog.get_logger("hovedbok.jobs")
 
 
 def defer(session: Session, task: str, **arguments: object) -> int:
@@ -52,21 +65,54 @@ def work(*, wait: bool, concurrency: int = 1) -> None:
     """Run queued jobs: all that are due (wait=False), or for ever as a worker (wait=True).
 
     A worker that starts takes over the jobs of one that died, and looks for more every minute.
+    One whose database goes away waits for it; a stop signal lets the job in hand be finished.
     """
     logging.getLogger("procrastinate").setLevel(logging.WARNING)
     if _tasks is None:
         raise RuntimeError("ledger.jobs.configure() has not been called by the door.")
     app = _app(_tasks())
-    with app.open():
+    if not wait:
+        with app.open():
+            _take_over_stalled(app)
+        app.run_worker(wait=False, concurrency=concurrency, **_SETTINGS)
+        return
+    # The worker tells of a lost database by a trace per connection; one line of ours is enough.
+    logging.getLogger("procrastinate").setLevel(logging.CRITICAL)
+    logging.getLogger("psycopg.pool").setLevel(logging.CRITICAL)
+    while not _work_until_stopped(app, concurrency):
+        _log.warning("the worker waits for the database")
+        time.sleep(_PAUSE_SECONDS)
+
+
+def _work_until_stopped(app: "procrastinate.App", concurrency: int) -> bool:
+    """Work until a stop signal (True), or until the database goes away (False)."""
+    stopped = False
+
+    async def go() -> None:
+        async with app.open_async():
+            work = app.run_worker_async(wait=True, concurrency=concurrency, **_SETTINGS)
+            task = asyncio.ensure_future(work)
+
+            def stop() -> None:
+                nonlocal stopped
+                stopped = True
+                task.cancel()
+
+            for number in (signal.SIGINT, signal.SIGTERM):
+                asyncio.get_running_loop().add_signal_handler(number, stop)
+            await task
+
+    try:
+        with engine().connect():  # Starts a private server that was killed.
+            pass
         _take_over_stalled(app)
-    app.run_worker(
-        wait=wait,
-        concurrency=concurrency,
-        install_signal_handlers=wait,
-        delete_jobs="never",
-        update_heartbeat_interval=5,
-        stalled_worker_timeout=STALLED_SECONDS,
-    )
+        asyncio.run(go())
+    except asyncio.CancelledError:
+        return True
+    except Exception as fault:
+        if find_silence(fault) is None:
+            raise
+    return stopped
 
 
 def pending(session: Session) -> dict[str, int]:
@@ -81,7 +127,9 @@ def _app(tasks: Mapping[str, Task]) -> "procrastinate.App":
     import procrastinate  # noqa: PLC0415 - a third of a second that few commands need
 
     conninfo = addresses().service.replace("+psycopg", "", 1)
-    app = procrastinate.App(connector=procrastinate.PsycopgConnector(conninfo=conninfo))
+    app = procrastinate.App(
+        connector=procrastinate.PsycopgConnector(conninfo=conninfo, timeout=_POOL_SECONDS)
+    )
     for name, function in tasks.items():
         app.task(name=name, queue="default", retry=5)(function)
 
@@ -96,7 +144,6 @@ def _app(tasks: Mapping[str, Task]) -> "procrastinate.App":
 
 def _take_over_stalled(app: "procrastinate.App") -> None:
     """Give the jobs of dead workers back to the queue before the first one is fetched."""
-    import asyncio  # noqa: PLC0415 - only here
 
     async def go() -> None:
         async with app.open_async():

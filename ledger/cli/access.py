@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,6 +14,16 @@ from ledger.db import transaction
 from ledger.service import access
 
 _ACTOR = "system:command-line"
+_NAME = re.compile(r"[a-z][a-z0-9._-]{1,62}", re.ASCII)
+
+
+def _name(_ctx: click.Context, _parameter: click.Parameter, given: str) -> str:
+    """Take a name of the shape that the table insists on."""
+    if not _NAME.fullmatch(given):
+        raise click.BadParameter(
+            f"{given!r} is no name: 2 to 63 of a-z, 0-9, dot, dash and underscore, a letter first."
+        )
+    return given
 
 
 @click.group("access")
@@ -26,7 +37,7 @@ def staff_cli() -> None:
 
 
 @staff_cli.command("add")
-@click.argument("username")
+@click.argument("username", callback=_name)
 @click.option("--role", "roles", multiple=True, required=True, type=click.Choice(list(ROLES)))
 @click.password_option(help="Asked for when not given; at least 12 characters.")
 def add_staff(username: str, roles: tuple[str, ...], password: str) -> None:
@@ -69,7 +80,7 @@ def client_cli() -> None:
 
 
 @client_cli.command("add")
-@click.argument("name")
+@click.argument("name", callback=_name)
 @click.option("--scope", "scopes", multiple=True, required=True, type=click.Choice(list(SCOPES)))
 def add_client(name: str, scopes: tuple[str, ...]) -> None:
     """Add an API client and print its token: the only time it can be read."""
@@ -89,15 +100,21 @@ def revoke_token(prefix: str) -> None:
 
 
 @access_cli.command("demo-users")
+@click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
 @click.pass_obj
-def demo_users(settings: object) -> None:
+def demo_users(settings: object, *, as_json: bool) -> None:
     """Add one demo user per role and print how they log in."""
     home: Path = settings.home  # type: ignore[attr-defined]
     with transaction() as session:
         users = access.seed_demo_staff(session, home, now=_now())
-    click.echo("Demo users (kept in demo-users.txt under HOVEDBOK_HOME):")
-    for username, _role, password in users:
-        click.echo(f"  {username:14} {password}")
+    if as_json:
+        rows = [{"username": u, "role": r, "password": p} for u, r, p in users]
+        click.echo(json.dumps({"users": rows}))
+        return
+    click.echo(f"Demo users, one per role (kept in {home / 'demo-users.txt'}):")
+    click.echo(f"  {'user':14} {'role':14} password")
+    for username, role, password in users:
+        click.echo(f"  {username:14} {role:14} {password}")
 
 
 def _now() -> datetime:

@@ -23,22 +23,25 @@ def database_cli() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
 @click.pass_obj
 def status(settings: object, *, as_json: bool) -> None:
-    """Say where the database is and at which revision; starts nothing."""
+    """Say where the database is and at which revision; starts and migrates nothing."""
     server = _private_server(settings)
     running = server is None or server.running()
+    revision, fault = _revision(settings, server) if running else (None, None)
     facts: dict[str, object] = {
         "kind": "private" if server else "DATABASE_URL",
-        "running": running,
+        "running": running and fault is None,
         "pid": server.pid() if server else None,
         "folder": str(server.cluster) if server else None,
-        "revision": _revision() if running else None,
+        "revision": revision,
         "head": migrate.head(),
+        **({"fault": fault} if fault else {}),
     }
     if as_json:
         click.echo(json.dumps(facts))
         return
     for name, value in facts.items():
-        click.echo(f"{name:10} {'-' if value is None else value}")
+        shown = {None: "-", True: "yes", False: "no"}.get(value, value)  # type: ignore[call-overload]
+        click.echo(f"{name:10} {shown}")
 
 
 @database_cli.command()
@@ -84,6 +87,12 @@ def _private_server(settings: object) -> PrivateServer | None:
     return PrivateServer(home)
 
 
-def _revision() -> str | None:
-    with psycopg.connect(db.addresses().owner.replace("+psycopg", "", 1)) as connection:
-        return migrate.current_revision(connection)
+def _revision(settings: object, server: PrivateServer | None) -> tuple[str | None, str | None]:
+    """Read the revision without bringing anything up; gives it, or why it cannot be read."""
+    address = server.url("owner") if server else str(getattr(settings, "database_url", ""))
+    plain = f"postgresql://{address.partition('://')[2]}"
+    try:
+        with psycopg.connect(plain, connect_timeout=10) as connection:
+            return migrate.current_revision(connection), None
+    except psycopg.Error as error:
+        return None, str(error).partition("\n")[0].strip()

@@ -10,10 +10,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
+from http import HTTPStatus
 from typing import Any, Literal
 
 from sqlalchemy import Engine, MetaData, create_engine, event
 from sqlalchemy.orm import DeclarativeBase, Session
+
+from ledger.errors import Problem
 
 Role = Literal["owner", "service", "auditor"]
 
@@ -32,6 +35,26 @@ class Base(DeclarativeBase):
     )
 
 
+class DatabaseSilent(Problem):
+    """The database is away or refuses connections; what was not yet committed is undone.
+
+    Raise as: "The database does not answer. Nothing was changed; try again shortly.".
+    """
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    title = "Database does not answer"
+
+
+class RoleNotGranted(Problem):
+    """A login of the database may not act as the role that the program needs.
+
+    Raise as: f"{login} may not act as {role}. GRANT {role} TO {login}, or set its own address.".
+    """
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    title = "Database role is not granted"
+
+
 @dataclass(frozen=True, slots=True)
 class Addresses:
     """SQLAlchemy URLs by role. Where two are the same, the lesser role is taken by SET ROLE."""
@@ -48,14 +71,19 @@ class Addresses:
 
 _lock = threading.RLock()
 _resolve: Callable[[], Addresses] | None = None
+_revive: Callable[[], object] | None = None
 _addresses: Addresses | None = None
 
 
-def configure(resolve: Callable[[], Addresses]) -> None:
-    """Say how this process finds its database; forgets what was resolved and connected before."""
-    global _resolve, _addresses
+def configure(resolve: Callable[[], Addresses], revive: Callable[[], object] | None = None) -> None:
+    """Say how this process finds its database; forgets what was resolved and connected before.
+
+    `revive` starts a server of our own that was killed under a long-running process; it is called
+    when a connection fails, which is then tried once more.
+    """
+    global _resolve, _revive, _addresses
     with _lock:
-        _resolve, _addresses = resolve, None
+        _resolve, _revive, _addresses = resolve, revive, None
         _engine.cache_clear()
 
 
@@ -83,6 +111,20 @@ def transaction(role: Role = "service") -> Iterator[Session]:
         yield session
 
 
+def find_silence(fault: BaseException | None) -> str | None:
+    """Say why the database went silent, where that is what a fault comes from; else None.
+
+    Each library wraps the driver's error in one of its own, so the chain of causes is walked.
+    """
+    from psycopg import InterfaceError, OperationalError  # noqa: PLC0415 - only after a fault
+
+    while fault is not None:
+        if isinstance(fault, OperationalError | InterfaceError):
+            return str(fault).partition("\n")[0].strip() or type(fault).__name__
+        fault = fault.__cause__ or fault.__context__
+    return None
+
+
 def driver_connection(session: Session) -> Any:
     """Give the psycopg connection under a session, for COPY in the same transaction."""
     return session.connection().connection.driver_connection
@@ -92,6 +134,8 @@ def driver_connection(session: Session) -> Any:
 def _engine(role: Role) -> Engine:
     known = addresses()
     made = create_engine(known.of(role), pool_pre_ping=True, pool_size=8, hide_parameters=True)
+    if _revive is not None:
+        event.listen(made, "do_connect", _connect_again(_revive))
     if role != "owner" and known.of(role) == known.owner:
         # One address for everything (a managed database with a single login): take the
         # lesser role all the same, so that the guards by privilege hold for this process.
@@ -99,10 +143,34 @@ def _engine(role: Role) -> Engine:
     return made
 
 
+def _connect_again(revive: Callable[[], object]) -> Callable[..., Any]:
+    from psycopg import OperationalError  # noqa: PLC0415 - with the engine, not with the module
+
+    def do_connect(dialect: Any, _record: Any, arguments: Any, parameters: Any) -> Any:
+        try:
+            return dialect.connect(*arguments, **parameters)
+        except OperationalError:
+            revive()
+            return dialect.connect(*arguments, **parameters)
+
+    return do_connect
+
+
 def _take_role(role: Role) -> Callable[[Any, Any], None]:
+    from psycopg.errors import InsufficientPrivilege, InvalidParameterValue  # noqa: PLC0415
+
     def on_connect(connection: Any, _record: Any) -> None:
-        with connection.cursor() as cursor:
-            cursor.execute(f"SET ROLE hovedbok_{role}")
-        connection.commit()
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute(f"SET ROLE hovedbok_{role}")
+            connection.commit()
+        except (InsufficientPrivilege, InvalidParameterValue):
+            login = connection.info.user
+            variable = "DATABASE_URL" if role == "service" else "HOVEDBOK_AUDITOR_DATABASE_URL"
+            raise RoleNotGranted(
+                f"{login} may not act as hovedbok_{role}. GRANT hovedbok_{role} TO {login}, or "
+                f"set {variable} to a login of that role (docs/operations.md).",
+                login=login, role=f"hovedbok_{role}",
+            ) from None  # fmt: skip
 
     return on_connect

@@ -111,6 +111,8 @@ class PrivateServer:
 
     def stop(self) -> bool:
         """Stop the server quickly and cleanly; True if one was running."""
+        if not self.root.is_dir():
+            return False
         with self.locked():
             pid = self.pid()
             if pid is None:

@@ -6,10 +6,13 @@ from http import HTTPStatus
 from typing import Any
 
 import flask_smorest
-from flask import Flask, Response, render_template, url_for
+from flask import Flask, Request, Response, render_template, url_for
 from marshmallow import INCLUDE, Schema, fields
+from webargs.flaskparser import FlaskParser, is_json_request
+from werkzeug.exceptions import UnsupportedMediaType
 
 from ledger.access import SCOPES
+from ledger.errors import Problem
 from ledger.web.assets import asset_url
 from ledger.web.fields import Money
 from ledger.web.gate import public
@@ -38,9 +41,35 @@ class ProblemSchema(Schema):
     )
 
 
+class JsonUnreadable(Problem):
+    """The body of the request is not JSON, or is nested or written beyond reading.
+
+    Raise as: "The body is not JSON in UTF-8. Nothing was changed.".
+    """
+
+    status = HTTPStatus.BAD_REQUEST
+    title = "Body is not JSON"
+
+
+class JsonParser(FlaskParser):
+    """Reads a JSON body, or refuses it by a name of its own."""
+
+    def _raw_load_json(self, req: Request) -> Any:
+        if not is_json_request(req) and req.get_data(cache=True):
+            raise UnsupportedMediaType("Send the body as application/json.")
+        try:
+            return super()._raw_load_json(req)
+        except (ValueError, RecursionError) as fault:
+            # An empty body is left to the schema, which says what is missing.
+            if getattr(fault, "doc", None) == "":
+                raise
+            raise JsonUnreadable("The body is not JSON in UTF-8. Nothing was changed.") from None
+
+
 class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
     """A blueprint whose lists are paged by cursors in the body, not by headers."""
 
+    ARGUMENTS_PARSER = JsonParser()
     PAGINATION_HEADER_NAME = None
 
 
@@ -76,6 +105,7 @@ class Api(flask_smorest.Api):  # type: ignore[misc]
             "openapi.html",
             title=self.spec.title,
             spec_url=url_for("api-docs.openapi_json"),
+            icon=asset_url("swagger", "favicon-32x32.png"),
             styles=asset_url("swagger", "swagger-ui.css"),
             script=asset_url("swagger", "swagger-ui-bundle.js"),
         )

@@ -231,10 +231,16 @@ def test_an_amount_as_a_string_comes_back_as_it_went(client: FlaskClient) -> Non
 
 
 def test_broken_json_is_a_problem(client: FlaskClient) -> None:
-    """400 or 422, never a page or a trace."""
+    """400 with a name of its own: cut off, no UTF-8, nested or written beyond reading."""
     headers = {**bearer("ledger:post"), "Content-Type": "application/json"}
-    sent = client.post("/api/v1/amounts", data=b'{"amount": ', headers=headers)
-    problem(sent, sent.status_code, "schema-mismatch" if sent.status_code == 422 else "bad-request")
+    for body in (b'{"amount": ', b'{"amount": "\xff"}', b"[" * 100_000, b"1" * 10_000):
+        problem(client.post("/api/v1/amounts", data=body, headers=headers), 400, "json-unreadable")
+
+
+def test_a_body_that_is_not_called_json_is_refused(client: FlaskClient) -> None:
+    """415, and not a list of missing fields."""
+    sent = client.post("/api/v1/amounts", data={"amount": "1.00"}, headers=bearer("ledger:post"))
+    problem(sent, 415, "unsupported-media-type")
 
 
 def test_without_credentials_one_is_asked_for_them(client: FlaskClient) -> None:

@@ -204,6 +204,21 @@ def test_an_invoice_page_leads_to_its_archived_pdf(client: FlaskClient) -> None:
     assert document.headers["Content-Disposition"] == f'inline; filename="{INVOICE}.pdf"'
 
 
+def test_an_entry_and_an_invoice_lead_to_their_trail(client: FlaskClient) -> None:
+    """The page tells what `hovedbok trace` prints, and its steps are links."""
+    enter(client, "auditor")
+    for source in ("/entries/SAL/2026/1", f"/invoices/{INVOICE}"):
+        assert "/trace/" in client.get(source, headers=PAGE).text
+    seen = text_of(client, "/trace/voucher/SAL/2026/1")
+    assert "1500 Customers - consumer 1 234,56" in seen
+    assert (
+        f'href="/invoices/{INVOICE}"' in client.get("/trace/voucher/SAL/2026/1", headers=PAGE).text
+    )
+    assert "KID" in text_of(client, f"/trace/invoice/{INVOICE}")
+    assert client.get("/trace/record?place=nothing", headers=PAGE).status_code == 422
+    assert client.get("/trace/record?place=nothing%231", headers=PAGE).status_code == 404
+
+
 def test_feeds_show_their_control_accounts(client: FlaskClient) -> None:
     """Received against what became of it; a parked file says why."""
     enter(client, "operations")
@@ -313,7 +328,7 @@ def address(rule: str) -> str:
     """A route with its placeholders filled in."""
     if rule.startswith("/accounts/"):
         return "/accounts/1500"
-    if rule.startswith(("/entries/", "/api/v1/entries/")):
+    if rule.startswith(("/entries/", "/trace/voucher/", "/api/v1/entries/")):
         return (
             rule.replace("<int:number>", "1")
             .replace("<series>", "SAL")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,13 +13,15 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, ViewportSize, expect, sync_playwright
 from werkzeug.serving import make_server
 
 from ledger.access import ROLES
 from ledger.db import transaction
 from ledger.service import access
 from ledger.web import now
+from tests.flows.home import MONTH, Home
+from tests.ledger.ports import free_port, wait_for
 from tests.reporting.desk_books import open_books
 from tests.reporting.test_desk import make_app
 
@@ -26,7 +29,8 @@ PAGES = {
     "accountant": (
         "/", "/trial-balance", "/accounts/1500", "/entries/SAL/2026/1",
         "/aging?effective_as_of=2026-05-31", "/payments/unmatched", "/customers", "/customers/7",
-        "/invoices", "/invoices/2026-000001", "/no/such/page",
+        "/invoices", "/invoices/2026-000001", "/trace/invoice/2026-000001",
+        "/trace/voucher/SAL/2026/1", "/no/such/page",
     ),
     "operations": ("/", "/feeds", "/feeds/2", "/feeds/1", "/suspense", "/suspense?reason=NO_RATE"),
     "administrator": ("/", "/access", "/trial-balance"),
@@ -120,6 +124,35 @@ def test_every_page_is_accessible_and_quiet(page: Page, home: Path, shots: Path,
         check(page, path)
         name = re.sub(r"\W+", "-", path).strip("-") or "home"
         page.screenshot(path=shots / f"{role}-{name}.png", full_page=True)
+
+
+def test_the_picture_of_the_readme(
+    browser: Browser, tmp_path: Path, shots: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The overview of a finished month; with HOVEDBOK_SHOTS set, of the whole demo month."""
+    subscribers, days = ("2000", "31") if "HOVEDBOK_SHOTS" in os.environ else ("20", "1")
+    home, port = Home(tmp_path / "home"), free_port()
+    files = str(tmp_path / "files")
+    home.run("demo", "make", "--out", files, "--subscribers", subscribers, "--days", days)
+    monkeypatch.setenv("HOVEDBOK_PORT", str(port))
+    try:
+        home.run("month", "run", files, "--month", MONTH)
+        home.run("access", "demo-users")
+        desk = home.start("serve", "--workers", "1")
+        try:
+            wait_for(port)
+            size: ViewportSize = {"width": 1360, "height": 720}
+            opened = browser.new_page(base_url=f"http://127.0.0.1:{port}", viewport=size)
+            log_in(opened, home.folder, "accountant")
+            expect(opened.get_by_text("Every file's sums tie")).to_be_visible()
+            expect(opened.get_by_text("Debit and credit are equal")).to_be_visible()
+            opened.screenshot(path=shots / "desk.png")
+            opened.close()
+        finally:
+            desk.send_signal(signal.SIGINT)
+            desk.communicate(timeout=30)
+    finally:
+        home.server.stop()
 
 
 def test_the_login_page_is_accessible(page: Page, shots: Path) -> None:

@@ -15,7 +15,7 @@ from rating.explain import Explanation, explain_event, kroner
 from rating.phrases import Language
 from rating.pipeline import rate
 from rating.tariff import TariffBook, parse_tariff
-from rating.usage import USAGE_NAMES, Reason, check_usage
+from rating.usage import MAX_QUANTITY, USAGE_NAMES, Reason, check_usage
 from rating.zones import encode_numbers
 
 
@@ -97,7 +97,12 @@ def show(on_day: str, name: str | None, *, as_json: bool) -> None:
 @click.option("--called", default="", help="The number, digits without plus: 4790000001.")
 @click.option("--rating-group", default=0, show_default=True, help="Of data.")
 @click.option("--start", required=True, help="Local time 2026-03-29T01:30, or with an offset.")
-@click.option("--quantity", type=int, required=True, help="Seconds, messages or octets.")
+@click.option(
+    "--quantity",
+    type=click.IntRange(-MAX_QUANTITY, MAX_QUANTITY),
+    required=True,
+    help="Seconds, messages or octets.",
+)
 @click.option("--name", help="Which tariff, where several are loaded.")
 @click.option(
     "--file",

@@ -47,6 +47,7 @@ def init_command(year: int, book: str) -> None:
 def balance_command(as_of: Any, book: str, *, as_json: bool) -> None:
     """Print the trial balance, debit positive."""
     with transaction() as session:
+        service.require_book(session, book)
         balances = service.trial_balance(session, book, _date(as_of))
     if as_json:
         rows = [

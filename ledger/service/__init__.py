@@ -4,6 +4,7 @@ from ledger.service.books import (
     lock_period,
     open_periods,
     posting_account,
+    require_book,
     seed_book,
     vat_rate_bp,
 )
@@ -51,6 +52,7 @@ __all__ = [
     "post_batch",
     "posting_account",
     "read_entry",
+    "require_book",
     "seed_book",
     "trial_balance",
     "vat_rate_bp",

@@ -7,7 +7,7 @@ from importlib.resources import files
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from ledger.refusals import NoPostingRule, UnknownVatCode
+from ledger.refusals import NoPostingRule, UnknownBook, UnknownVatCode
 from ledger.service.refused import translated
 
 _SEED = files("ledger") / "seed"
@@ -62,6 +62,14 @@ def read_seed(name: str) -> list[dict[str, str]]:
     """Read a seed file: accounts, vat_codes, voucher_series or posting_rules."""
     content = (_SEED / f"{name}.csv").read_text("utf-8")
     return list(csv.DictReader(content.splitlines()))
+
+
+def require_book(session: Session, book: str) -> None:
+    """Raise `UnknownBook` unless there is a book of this code; an empty report would mislead."""
+    codes = session.execute(text("SELECT code FROM book ORDER BY code")).scalars().all()
+    if book not in codes:
+        known = ", ".join(codes) or "none; make one with hovedbok ledger init"
+        raise UnknownBook(f"There is no book {book}. Known: {known}.", book=book)
 
 
 def open_periods(session: Session, book: str, year: int) -> int:

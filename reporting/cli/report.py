@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from ledger import service as ledger
 from ledger.db import transaction
 from ledger.money import format_amount
 from reporting import norwegian as no
@@ -49,6 +50,7 @@ def aging(*, book: str, as_of: Any, xlsx: Path | None, as_json: bool) -> None:
     """List what customers owe by days past due; refused unless it equals the control accounts."""
     day = _day(as_of)
     with transaction("auditor") as session:
+        ledger.require_book(session, book)
         report = service.aging_report(session, book, day)
         if xlsx is not None:
             service.write_workbook(session, xlsx, book, day)
@@ -80,6 +82,7 @@ def trial_balance(*, book: str, as_of: Any, xlsx: Path | None, as_json: bool) ->
     """Show every account's turnover and balance; refused unless they sum to zero."""
     day = _day(as_of)
     with transaction("auditor") as session:
+        ledger.require_book(session, book)
         balance = service.trial_balance(session, book, day)
         if xlsx is not None:
             service.write_workbook(session, xlsx, book, day)

@@ -6,12 +6,14 @@ import json
 from typing import TYPE_CHECKING
 
 import psycopg
+import pytest
 from click.testing import CliRunner, Result
 
 from ledger import service
 from ledger.cli.ledger import ledger_cli
 from ledger.db import transaction
 from ledger.db.server import PrivateServer
+from ledger.refusals import UnknownBook
 
 if TYPE_CHECKING:
     from tests.ledger.conftest import Drafts
@@ -62,3 +64,9 @@ def test_verify_and_gaps_fail_where_something_is_wrong(
     found = run("verify")
     assert found.exit_code == 1
     assert "voucher gap: SAL/2026/2" in found.output
+
+
+def test_a_book_that_does_not_exist_is_no_empty_report(books: str) -> None:
+    """A mistyped book is refused and the known ones are named."""
+    with pytest.raises(UnknownBook, match="Known: NO01"):
+        run("balance", "--book", "NO99")

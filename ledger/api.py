@@ -214,6 +214,7 @@ class OpenItems(MethodView):
     def get(self, wanted: dict[str, Any]) -> dict[str, Any]:
         """List what is outstanding at the end of a day."""
         with transaction() as session:
+            service.require_book(session, wanted["book"])
             items = service.open_items(
                 session, wanted["book"], as_of=wanted["effective_as_of"],
                 party_id=wanted["party_id"],

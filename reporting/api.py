@@ -5,16 +5,16 @@ Lists that accountants take into a spreadsheet answer as JSON or, when `Accept` 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import date
 from http import HTTPStatus
-from itertools import islice
 from typing import Any
 
 from flask import Response, request
 from flask.views import MethodView
 from marshmallow import Schema, fields, validate
 
+from ledger import service as ledger
 from ledger.db import transaction
 from ledger.vault import vault
 from ledger.web import Api, Blueprint, scope
@@ -22,7 +22,6 @@ from ledger.web.fields import AsOfSchema, BookSchema, Money
 from reporting import service
 from reporting.aging import BUCKETS
 from reporting.formats import xlsx
-from reporting.invoicing import parse_invoice_number
 from reporting.service import workbook
 from reporting.web.dates import default_day
 from reporting.web.downloads import excel
@@ -155,6 +154,7 @@ class TrialBalance(MethodView):
         """Give the trial balance at the end of a day, as JSON or as Excel."""
         book, as_of = wanted["book"], wanted["effective_as_of"]
         with transaction() as session:
+            ledger.require_book(session, book)
             balance = service.trial_balance(session, book, as_of)
         if _wants_excel():
             sheet = workbook.trial_balance_sheet(balance)
@@ -174,6 +174,7 @@ class Aging(MethodView):
         """Give the aging list of a day, as JSON or as Excel; refused unless it ties."""
         book = wanted["book"]
         with transaction() as session:
+            ledger.require_book(session, book)
             as_of = wanted["effective_as_of"] or default_day(session, book)
             report = service.aging_report(session, book, as_of)
         if _wants_excel():
@@ -191,11 +192,12 @@ class Invoices(MethodView):
     def get(self, wanted: dict[str, Any]) -> dict[str, Any]:
         """List invoices in the order of their numbers."""
         with transaction() as session:
+            ledger.require_book(session, wanted["book"])
             found = service.iter_invoices(
                 session, wanted["book"], party_id=wanted["party_id"], period=wanted["period"],
-                as_of=wanted["effective_as_of"],
+                as_of=wanted["effective_as_of"], after=wanted["after"], limit=wanted["limit"] + 1,
             )  # fmt: skip
-            page = list(islice(_after(found, wanted["after"]), wanted["limit"] + 1))
+            page = list(found)
         shown = page[: wanted["limit"]]
         more = shown[-1].number if len(page) > len(shown) else None
         return {**wanted, "invoices": shown, "next": more}
@@ -270,15 +272,6 @@ def aging_body(report: service.AgingReport) -> dict[str, Any]:
         "balance": sum(totals),
         "control": dict(report.control_minor),
     }
-
-
-def _after(
-    found: Iterable[service.IssuedInvoice], number: str | None
-) -> Iterable[service.IssuedInvoice]:
-    if number is None:
-        return found
-    seen = parse_invoice_number(number)
-    return (one for one in found if parse_invoice_number(one.number) > seen)
 
 
 def _wants_excel() -> bool:

@@ -168,6 +168,11 @@ def test_hostile_values_are_refused_not_broken(client: FlaskClient, path: str) -
     assert 400 <= status < 500
 
 
+def test_a_mistyped_book_is_no_empty_answer(client: FlaskClient) -> None:
+    """A list of nothing would read as books without anything in them."""
+    assert code_of(client.get("/api/v1/open-items?book=NO99")) == (404, "unknown-book")
+
+
 def test_the_description_is_valid_openapi() -> None:
     """OpenAPI 3.1; errors are documented as problem+json, amounts as strings, scopes per route."""
     described = make_app().test_client().get("/api/v1/openapi.json").json

@@ -269,6 +269,14 @@ def test_the_api_shows_what_the_desk_shows(client: FlaskClient) -> None:
     assert client.get(f"/api/v1/invoices/{INVOICE}/pdf").data.startswith(b"%PDF-")
 
 
+def test_a_mistyped_book_is_no_empty_report(client: FlaskClient) -> None:
+    """Books without anything in them are not what was asked for."""
+    enter(client, "auditor")
+    for path in ("trial-balance", "aging", "invoices"):
+        answer = client.get(f"/api/v1/{path}?book=NO99")
+        assert (answer.status_code, answer.json["title"]) == (404, "Unknown book")
+
+
 def test_the_api_shows_customers_files_and_suspense(client: FlaskClient) -> None:
     """What the rooms below know, by the same names as in the description."""
     enter(client, "auditor")

@@ -1,8 +1,8 @@
 """A usage file to its outcomes: what is known from before is fetched, what follows is kept."""
 
 from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 from sqlalchemy import insert, text
@@ -13,7 +13,7 @@ from mediation.formats import payload_digests
 from mediation.models import FileUsage, HeldPart, HeldRelease
 from mediation.outcomes import REASONS, Bucket
 from mediation.policy import policy_on
-from mediation.records import Columns, Decoded, Fault
+from mediation.records import Columns, Decoded, Fault, Int64
 from mediation.service import registration
 from mediation.service.arrival import Arrival
 from mediation.service.control import Move, post_moves
@@ -151,10 +151,8 @@ def _closed_at(decoded: Decoded) -> int | None:
     return closed.near(int(np.median(started)))
 
 
-def business_day(started_at: Any) -> Any:
+def business_day(started_at: Int64) -> date:
     """Give the day in the middle of some records: the day by whose policy they are judged."""
-    from datetime import UTC, datetime  # noqa: PLC0415 - only here
-
     instant = int(np.median(started_at)) if len(started_at) else 0
     return datetime.fromtimestamp(instant, UTC).date()
 

@@ -13,7 +13,7 @@ from hashlib import sha256
 
 import numpy as np
 import pyarrow as pa
-from sqlalchemy import select, text
+from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from ledger import service as ledger
@@ -32,7 +32,6 @@ from mediation.charging import (
     differences,
     usage_owed,
 )
-from mediation.models import FileUsage
 from mediation.rated_files import write_rated
 from mediation.records import Int64
 from mediation.service.service_charges import charge_services, payers_of
@@ -333,10 +332,3 @@ def _inputs_hash(book: TariffBook, refs: Sequence[str], found: Found) -> str:
     )  # fmt: skip
     content = json.dumps([book.content_hash, list(refs), owed])
     return sha256(content.encode()).hexdigest()
-
-
-def usage_objects(session: Session, period: str) -> list[str]:
-    """List the vault names of a month's accepted usage."""
-    return list(
-        session.execute(select(FileUsage.sha256).where(FileUsage.period == period)).scalars()
-    )

@@ -33,17 +33,3 @@ def accepted_usage(
     ).scalars()
     tables = [read_parquet(BytesIO(store.get(name)), columns) for name in names]
     return pa.concat_tables(tables) if tables else pa.table({})
-
-
-def usage_sums(session: Session, period: str) -> tuple[int, int, int]:
-    """Give what the rows say of a month's usage objects: rows, seconds, octets."""
-    found = session.execute(
-        select(FileUsage.row_count, FileUsage.seconds, FileUsage.octets).where(
-            FileUsage.period == period
-        )
-    ).all()
-    return (
-        sum(row.row_count for row in found),
-        sum(row.seconds for row in found),
-        sum(row.octets for row in found),
-    )

@@ -21,7 +21,7 @@ from party.service.reading import (
     billing_accounts,
     load_agreements,
     order_charges,
-    party_names,
+    party_labels,
     subscription_labels,
 )
 
@@ -43,7 +43,7 @@ __all__ = [
     "customer_by_number",
     "load_agreements",
     "order_charges",
-    "party_names",
+    "party_labels",
     "register_subscriptions",
     "search_customers",
     "subscription_labels",

@@ -192,13 +192,16 @@ def subscription_labels(session: Session, ids: Iterable[int], at: int) -> dict[i
     return {key: str(value) for key, value in session.execute(text(_LABELS), wanted)}
 
 
-def party_names(session: Session, ids: Iterable[int]) -> dict[int, str]:
-    """Give the names of parties; those that do not exist are left out."""
+def party_labels(session: Session, ids: Iterable[int]) -> dict[int, tuple[str, str]]:
+    """Give customer number and name of parties; those that do not exist are left out."""
     rows = session.execute(
-        text("SELECT party_id, name FROM party WHERE party_id = ANY (CAST(:ids AS bigint[]))"),
+        text(
+            "SELECT party_id, customer_no, name FROM party"
+            " WHERE party_id = ANY (CAST(:ids AS bigint[]))"
+        ),
         {"ids": [int(key) for key in ids]},
     )
-    return {row.party_id: row.name for row in rows}
+    return {row.party_id: (row.customer_no, row.name) for row in rows}
 
 
 def _columns(rows: Iterable[Sequence[Any]], width: int = 4) -> tuple[Int64, ...]:

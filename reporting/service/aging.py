@@ -11,8 +11,8 @@ from sqlalchemy.orm import Session
 
 from ledger import service as ledger
 from ledger.errors import Invalid
+from party import service as party
 from reporting.aging import AgingList, Items, age, check_ties
-from reporting.service import sources
 from reporting.statements import BalanceRow, TrialBalance
 from reporting.statements import trial_balance as shape_trial_balance
 
@@ -74,7 +74,7 @@ def aging_report(session: Session, book: str, as_of: date) -> AgingReport:
         if balance.account in RECEIVABLES and balance.currency == CURRENCY
     }
     check_ties(listed.by_account(), control, as_of)
-    labels = sources.party_labels(session, sorted(set(listed.party_id.tolist())))
+    labels = party.party_labels(session, sorted(set(listed.party_id.tolist())))
     return AgingReport(
         book,
         listed,

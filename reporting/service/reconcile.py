@@ -24,7 +24,6 @@ from sqlalchemy.orm import Session
 from ledger import service as ledger
 from ledger.money import format_amount
 from ledger.vault import Vault
-from mediation.service.control import outcome_counts
 from reporting.reconciliation import Tie, Unit
 from reporting.service.recount import (
     BUCKETS,
@@ -374,8 +373,3 @@ def _feed_totals(held: Sums, feeds: BucketSums) -> dict[str, str | int]:
         for bucket in BUCKETS:
             totals[f"{measure}_{bucket}"] = feeds.get((measure, bucket), 0)
     return totals
-
-
-def outcomes(session: Session) -> Sequence[tuple[str, str, str, int]]:
-    """Sum what lies in each bucket: bucket, reason, measure, quantity."""
-    return outcome_counts(session)

@@ -131,16 +131,6 @@ def subscription_labels(
     return {subscription_id: str(number) for subscription_id, number in rows}
 
 
-def party_labels(session: Session, party_ids: Sequence[int]) -> dict[int, tuple[str, str]]:
-    """Give customer number and name of some parties; both live in the party room only."""
-    rows = session.execute(
-        select(Party.party_id, Party.customer_no, Party.name).where(
-            any_of(Party.party_id, party_ids)
-        )
-    )
-    return {party_id: (number, name) for party_id, number, name in rows}
-
-
 def _charge(
     key: ChargeKeyRow, net_minor: int, gross_minor: int, quantity: int, labels: dict[int, str]
 ) -> Charge:

@@ -221,7 +221,8 @@ def test_a_customer_is_shown_with_accounts_and_subscriptions(session: Session) -
     assert before.active_to.timestamp() == day(9)
     (after,) = service.customer_by_number(session, "20000001").subscriptions
     assert (after.offering, after.msisdn, after.active_to) == ("LARGE", "4791000009", None)
-    assert service.party_names(session, [found.party_id, 999]) == {found.party_id: found.name}
+    labels = service.party_labels(session, [found.party_id, 999])
+    assert labels == {found.party_id: (found.customer_no, found.name)}
 
 
 def test_who_is_not_there_is_not_found(session: Session) -> None:

@@ -16,6 +16,7 @@ from ledger.db import engine, migrate, transaction
 from ledger.errors import DoesNotTie, Invalid
 from ledger.journal import BatchDraft, EntryDraft, ItemDraft, Line
 from ledger.vault import vault
+from party import service as party
 from reporting import service
 from reporting.cli.billing import Billed, month_end, render_all, run_bills
 from reporting.invoicing import BillingAccount
@@ -319,7 +320,7 @@ def test_a_month_may_have_more_charges_than_a_statement_has_parameters(session: 
     """A statement takes 65,535 parameters; ten thousand subscriptions have more charges."""
     many = range(1, 70_000)
     assert billed_keys(session, many) == set()
-    assert sources.party_labels(session, many) == {}
+    assert party.party_labels(session, many) == {}
     assert sources.unbilled_charges(session, "NO01", "2026-03", many, date(2026, 4, 1)) == {}
     assert sources.billing_accounts(session, many) == {}
 

@@ -13,7 +13,7 @@ from ledger.db import transaction
 from ledger.errors import Invalid
 from ledger.journal import BatchDraft, EntryDraft, ItemDraft, Line
 from ledger.refusals import SourceRefReused
-from ledger.web import Api, Blueprint, current_actor, scope
+from ledger.web import Blueprint, current_actor, scope
 from ledger.web.fields import AsOfSchema, BookSchema, IdempotencyKeySchema, Money
 
 blueprint = Blueprint(
@@ -28,11 +28,6 @@ class IdempotencyKeyReused(Invalid):
     """
 
     title = "Idempotency key was used for other content"
-
-
-def register(api: Api) -> None:
-    """Add the ledger's resources to the API."""
-    api.register_blueprint(blueprint)
 
 
 class VoucherSchema(Schema):

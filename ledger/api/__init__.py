@@ -1,0 +1,12 @@
+"""The books over REST, one module per kind of resource."""
+
+from ledger.api import entries
+from ledger.web import Api
+
+_RESOURCES = (entries,)
+
+
+def register(api: Api) -> None:
+    """Add the ledger's resources to the API."""
+    for resource in _RESOURCES:
+        api.register_blueprint(resource.blueprint)

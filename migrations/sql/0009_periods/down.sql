@@ -1,0 +1,2 @@
+-- What a way down must undo.
+SELECT 1;

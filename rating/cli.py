@@ -1,6 +1,7 @@
 """The `hovedbok rating` commands: load tariffs, look at them, and ask what something would cost."""
 
 import json
+import sys
 from datetime import date, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -11,6 +12,7 @@ import numpy as np
 from ledger.db import transaction
 from ledger.errors import Invalid
 from rating import service
+from rating.cases import Difference, evaluate, read_cases
 from rating.explain import Explanation, explain_event, kroner
 from rating.phrases import Language
 from rating.pipeline import rate
@@ -150,6 +152,51 @@ def quote(
     )
     if reason is not Reason.OK:
         raise SystemExit(1)
+
+
+@rating_cli.command()
+@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+def case(files: tuple[str, ...]) -> None:
+    """Evaluate the pricing cases in each FILE ("-" is standard input); needs no database.
+
+    Writes one line of JSON a case, {"id", "result"} or {"id", "error"}, in order. Exit 1 if a case
+    cannot be evaluated or differs from what it expects; the differences are on standard error.
+    """
+    sound = True
+    for file in files:
+        try:
+            cases = read_cases(_content(file))
+        except Invalid as fault:
+            click.echo(f"{file} {str(fault).rstrip('.')}.", err=True)
+            sound = False
+            continue
+        for written in cases:
+            told = evaluate(written)
+            sound &= told.ok
+            answer = {"error": told.error} if told.error else {"result": told.result}
+            click.echo(json.dumps({"id": told.id, **answer}, ensure_ascii=False))
+            for difference in told.differences:
+                click.echo(_difference(told.id, difference), err=True)
+            for pointer in told.ignored:
+                click.echo(f"{told.id}: {pointer} is not a field of this kind; ignored", err=True)
+    if not sound:
+        raise SystemExit(1)
+
+
+def _content(file: str) -> bytes:
+    try:
+        if file == "-":
+            return sys.stdin.buffer.read()
+        return Path(file).read_bytes()
+    except OSError as fault:
+        raise Invalid(f"cannot be read: {fault.strerror}") from None
+
+
+def _difference(identity: object, difference: Difference) -> str:
+    expected, got = (
+        json.dumps(value, ensure_ascii=False) for value in (difference.expected, difference.got)
+    )
+    return f"{identity}: {difference.pointer} expected {expected}, got {got}"
 
 
 def _book(file: Path | None, on_day: date, name: str | None) -> TariffBook:

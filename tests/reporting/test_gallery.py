@@ -12,6 +12,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 from sqlalchemy.orm import Session
@@ -23,6 +24,7 @@ from ledger.errors import Problem
 from ledger.journal import AllocationDraft, BatchDraft, EntryDraft
 from ledger.service.access import client_actor
 from rating import service as rating
+from rating.rounding import by_magnitude
 from reporting.cli.docs import read_gallery
 from reporting.invoicing import build
 from tests.flows.transcript import fits
@@ -284,3 +286,8 @@ def _negative_invoice(_session: Session) -> object:
 @provokes("mixed-price-basis")
 def _mixed_price_basis(_session: Session) -> object:
     return build([charge(1, 100, "gross"), charge(2, 100, "net")], CONSUMER, TERMS, 1)
+
+
+@provokes("overflow")
+def _overflow(session: Session) -> object:
+    return by_magnitude(lambda quantity: quantity * 4, np.array([2**62]), safe=2**60)

@@ -13,7 +13,7 @@ from datetime import date
 from hashlib import sha256
 
 from ledger.money import format_amount
-from ledger.refusals import EntryNotBalanced, MalformedEntry
+from ledger.refusals import ApprovedByCreator, EntryNotBalanced, MalformedEntry, TotalsDiffer
 
 ENCODING = b"hovedbok-entry/1"
 MAX_ENTRIES = 2**20
@@ -85,6 +85,15 @@ class AllocationDraft:
 
 
 @dataclass(frozen=True, slots=True)
+class Declared:
+    """Control totals that a sender gives with a batch, to be told when something is missing."""
+
+    entries: int
+    lines: int
+    debits: Mapping[str, int]  # minor units per currency
+
+
+@dataclass(frozen=True, slots=True)
 class BatchDraft:
     """The unit of atomicity, idempotency and numbering: (source_system, source_ref) posts once."""
 
@@ -94,6 +103,8 @@ class BatchDraft:
     actor: str
     entries: tuple[EntryDraft, ...]
     allocations: tuple[AllocationDraft, ...] = ()
+    approved_by: str | None = None  # somebody else than the actor
+    declared: Declared | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,12 +155,15 @@ def check_batch(draft: BatchDraft) -> None:
     EntryNotBalanced : see `check_balanced`.
     MalformedEntry : no or too many lines, amounts of zero or beyond int64, NUL in a text,
         a reversal that names no entry, an allocation of nothing.
+    ApprovedByCreator : the actor approved the batch.
+    TotalsDiffer : the content is not what was declared.
     """
     if not draft.entries and not draft.allocations:
         raise MalformedEntry(f"Batch {draft.source_ref!r} has neither entries nor allocations.")
     if len(draft.entries) > MAX_ENTRIES or len(draft.allocations) > MAX_ENTRIES:
         raise MalformedEntry(f"A batch holds at most {MAX_ENTRIES} entries; split it.")
     _check_texts(draft.source_ref, draft.source_ref, draft.source_system, draft.actor)
+    _check_approver(draft)
     for position, entry in enumerate(draft.entries):
         _check_entry(entry, position)
         check_balanced(entry, position)
@@ -162,6 +176,26 @@ def check_batch(draft: BatchDraft) -> None:
                 credit=str(allocation.credit),
                 debit=str(allocation.debit),
             )
+    if draft.declared is not None:
+        lines = sum(len(entry.lines) for entry in draft.entries)
+        check_declared(draft.declared, Declared(len(draft.entries), lines, debit_totals(draft)))
+
+
+def check_declared(declared: Declared, held: Declared) -> None:
+    """Refuse a batch that does not hold what its sender declares, with `TotalsDiffer`."""
+    wanted, found = (
+        {currency: debit for currency, debit in sorted(totals.debits.items()) if debit}
+        for totals in (declared, held)
+    )
+    if (declared.entries, declared.lines, wanted) == (held.entries, held.lines, found):
+        return
+    raise TotalsDiffer(
+        f"The batch declares {_told(declared, wanted)} but holds {_told(held, found)}. "
+        "Nothing was posted; send the whole batch, or correct the totals.",
+        entries=held.entries,
+        lines=held.lines,
+        debits={currency: format_amount(debit) for currency, debit in found.items()},
+    )
 
 
 def debit_totals(draft: BatchDraft) -> dict[str, int]:
@@ -261,6 +295,22 @@ def _number(number: int | None) -> bytes:
 
 def _days(day: date) -> bytes:
     return struct.pack(">i", day.toordinal())
+
+
+def _told(totals: Declared, debits: Mapping[str, int]) -> str:
+    sums = " and ".join(f"{format_amount(debit)} {currency}" for currency, debit in debits.items())
+    return f"{totals.entries} entries, {totals.lines} lines and debits of {sums or 'nothing'}"
+
+
+def _check_approver(draft: BatchDraft) -> None:
+    if draft.approved_by is None:
+        return
+    _check_texts(draft.source_ref, draft.approved_by)
+    if draft.approved_by == draft.actor:
+        raise ApprovedByCreator(
+            f"{draft.actor} cannot approve what {draft.actor} posts. Ask somebody else to approve.",
+            actor=draft.actor,
+        )
 
 
 def _check_entry(entry: EntryDraft, position: int) -> None:

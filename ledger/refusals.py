@@ -106,6 +106,12 @@ class SourceRefReused(Conflict):
     title = "Source reference already used"
 
 
+class ApprovedByCreator(Conflict):
+    """Two people are needed: one who posts and another who approves."""
+
+    title = "Approved by the one who posts"
+
+
 class EntryRefReused(Conflict):
     """The source reference of an entry was used before, by another batch or twice in this one."""
 
@@ -200,6 +206,10 @@ BY_CONSTRAINT: Mapping[str, tuple[type[Problem], str]] = {
             "An entry of this batch has a source reference that was posted before. Look it up by "
             "its reference; to post it again, reverse the first."
         ),
+    ),
+    "ck_posting_batch_four_eyes": (
+        ApprovedByCreator,
+        "Nobody approves what they post themselves. Ask somebody else to approve.",
     ),
     "uq_journal_entry_reverses": (
         AlreadyReversed,

@@ -87,10 +87,10 @@ def _post_staged(session: Session, draft: BatchDraft, content: bytes) -> tuple[i
     with driver_connection(session).cursor() as cursor:
         cursor.execute(
             "SELECT posted_batch, replayed"
-            " FROM ledger_post_staged(%s, %s, %s, %s, %s, %s, %s, %s)",
+            " FROM ledger_post_staged(%s, %s, %s, %s, %s, %s, %s, %s, %s)",
             (
                 draft.book, draft.source_system, draft.source_ref, draft.actor, content,
-                len(draft.entries), lines, json.dumps(debit_totals(draft)),
+                len(draft.entries), lines, json.dumps(debit_totals(draft)), draft.approved_by,
             ),
         )  # fmt: skip
         batch_id, replayed = cursor.fetchone()

@@ -12,5 +12,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Undo them."""
+    """Undo them: what 0001_ledger made is made again by its own scripts."""
     scripts.run(revision, "down.sql")
+    scripts.run("0001_ledger", "05_stage.sql", "06_checks.sql", "07_posting.sql", "08_commit.sql")
+    scripts.run(revision, "down_grants.sql")

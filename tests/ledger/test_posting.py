@@ -15,7 +15,17 @@ from sqlalchemy import text
 from ledger import refusals, service
 from ledger.db import transaction
 from ledger.errors import Problem
-from ledger.journal import AllocationDraft, BatchDraft, EntryDraft, ItemDraft, Line, Posted, Voucher
+from ledger.journal import (
+    AllocationDraft,
+    BatchDraft,
+    Declared,
+    EntryDraft,
+    ItemDraft,
+    Line,
+    Posted,
+    Voucher,
+)
+from ledger.service import posting
 
 if TYPE_CHECKING:
     from tests.ledger.conftest import Drafts
@@ -63,6 +73,41 @@ def test_an_entry_is_read_back_as_it_was_drafted(books: str, drafts: Drafts) -> 
     assert seen.lines[1].dimensions == "area=consumer;product=mobile"
     assert (seen.lines[2].vat_code, seen.lines[2].tax_base_minor) == ("3", -10000)
     assert seen.lines[2].text == "MVA"
+
+
+def test_a_batch_is_approved_by_somebody_else(
+    books: str, drafts: Drafts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The approver is kept with the batch; the one who posts is refused, in Python and in SQL."""
+    draft = drafts.batch("b-1", drafts.invoice("i-1"), approved_by="checker")
+    batch_id = post(draft).batch_id
+    with transaction() as session:
+        approver = session.scalar(
+            text("SELECT approved_by FROM posting_batch WHERE batch_id = :b"), {"b": batch_id}
+        )
+    assert approver == "checker"
+    own = drafts.batch("b-2", drafts.invoice("i-2"), approved_by="tester")
+    with pytest.raises(refusals.ApprovedByCreator):
+        post(own)
+    monkeypatch.setattr(posting, "check_batch", lambda _draft: None)
+    with pytest.raises(refusals.ApprovedByCreator, match="Nobody approves"):
+        post(own)
+
+
+def test_a_batch_holds_what_is_declared(books: str, drafts: Drafts) -> None:
+    """Declared control totals are compared with the content, and the difference is told."""
+    entries = drafts.invoice("i-1"), drafts.payment("p-1", 50_00)
+    right = Declared(2, 5, {"NOK": 175_00, "EUR": 0})
+    for wrong in (
+        replace(right, entries=3),
+        replace(right, lines=4),
+        replace(right, debits={"NOK": 174_99}),
+        replace(right, debits={"NOK": 175_00, "EUR": 1}),
+    ):
+        with pytest.raises(refusals.TotalsDiffer, match=r"but holds 2 entries, 5 lines") as caught:
+            post(drafts.batch("b-1", *entries, declared=wrong))
+        assert caught.value.facts["debits"] == {"NOK": "175.00"}
+    assert not post(drafts.batch("b-1", *entries, declared=right)).replayed
 
 
 def test_a_retry_gets_the_first_answer(books: str, drafts: Drafts) -> None:

@@ -21,7 +21,7 @@ import app
 from ledger import access, service
 from ledger.db import transaction
 from ledger.errors import Problem
-from ledger.journal import AllocationDraft, BatchDraft, EntryDraft
+from ledger.journal import AllocationDraft, BatchDraft, Declared, EntryDraft
 from ledger.service.access import client_actor
 from rating import service as rating
 from rating.rounding import by_magnitude
@@ -216,6 +216,20 @@ def _period_locked_for_good(session: Session) -> object:
 def _source_ref_reused(session: Session) -> object:
     _post(session, drafts.invoice("i-1"))
     return _post(session, drafts.invoice("i-2"))
+
+
+@provokes("totals-differ")
+def _totals_differ(session: Session) -> object:
+    entry = drafts.journal("j-1", ("1921", 100_00), ("3000", -100_00))
+    declared = Declared(2, 4, {"NOK": 200_00})
+    return service.post_batch(session, drafts.batch("b-1", entry, declared=declared))
+
+
+@provokes("approved-by-creator")
+def _approved_by_creator(session: Session) -> object:
+    return service.post_batch(
+        session, drafts.batch("b-1", drafts.invoice("i-1"), approved_by="tester")
+    )
 
 
 @provokes("entry-ref-reused")

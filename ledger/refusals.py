@@ -22,6 +22,15 @@ class MalformedEntry(Invalid):
     title = "Entry is malformed"
 
 
+class AmountNotAString(Invalid):
+    """An amount came as a JSON number, which has been a float somewhere.
+
+    Raise as: f"Amounts are strings such as '1234.50', not JSON numbers: put {field} in quotes.".
+    """
+
+    title = "Amount is a JSON number"
+
+
 class UnknownBook(NotFound):
     """No book has this code."""
 

@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from ledger import service
+from ledger.cli.posting import post_command
 from ledger.db import transaction
 from ledger.money import format_amount
 from ledger.service.verify import verification_steps
@@ -27,6 +28,9 @@ def _day(name: str, meaning: str) -> Callable[[Any], Any]:
 @click.group("ledger")
 def ledger_cli() -> None:
     """Look into the books and prove them."""
+
+
+ledger_cli.add_command(post_command)
 
 
 @ledger_cli.command("init")

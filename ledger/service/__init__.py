@@ -1,6 +1,7 @@
 """The ledger's verbs. Each takes a session, none commits; only these write the journal."""
 
 from ledger.service.books import (
+    functional_currency,
     lock_period,
     open_periods,
     posting_account,
@@ -44,6 +45,7 @@ __all__ = [
     "control_balance",
     "find_entry",
     "find_voucher",
+    "functional_currency",
     "gaps",
     "last_effective_date",
     "lock_period",

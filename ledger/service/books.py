@@ -72,6 +72,15 @@ def require_book(session: Session, book: str) -> None:
         raise UnknownBook(f"There is no book {book}. Known: {known}.", book=book)
 
 
+def functional_currency(session: Session, book: str) -> str:
+    """Give the currency that a book is kept in. Raises `UnknownBook`."""
+    require_book(session, book)
+    return str(
+        session.scalar(text("SELECT functional_currency FROM book WHERE code = :book"),
+                       {"book": book})
+    )  # fmt: skip
+
+
 def open_periods(session: Session, book: str, year: int) -> int:
     """Open the twelve periods of a fiscal year with their partitions; returns how many were new.
 

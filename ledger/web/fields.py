@@ -9,15 +9,7 @@ from marshmallow import Schema, ValidationError, fields, validate
 
 from ledger.errors import Invalid
 from ledger.money import format_amount, parse_amount
-
-
-class AmountNotAString(Invalid):
-    """An amount came as a JSON number, which has been a float somewhere.
-
-    Raise as: f"Amounts are strings such as '1234.50', not JSON numbers: put {field} in quotes.".
-    """
-
-    title = "Amount is a JSON number"
+from ledger.refusals import AmountNotAString
 
 
 class Money(fields.Field[int]):

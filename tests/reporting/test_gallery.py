@@ -21,6 +21,9 @@ import app
 from ledger import access, service
 from ledger.db import transaction
 from ledger.errors import Problem
+from ledger.intake import Defaults, Fault
+from ledger.intake.ndjson import read_record
+from ledger.intake.records import RecordMalformed
 from ledger.journal import AllocationDraft, BatchDraft, Declared, EntryDraft
 from ledger.service.access import client_actor
 from rating import service as rating
@@ -148,6 +151,15 @@ def _line(entry: EntryDraft, number: int, **changed: object) -> EntryDraft:
     lines = list(entry.lines)
     lines[number - 1] = replace(lines[number - 1], **changed)  # type: ignore[arg-type]
     return replace(entry, lines=tuple(lines))
+
+
+@provokes("record-malformed")
+def _record_malformed(_session: Session) -> object:
+    """A record of a file is a value, not an exception: the file goes on."""
+    found = read_record(b"not JSON", 1, Defaults("file", "NOK"))
+    assert isinstance(found, Fault)
+    assert found.code == "record-malformed"
+    raise RecordMalformed(found.sentence)
 
 
 @provokes("entry-not-balanced")

@@ -1,0 +1,261 @@
+"""`hovedbok ledger post`: journal files into the books, each entry once."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from hashlib import sha256
+from itertools import chain
+from pathlib import Path
+from tempfile import SpooledTemporaryFile
+from typing import Any, BinaryIO
+
+import click
+
+from ledger import intake, service
+from ledger.db import transaction
+from ledger.intake import Defaults, Drafted, Fault
+from ledger.money import format_amount
+from ledger.refusals import TotalsDiffer
+from ledger.service.intake import Booked, Sender, check_now, post_drafted
+
+_LINES_A_BATCH = 10_000
+_FAULTS_SHOWN = 20
+_IN_MEMORY = 64 * 2**20
+
+
+@dataclass
+class Tally:
+    """What became of the entries of a file, and the sums that prove that none was lost."""
+
+    read: int = 0
+    posted: int = 0
+    replayed: int = 0
+    lines: int = 0
+    debits: Counter[str] = field(default_factory=Counter)  # of what is in the books, minor units
+    faults: list[Fault] = field(default_factory=list)
+    vouchers: list[Booked] = field(default_factory=list)
+
+    def check(self) -> None:
+        """Stop if an entry was neither posted, found nor refused."""
+        if self.read != self.posted + self.replayed + len(self.faults):
+            raise TotalsDiffer(
+                f"{self.read} entries were read, but {self.posted} posted, {self.replayed} found "
+                f"and {len(self.faults)} refused. Nothing more is posted; report this."
+            )
+
+
+@click.command("post")
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path, allow_dash=True))
+@click.option(
+    "--format",
+    "file_format",
+    type=click.Choice(intake.FORMATS),
+    help="What the files are; by their names if left out, NDJSON for -.",
+)
+@click.option("--book", default="NO01", show_default=True, help="The book's code.")
+@click.option(
+    "--source-system",
+    default="import",
+    show_default=True,
+    help="Where the entries come from; references are unique within it.",
+)
+@click.option("--ref", help="Names the file for ever; by its content if left out.")
+@click.option(
+    "--atomic/--per-entry",
+    default=True,
+    show_default=True,
+    help="All of a file or nothing; or the good entries without the bad ones.",
+)
+@click.option(
+    "--declare",
+    metavar="entries=N,lines=N,debit=AMOUNT",
+    help="Control totals; a file that holds anything else is refused.",
+)
+@click.option("--dry-run", is_flag=True, help="Check everything, post nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")  # fmt: skip
+def post_command(files: Sequence[Path], ref: str | None, **chosen: Any) -> None:
+    r"""Post the entries of journal FILES (NDJSON, CSV or Parquet; - is standard input).
+
+    One NDJSON line is one entry:
+
+    \b
+    {"effective_date": "2026-03-31", "text": "Rent", "lines": [
+      {"account": "4300", "amount": "1000.00"}, {"account": "1920", "amount": "-1000.00"}]}
+
+    The same file posts once. docs/posting.md tells every field and column.
+    """
+    if ref and len(files) > 1:
+        raise click.UsageError("--ref names one file; post several files one by one.")
+    refused = False
+    for path in files:
+        tally = _post_file(path, ref, chosen)
+        _tell(path, tally, chosen)
+        refused = refused or bool(tally.faults)
+    if refused:
+        raise SystemExit(1)
+
+
+def _post_file(path: Path, ref: str | None, chosen: dict[str, Any]) -> Tally:
+    name = "standard input" if str(path) == "-" else path.name
+    file_format = chosen["file_format"] or (
+        "ndjson" if str(path) == "-" else intake.format_of(path)
+    )
+    with _opened(path) as stream:
+        ref = ref or _digest(stream)
+        with transaction() as session:
+            currency = service.functional_currency(session, chosen["book"])
+        entries = intake.read_entries(stream, file_format, name, Defaults(ref, currency))
+        sender = Sender(chosen["book"], chosen["source_system"], "cli")
+        post = _post_whole if chosen["atomic"] else _post_each
+        return post(sender, ref, entries, chosen)
+
+
+def _post_whole(
+    sender: Sender, ref: str, entries: Iterator[Drafted | Fault], chosen: dict[str, Any]
+) -> Tally:
+    """Post a file in one transaction, or list every fault of its records and post nothing."""
+    tally = Tally()
+    read: list[Drafted] = []
+    for one in entries:
+        tally.read += 1
+        tally.faults.append(one) if isinstance(one, Fault) else read.append(one)
+    if tally.faults:
+        return tally  # All of them are listed at once; nothing is posted.
+    _check_declared(read, chosen["declare"])
+    with transaction() as session:
+        for batch in _batches(iter(read)):
+            _count(tally, batch, post_drafted(session, sender, ref, batch, each=False))
+        tally.check()
+        if chosen["dry_run"]:
+            check_now(session)
+            session.rollback()
+    return tally
+
+
+def _post_each(
+    sender: Sender, ref: str, entries: Iterator[Drafted | Fault], chosen: dict[str, Any]
+) -> Tally:
+    """Post batch after batch, each committed by itself; bad entries are left out and listed."""
+    if chosen["declare"]:
+        raise click.UsageError("--declare is about a whole file: it goes with --atomic.")
+    tally = Tally()
+
+    def sound() -> Iterator[Drafted]:
+        for one in entries:
+            tally.read += 1
+            if isinstance(one, Fault):
+                tally.faults.append(one)
+            else:
+                yield one
+
+    for batch in _batches(sound()):
+        with transaction() as session:
+            outcomes = post_drafted(session, sender, ref, batch, each=True)
+            if chosen["dry_run"]:
+                session.rollback()
+        _count(tally, batch, outcomes)
+    tally.check()
+    return tally
+
+
+def _batches(drafted: Iterator[Drafted]) -> Iterator[list[Drafted]]:
+    batch: list[Drafted] = []
+    lines = 0
+    for one in drafted:
+        if batch and lines + len(one.entry.lines) > _LINES_A_BATCH:
+            yield batch
+            batch, lines = [], 0
+        batch.append(one)
+        lines += len(one.entry.lines)
+    if batch:
+        yield batch
+
+
+def _count(tally: Tally, batch: Sequence[Drafted], outcomes: Sequence[Booked | Fault]) -> None:
+    for one, outcome in zip(batch, outcomes, strict=True):
+        if isinstance(outcome, Fault):
+            tally.faults.append(outcome)
+            continue
+        tally.vouchers.append(outcome)
+        tally.posted += not outcome.replayed
+        tally.replayed += outcome.replayed
+        tally.lines += len(one.entry.lines)
+        for line in one.entry.lines:
+            tally.debits[line.currency] += max(line.amount_minor, 0)
+
+
+def _check_declared(read: Sequence[Drafted], declared: str | None) -> None:
+    if declared is None:
+        return
+    debits: Counter[str] = Counter()
+    for line in chain.from_iterable(one.entry.lines for one in read):
+        debits[line.currency] += max(line.amount_minor, 0)
+    held = {
+        "entries": str(len(read)),
+        "lines": str(sum(len(one.entry.lines) for one in read)),
+        "debit": format_amount(sum(debits.values())),
+    }
+    for part in declared.split(","):
+        name, _, total = part.partition("=")
+        if name not in held:
+            raise click.UsageError(f"--declare knows {', '.join(held)}, not {name!r}.")
+        if held[name] != total:
+            raise TotalsDiffer(
+                f"The file declares {name} {total} but holds {held[name]}. Nothing was posted.",
+                **{name: held[name]},
+            )
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[BinaryIO]:
+    """Open a file, or keep standard input so that it can be read twice."""
+    if str(path) != "-":
+        with path.open("rb") as stream:
+            yield stream
+        return
+    with SpooledTemporaryFile(max_size=_IN_MEMORY) as kept:
+        while block := sys.stdin.buffer.read(1 << 20):
+            kept.write(block)
+        kept.seek(0)
+        yield kept  # type: ignore[misc]
+
+
+def _digest(stream: BinaryIO) -> str:
+    digest = sha256()
+    while block := stream.read(1 << 20):
+        digest.update(block)
+    stream.seek(0)
+    return digest.hexdigest()[:16]
+
+
+def _tell(path: Path, tally: Tally, chosen: dict[str, Any]) -> None:
+    debits = {currency: format_amount(sum_) for currency, sum_ in sorted(tally.debits.items())}
+    if chosen["as_json"]:
+        click.echo(json.dumps({
+            "file": str(path), "dry_run": chosen["dry_run"], "read": tally.read,
+            "posted": tally.posted, "replayed": tally.replayed, "refused": len(tally.faults),
+            "lines": tally.lines, "debits": debits,
+            "entries": [{"record": b.record, "entry_id": b.entry_id, "voucher": str(b.voucher),
+                         "replayed": b.replayed} for b in tally.vouchers],
+            "faults": [{"record": f.record, "pointer": f.pointer, "code": f.code,
+                        "detail": f.sentence} for f in tally.faults],
+        }, ensure_ascii=False))  # fmt: skip
+        return
+    for fault in sorted(tally.faults, key=lambda f: f.record)[:_FAULTS_SHOWN]:
+        click.echo(f"{path}: {fault}", err=True)
+    if len(tally.faults) > _FAULTS_SHOWN:
+        click.echo(f"{path}: and {len(tally.faults) - _FAULTS_SHOWN} more (--json lists all).",
+                   err=True)  # fmt: skip
+    verb = "would be posted" if chosen["dry_run"] else "posted"
+    sums = ", ".join(f"{currency} {total}" for currency, total in debits.items()) or "0.00"
+    before = f", {tally.replayed} were there before" if tally.replayed else ""
+    whole = " Nothing was posted: --atomic." if tally.faults and chosen["atomic"] else ""
+    click.echo(
+        f"{path}: {tally.read} entries read, {tally.posted} {verb}{before}, "
+        f"{len(tally.faults)} refused; {tally.lines} lines, debits {sums}.{whole}"
+    )

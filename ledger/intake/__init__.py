@@ -1,0 +1,63 @@
+"""Journal files: entries to post, as NDJSON, CSV or Parquet, read record by record.
+
+A record that cannot be an entry is a `Fault` that says where and why; the file goes on. Nothing
+here reads a clock or a database. The formats are told in docs/posting.md.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from ledger.errors import Invalid
+from ledger.intake.ndjson import read_ndjson
+from ledger.intake.records import Defaults, Drafted, Fault
+from ledger.intake.tables import read_csv, read_parquet
+
+FORMATS = ("ndjson", "csv", "parquet")
+_SUFFIXES = {".ndjson": "ndjson", ".jsonl": "ndjson", ".csv": "csv", ".parquet": "parquet"}
+
+__all__ = ["FORMATS", "Defaults", "Drafted", "Fault", "format_of", "read_entries"]
+
+
+class JournalFileUnreadable(Invalid):
+    """A journal file as a whole cannot be read: its format is unknown or its bytes are not it.
+
+    Raise as: f"{name}: {cause}. {what to do}.".
+    """
+
+    title = "Journal file cannot be read"
+
+
+def format_of(path: Path) -> str:
+    """Tell the format from a file's name; raises `JournalFileUnreadable` where it does not say."""
+    found = _SUFFIXES.get(path.suffix.lower())
+    if found is None:
+        raise JournalFileUnreadable(
+            f"{path.name}: the name does not end in {', '.join(_SUFFIXES)}. Say what it is with "
+            f"--format {'|'.join(FORMATS)}.",
+            file=path.name,
+        )
+    return found
+
+
+def read_entries(
+    stream: BinaryIO, file_format: str, name: str, defaults: Defaults
+) -> Iterator[Drafted | Fault]:
+    """Read the entries of a journal file in order; a fault takes the place of a bad one.
+
+    Parameters
+    ----------
+    stream : the file, from its beginning. A Parquet file must be seekable.
+    file_format : one of `FORMATS`.
+    name : what the file is called in faults.
+    defaults : what an entry has that does not say otherwise.
+
+    Raises
+    ------
+    JournalFileUnreadable : the file as a whole is not of its format.
+    """
+    readers = {"ndjson": read_ndjson, "csv": read_csv, "parquet": read_parquet}
+    try:
+        yield from readers[file_format](stream, defaults)
+    except Invalid as refusal:
+        raise JournalFileUnreadable(f"{name}: {refusal}", file=name, **refusal.facts) from refusal

@@ -1,0 +1,146 @@
+"""Journal files as NDJSON: one entry a line, amounts as decimal strings."""
+
+import re
+from collections.abc import Iterator
+from datetime import date
+from typing import BinaryIO
+
+import msgspec
+
+from ledger.errors import Invalid
+from ledger.intake.records import (
+    MAX_RECORD_BYTES,
+    Defaults,
+    Drafted,
+    Fault,
+    RecordMalformed,
+    amount_of,
+    checked,
+    entry_of,
+    fault_of,
+    line_of,
+)
+from ledger.journal import ItemDraft, Line
+from ledger.refusals import AmountNotAString
+
+
+class ItemRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The open item that a line on an open-item account brings."""
+
+    kind: str
+    document_ref: str
+    document_date: date
+    due_date: date
+    kid: str | None = None
+
+
+class LineRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One side of an entry: debit positive, credit negative."""
+
+    account: str
+    amount: str
+    currency: str | None = None
+    base_amount: str | None = None
+    party_id: int | None = None
+    vat_code: str | None = None
+    tax_base: str | None = None
+    dimensions: dict[str, str] | None = None
+    text: str | None = None
+    item: ItemRecord | None = None
+
+
+class EntryRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One voucher to post."""
+
+    effective_date: date
+    text: str
+    lines: list[LineRecord]
+    document_date: date | None = None
+    series: str | None = None
+    entry_type: str | None = None
+    source_ref: str | None = None
+    document_ref: str | None = None
+
+
+_decoder = msgspec.json.Decoder(EntryRecord)
+_PATH = re.compile(r" - at `\$(.*)`$")
+_MONEY = ("amount", "base_amount", "tax_base")
+
+
+def read_ndjson(stream: BinaryIO, defaults: Defaults) -> Iterator[Drafted | Fault]:
+    """Read one entry a line; empty lines are passed over."""
+    number = 0
+    while line := stream.readline(MAX_RECORD_BYTES + 1):
+        number += 1
+        if len(line) > MAX_RECORD_BYTES:
+            limit = MAX_RECORD_BYTES // 2**20
+            too_long = RecordMalformed(f"The line is longer than {limit} MiB. One entry a line.")
+            yield fault_of(number, "", too_long)
+            while line and not line.endswith(b"\n"):
+                line = stream.readline(MAX_RECORD_BYTES)
+        elif line.strip():
+            yield read_record(line, number, defaults)
+
+
+def read_record(source: bytes, number: int, defaults: Defaults) -> Drafted | Fault:
+    """Read one entry of JSON; `number` is its place in the file or request, from 1."""
+    try:
+        record = _decoder.decode(source)
+    except msgspec.ValidationError as error:
+        return _validation_fault(number, str(error))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        problem = RecordMalformed(f"{str(error) or 'Nested too deeply'}. Write one JSON object.")
+        return fault_of(number, "", problem)
+    return draft_record(record, number, defaults)
+
+
+def draft_record(record: EntryRecord, number: int, defaults: Defaults) -> Drafted | Fault:
+    """Draft the entry of a record whose shape has been checked."""
+    lines: list[Line] = []
+    for place, line in enumerate(record.lines):
+        try:
+            lines.append(_line(line, defaults))
+        except Invalid as refusal:
+            return fault_of(number, f"/lines/{place}", refusal)
+    entry = entry_of(
+        defaults, number,
+        lines=tuple(lines), effective_date=record.effective_date, text=record.text,
+        document_date=record.document_date, series=record.series,
+        entry_type=record.entry_type, source_ref=record.source_ref,
+        document_ref=record.document_ref,
+    )  # fmt: skip
+    return checked(number, entry)
+
+
+def _line(line: LineRecord, defaults: Defaults) -> Line:
+    amount = amount_of(line.amount)
+    assert amount is not None
+    item = line.item
+    return line_of(
+        account=line.account,
+        amount_minor=amount,
+        currency=line.currency or defaults.currency,
+        base_minor=amount_of(line.base_amount),
+        party_id=line.party_id,
+        vat_code=line.vat_code,
+        tax_base_minor=amount_of(line.tax_base),
+        dimensions=line.dimensions,
+        text=line.text,
+        item=None if item is None else ItemDraft(
+            item.kind, item.document_ref, item.kid, item.document_date, item.due_date),
+    )  # fmt: skip
+
+
+def _validation_fault(number: int, message: str) -> Fault:
+    """Turn `Expected `str`, got `int` - at `$.lines[0].amount`` into a pointer and a sentence."""
+    found = _PATH.search(message)
+    path = found.group(1) if found else ""
+    pointer = re.sub(r"\[(\d+)\]", r"/\1", path.replace(".", "/"))
+    said = message[: found.start()] if found else message
+    name = pointer.rpartition("/")[2]
+    if name in _MONEY and said.endswith(("got `int`", "got `float`")):
+        refusal = AmountNotAString(
+            f'Amounts are strings such as "1234.50", not JSON numbers: put {name} in quotes.'
+        )
+        return fault_of(number, pointer, refusal)
+    return fault_of(number, pointer, RecordMalformed(f"{said}. See docs/posting.md."))

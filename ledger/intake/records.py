@@ -1,0 +1,122 @@
+"""What a record of a journal file becomes: a drafted entry, or a fault that says why not."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+
+from ledger.errors import Invalid, Problem
+from ledger.journal import BatchDraft, EntryDraft, ItemDraft, Line, check_batch
+from ledger.money import parse_amount
+
+MAX_RECORD_BYTES = 16 * 2**20  # one entry; more is no journal entry but an attack or a mistake
+
+
+@dataclass(frozen=True, slots=True)
+class Defaults:
+    """What entries of one file have in common unless they say otherwise."""
+
+    ref: str  # of the file; entries that name no reference are numbered behind it
+    currency: str  # of the book
+    series: str = "JNL"
+    entry_type: str = "import"
+
+
+@dataclass(frozen=True, slots=True)
+class Drafted:
+    """An entry, and the record (line of the file, from 1) that it came from."""
+
+    record: int
+    entry: EntryDraft
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Why a record was not posted: where in the file, where in the record, and what to do."""
+
+    record: int
+    pointer: str  # RFC 6901 into the record, or the name of the column; "" is the record as a whole
+    code: str  # of the Problem it would be alone
+    sentence: str
+
+    def __str__(self) -> str:
+        where = f"record {self.record}" + (f", {self.pointer}" if self.pointer else "")
+        return f"{where}: {self.sentence} [{self.code}]"
+
+
+class RecordMalformed(Invalid):
+    """A record of a journal file is not of the documented shape.
+
+    Raise as: f"{what the reader found}; see docs/posting.md.".
+    """
+
+    title = "Record is malformed"
+
+
+def fault_of(record: int, pointer: str, problem: Problem) -> Fault:
+    """Note a refusal as the fault of a record; a problem of a line points at the line."""
+    line = problem.facts.get("line")
+    if isinstance(line, int) and not pointer:
+        pointer = f"/lines/{line - 1}"
+    return Fault(record, pointer, problem.code(), str(problem))
+
+
+def checked(record: int, entry: EntryDraft) -> Drafted | Fault:
+    """Check an entry by itself: it balances, and holds what a journal can hold."""
+    alone = BatchDraft(book="-", source_system="-", source_ref="-", actor="-", entries=(entry,))
+    try:
+        check_batch(alone)
+    except Problem as refusal:
+        return fault_of(record, "", refusal)
+    return Drafted(record, entry)
+
+
+def amount_of(text: str | None) -> int | None:
+    """Read a decimal amount; None where there is none. Raises `Invalid`. [minor units]"""
+    return None if text is None else parse_amount(text)
+
+
+def line_of(
+    *,
+    account: str,
+    amount_minor: int,
+    currency: str,
+    base_minor: int | None = None,
+    party_id: int | None = None,
+    vat_code: str | None = None,
+    tax_base_minor: int | None = None,
+    dimensions: Mapping[str, str] | None = None,
+    text: str | None = None,
+    item: ItemDraft | None = None,
+) -> Line:
+    """Make a line of what a record says; the names are those of the columns."""
+    return Line(
+        account=account, amount_minor=amount_minor, currency=currency, party_id=party_id,
+        vat_code=vat_code, tax_base_minor=tax_base_minor, dimensions=dimensions or None,
+        item=item, text=text, base_minor=base_minor,
+    )  # fmt: skip
+
+
+def entry_of(
+    defaults: Defaults,
+    number: int,
+    *,
+    lines: tuple[Line, ...],
+    effective_date: date,
+    text: str,
+    document_date: date | None = None,
+    series: str | None = None,
+    entry_type: str | None = None,
+    source_ref: str | None = None,
+    document_ref: str | None = None,
+) -> EntryDraft:
+    """Make an entry of what a record says; `number` names it where it names no reference."""
+    return EntryDraft(
+        series=series or defaults.series,
+        effective_date=effective_date,
+        document_date=document_date or effective_date,
+        entry_type=entry_type or defaults.entry_type,
+        source_ref=source_ref or f"{defaults.ref}:{number}",
+        text=text,
+        lines=lines,
+        document_ref=document_ref,
+    )

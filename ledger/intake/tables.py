@@ -1,0 +1,230 @@
+"""Journal files as tables: one row a line of an entry, rows of one entry beside one another."""
+
+import csv
+import io
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any, BinaryIO, TypeVar
+
+from ledger.errors import Invalid
+from ledger.intake.records import (
+    Defaults,
+    Drafted,
+    Fault,
+    RecordMalformed,
+    checked,
+    entry_of,
+    fault_of,
+    line_of,
+)
+from ledger.journal import ItemDraft, Line
+from ledger.money import parse_amount
+
+ENTRY_COLUMNS = (
+    "entry", "effective_date", "document_date", "series", "entry_type", "entry_text",
+    "document_ref",
+)  # fmt: skip
+LINE_COLUMNS = (
+    "account", "amount", "currency", "base_amount", "party_id", "vat_code", "tax_base", "text",
+    "item_kind", "item_document_ref", "item_kid", "item_document_date", "item_due_date",
+)  # fmt: skip
+DIMENSION = "dim."  # a column dim.product holds the value of the dimension product
+_NEEDED = {"entry", "effective_date", "account", "amount"}
+_ROWS_AT_A_TIME = 8_192
+_MAX_FIELD = 1_000_000
+
+Row = Mapping[str, Any]
+_T = TypeVar("_T")
+
+
+def read_csv(stream: BinaryIO, defaults: Defaults) -> Iterator[Drafted | Fault]:
+    """Read RFC 4180 rows in UTF-8 with a header row. Raises `Invalid` for what is not a table."""
+    csv.field_size_limit(_MAX_FIELD)
+    reader = csv.reader(io.TextIOWrapper(stream, "utf-8-sig", newline=""), strict=True)
+    try:
+        names = next(reader, [])
+        _check_columns(names)
+        yield from _entries(_csv_rows(reader, names), defaults)
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise Invalid(
+            f"after line {reader.line_num}: {error}. A journal file is UTF-8 with commas; "
+            "nothing behind that line was read.",
+            line=reader.line_num,
+        ) from error
+
+
+def read_parquet(stream: BinaryIO, defaults: Defaults) -> Iterator[Drafted | Fault]:
+    """Read the rows of a Parquet file. Raises `Invalid` for what is not one."""
+    import pyarrow as pa  # noqa: PLC0415 - a tenth of a second that other formats do not need
+    from pyarrow import parquet  # noqa: PLC0415
+
+    try:
+        table = parquet.ParquetFile(stream)
+        _check_columns(table.schema_arrow.names)
+        yield from _entries(_parquet_rows(table), defaults)
+    except pa.ArrowInvalid as error:
+        raise Invalid(f"{error}. Write the file again.") from error
+
+
+def _check_columns(names: list[str]) -> None:
+    known = {*ENTRY_COLUMNS, *LINE_COLUMNS}
+    unknown = [name for name in names if name not in known and not name.startswith(DIMENSION)]
+    if unknown or len(set(names)) < len(names) or not set(names) >= _NEEDED:
+        missing = sorted(_NEEDED - set(names))
+        raise Invalid(
+            f"the columns are not those of a journal file: unknown {unknown}, missing {missing}. "
+            f"Allowed: {', '.join((*ENTRY_COLUMNS, *LINE_COLUMNS))} and {DIMENSION}NAME.",
+            unknown=unknown, missing=missing,
+        )  # fmt: skip
+
+
+def _csv_rows(reader: Any, names: list[str]) -> Iterator[tuple[int, Row | None]]:
+    for cells in reader:
+        if cells:
+            row = dict(zip(names, cells, strict=True)) if len(cells) == len(names) else None
+            yield reader.line_num, row
+
+
+def _parquet_rows(table: Any) -> Iterator[tuple[int, Row | None]]:
+    number = 0
+    for batch in table.iter_batches(batch_size=_ROWS_AT_A_TIME):
+        for row in batch.to_pylist():
+            number += 1
+            yield number, row
+
+
+def _entries(
+    rows: Iterable[tuple[int, Row | None]], defaults: Defaults
+) -> Iterator[Drafted | Fault]:
+    """Gather the rows of each entry; a key that comes back later is a fault, not a second entry."""
+    gathered: list[tuple[int, Row]] = []
+    seen: set[str] = set()
+    for number, row in rows:
+        if row is None:
+            uneven = RecordMalformed("The row has not as many cells as the header.")
+            yield fault_of(number, "", uneven)
+            continue
+        if gathered and str(row["entry"]) != str(gathered[0][1]["entry"]):
+            yield _entry(gathered, seen, defaults)
+            gathered = []
+        gathered.append((number, row))
+    if gathered:
+        yield _entry(gathered, seen, defaults)
+
+
+def _entry(gathered: list[tuple[int, Row]], seen: set[str], defaults: Defaults) -> Drafted | Fault:
+    number, first = gathered[0]
+    key = str(first["entry"] or "")
+    if not key or key in seen:
+        said = f"Entry {key!r} is named by rows that are apart" if key else "No entry is named"
+        return fault_of(number, "entry", RecordMalformed(
+            f"{said}. Put the rows of an entry beside one another."))  # fmt: skip
+    seen.add(key)
+    lines: list[Line] = []
+    row_number = number
+    try:
+        for row_number, row in gathered:  # noqa: B007 - tells the refusal below which row it was
+            if column := _changed(first, row):
+                raise RecordMalformed(
+                    f"Entry {key!r} has another {column} in an earlier row.", column=column
+                )
+            lines.append(_line(row, defaults))
+        row_number = number
+        entry = entry_of(
+            defaults, number,
+            lines=tuple(lines), effective_date=_needed(_day(first, "effective_date")),
+            text=_text(first, "entry_text") or "", document_date=_day(first, "document_date"),
+            series=_text(first, "series"), entry_type=_text(first, "entry_type"),
+            source_ref=f"{defaults.ref}:{key}", document_ref=_text(first, "document_ref"),
+        )  # fmt: skip
+    except Invalid as refusal:
+        return fault_of(row_number, str(refusal.facts.get("column", "")), refusal)
+    return checked(number, entry)
+
+
+def _changed(first: Row, row: Row) -> str:
+    """Name the entry column that two rows of one entry disagree on; "" where they agree."""
+    names = (name for name in ENTRY_COLUMNS if row.get(name) != first.get(name))
+    return next(names, "")
+
+
+def _line(row: Row, defaults: Defaults) -> Line:
+    item = None
+    if _text(row, "item_kind"):
+        item = ItemDraft(
+            kind=_text(row, "item_kind") or "",
+            document_ref=_text(row, "item_document_ref") or "",
+            kid=_text(row, "item_kid"),
+            document_date=_needed(_day(row, "item_document_date")),
+            due_date=_needed(_day(row, "item_due_date")),
+        )
+    return line_of(
+        account=_text(row, "account") or "",
+        amount_minor=_needed(_amount(row, "amount")),
+        currency=_text(row, "currency") or defaults.currency,
+        base_minor=_amount(row, "base_amount"),
+        party_id=_whole(row, "party_id"),
+        vat_code=_text(row, "vat_code"),
+        tax_base_minor=_amount(row, "tax_base"),
+        dimensions={
+            name.removeprefix(DIMENSION): str(cell)
+            for name, cell in row.items()
+            if name.startswith(DIMENSION) and cell not in {None, ""}
+        },
+        text=_text(row, "text"),
+        item=item,
+    )
+
+
+def _text(row: Row, column: str) -> str | None:
+    cell = row.get(column)
+    return None if cell in {None, ""} else str(cell)
+
+
+def _day(row: Row, column: str) -> date | None:
+    cell = row.get(column)
+    if isinstance(cell, date) and not isinstance(cell, datetime):
+        return cell
+    if cell in {None, ""}:
+        return None
+    try:
+        return date.fromisoformat(str(cell))
+    except ValueError:
+        raise RecordMalformed(
+            f"{column} is {str(cell)[:40]!r}, not a day such as 2026-03-31.", column=column
+        ) from None
+
+
+def _amount(row: Row, column: str) -> int | None:
+    """Read a decimal amount; a Parquet float has lost øre already and is refused."""
+    cell = row.get(column)
+    if cell is None or cell == "":
+        return None
+    if not isinstance(cell, str | Decimal):
+        raise RecordMalformed(
+            f"{column} is a {type(cell).__name__}. Amounts are decimal text or Parquet decimals.",
+            column=column,
+        )
+    try:
+        return parse_amount(format(cell, "f") if isinstance(cell, Decimal) else cell)
+    except Invalid as refusal:
+        raise RecordMalformed(f"{column}: {refusal}", column=column) from refusal
+
+
+def _whole(row: Row, column: str) -> int | None:
+    cell = row.get(column)
+    if cell is None or cell == "":
+        return None
+    try:
+        return int(str(cell))
+    except ValueError:
+        raise RecordMalformed(
+            f"{column} is {str(cell)[:40]!r}, not a whole number.", column=column
+        ) from None
+
+
+def _needed(found: _T | None) -> _T:
+    if found is None:
+        raise RecordMalformed("A day or an amount is missing.")
+    return found

@@ -1,0 +1,165 @@
+"""Post drafted entries in batches, each entry once for ever, the good ones without the bad ones."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+from sqlalchemy import Row, text
+from sqlalchemy.orm import Session
+
+from ledger.errors import Problem
+from ledger.intake import Drafted, Fault
+from ledger.intake.records import fault_of
+from ledger.journal import BatchDraft, EntryDraft, Voucher, encode_entry, entry_hash, leaf_hash
+from ledger.refusals import EntryRefReused
+from ledger.service.posting import post_batch
+from ledger.service.refused import translated
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """Whose entries are posted: the book, the system they come from, and who answers for them."""
+
+    book: str
+    source_system: str
+    actor: str
+
+
+@dataclass(frozen=True, slots=True)
+class Booked:
+    """An entry that is in the journal; `replayed` where an earlier posting put it there."""
+
+    record: int
+    entry_id: int
+    voucher: Voucher
+    replayed: bool = False
+
+
+def post_drafted(
+    session: Session, sender: Sender, ref: str, drafted: Sequence[Drafted], *, each: bool
+) -> list[Booked | Fault]:
+    """Post drafted entries as one batch; what was posted before is found, not posted again.
+
+    Parameters
+    ----------
+    session : the caller's transaction; commit after each call to be restartable between calls.
+    ref : of the file or request; batches are named behind it.
+    drafted : entries in order, best 3 to 30 thousand lines in all.
+    each : true leaves a refused entry out, as a fault, and posts the others; false refuses all.
+
+    Returns
+    -------
+    One outcome per entry, in order of the records.
+
+    Raises
+    ------
+    Problem : the first refusal, if not `each`; the transaction must be rolled back.
+    """
+    outcomes = _posted_before(session, sender, drafted)
+    if not each:
+        _raise_first(outcomes)
+    known = {outcome.record for outcome in outcomes}
+    fresh = [one for one in drafted if one.record not in known]
+    if each:
+        outcomes += _post_what_can_be(session, sender, ref, fresh)
+    elif fresh:
+        outcomes += _post_all(session, sender, ref, fresh)
+    return sorted(outcomes, key=lambda outcome: outcome.record)
+
+
+def check_now(session: Session) -> None:
+    """Run the commit check of what this transaction has posted so far, in the same words."""
+    with translated():
+        session.execute(text("SET CONSTRAINTS ALL IMMEDIATE"))
+    session.execute(text("SET CONSTRAINTS ALL DEFERRED"))
+
+
+def _post_all(
+    session: Session, sender: Sender, ref: str, drafted: Sequence[Drafted]
+) -> list[Booked | Fault]:
+    posted = post_batch(session, _batch(sender, ref, drafted))
+    return [
+        Booked(one.record, entry_id, voucher, posted.replayed)
+        for one, entry_id, voucher in zip(drafted, posted.entry_ids, posted.vouchers, strict=True)
+    ]
+
+
+def _post_what_can_be(
+    session: Session, sender: Sender, ref: str, drafted: Sequence[Drafted]
+) -> list[Booked | Fault]:
+    """Post all, or all but the entry that a refusal names, or each half by itself."""
+    if not drafted:
+        return []
+    try:
+        with session.begin_nested():
+            booked = _post_all(session, sender, ref, drafted)
+            check_now(session)  # So that a refusal of the commit check too costs one entry only.
+            return booked
+    except Problem as refusal:
+        at = refusal.facts.get("entry")
+        if len(drafted) == 1:
+            return [fault_of(drafted[0].record, "", refusal)]
+        if not isinstance(at, int):
+            middle = len(drafted) // 2
+            halves = (drafted[:middle], drafted[middle:])
+        else:
+            halves = (drafted[at : at + 1], [*drafted[:at], *drafted[at + 1 :]])
+    return [outcome for half in halves for outcome in _post_what_can_be(session, sender, ref, half)]
+
+
+def _batch(sender: Sender, ref: str, drafted: Sequence[Drafted]) -> BatchDraft:
+    """Draft a batch whose reference says which entries it holds: other entries, another batch."""
+    members = sha256("\0".join(one.entry.source_ref for one in drafted).encode()).hexdigest()
+    return BatchDraft(
+        book=sender.book, source_system=sender.source_system,
+        source_ref=f"{ref}/{drafted[0].record}-{drafted[-1].record}/{members[:12]}",
+        actor=sender.actor, entries=tuple(one.entry for one in drafted),
+    )  # fmt: skip
+
+
+def _posted_before(
+    session: Session, sender: Sender, drafted: Sequence[Drafted]
+) -> list[Booked | Fault]:
+    """Find the entries whose reference is in the journal: the same entry, or another one."""
+    rows = session.execute(
+        text(_BY_REFERENCE),
+        {"system": sender.source_system, "refs": [one.entry.source_ref for one in drafted]},
+    )
+    stored: Mapping[str, Row[Any]] = {row.source_ref: row for row in rows}
+    outcomes: list[Booked | Fault] = []
+    for one in drafted:
+        row = stored.get(one.entry.source_ref)
+        if row is None:
+            continue
+        voucher = Voucher(row.series, row.fiscal_year, row.voucher_no)
+        if _is(one.entry, row, voucher, sender.source_system):
+            outcomes.append(Booked(one.record, row.entry_id, voucher, replayed=True))
+            continue
+        reused = EntryRefReused(
+            f"{sender.source_system}/{one.entry.source_ref} is {voucher} with other content. Use "
+            "a new reference, or send what was sent before.", voucher=str(voucher),
+        )  # fmt: skip
+        outcomes.append(fault_of(one.record, "", reused))
+    return outcomes
+
+
+def _is(entry: EntryDraft, row: Row[Any], voucher: Voucher, source_system: str) -> bool:
+    """Tell by its leaf whether a stored entry is this one, whoever posted it."""
+    hashed = entry_hash(encode_entry(entry), row.book, source_system, row.created_by)
+    return leaf_hash(hashed, voucher) == bytes(row.leaf)
+
+
+def _raise_first(outcomes: Sequence[Booked | Fault]) -> None:
+    for outcome in outcomes:
+        if isinstance(outcome, Fault):
+            raise EntryRefReused(f"Record {outcome.record}: {outcome.sentence}",
+                                 record=outcome.record)  # fmt: skip
+
+
+_BY_REFERENCE = """
+    SELECT e.entry_id, e.source_ref, e.leaf, s.code AS series, e.fiscal_year, e.voucher_no,
+        b.created_by, k.code AS book
+    FROM journal_entry e JOIN voucher_series s USING (series_id)
+    JOIN book k ON k.book_id = e.book_id JOIN posting_batch b ON b.batch_id = e.entry_id >> 20
+    WHERE e.source_system = :system AND e.source_ref = ANY (CAST(:refs AS text[]))"""

@@ -1,0 +1,241 @@
+"""Journal files: every format drafts the same entries, and a fault says where and why."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from click.testing import CliRunner, Result
+from hypothesis import given
+from hypothesis import strategies as st
+from pyarrow import parquet
+
+from ledger import service
+from ledger.cli.ledger import ledger_cli
+from ledger.db import transaction
+from ledger.intake import Defaults, Drafted, Fault, JournalFileUnreadable, format_of, read_entries
+
+DEFAULTS = Defaults("file", "NOK")
+
+
+def rent(amount: str = "1000.00", **changes: Any) -> dict[str, Any]:
+    """An entry of two lines."""
+    lines = [{"account": "4300", "amount": amount}, {"account": "1920", "amount": f"-{amount}"}]
+    return {"effective_date": "2026-03-31", "text": "Rent", "lines": lines, **changes}
+
+
+def ndjson(*entries: object) -> bytes:
+    """Write entries one a line; bytes are taken as they are."""
+    return b"".join(
+        (e if isinstance(e, bytes) else json.dumps(e).encode()) + b"\n" for e in entries
+    )
+
+
+def read(source: bytes, file_format: str = "ndjson") -> list[Drafted | Fault]:
+    """Read a whole file."""
+    return list(read_entries(io.BytesIO(source), file_format, "f", DEFAULTS))
+
+
+def fault(source: bytes, file_format: str = "ndjson") -> Fault:
+    """Read a file of which the one record is at fault."""
+    (found,) = read(source, file_format)
+    assert isinstance(found, Fault)
+    return found
+
+
+def rows(**changes: Any) -> list[dict[str, Any]]:
+    """The rows of one entry."""
+    both = {"entry": "a", "effective_date": "2026-03-31", "entry_text": "Rent", **changes}
+    return [{**both, "account": "4300", "amount": "5.00", "dim.product": "mobile"},
+            {**both, "account": "1920", "amount": "-5.00", "dim.product": ""}]  # fmt: skip
+
+
+def as_csv(table: list[dict[str, Any]]) -> bytes:
+    """Write rows as CSV."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(table[0]))
+    writer.writeheader()
+    writer.writerows(table)
+    return text.getvalue().encode()
+
+
+def as_parquet(table: list[dict[str, Any]]) -> bytes:
+    """Write rows as Parquet."""
+    sink = io.BytesIO()
+    parquet.write_table(pa.Table.from_pylist(table), sink)
+    return sink.getvalue()
+
+
+def test_three_formats_draft_one_entry() -> None:
+    """A table and a line of JSON that say the same are the same entry."""
+    record = rent("5.00", source_ref="file:a")
+    record["lines"][0]["dimensions"] = {"product": "mobile"}
+    sources = {"ndjson": ndjson(record), "csv": as_csv(rows()), "parquet": as_parquet(rows())}
+    drafts = [read(source, kind)[0] for kind, source in sources.items()]
+    entries = [d.entry for d in drafts if isinstance(d, Drafted)]
+    assert len(entries) == 3
+    assert entries[0] == entries[1] == entries[2]
+
+
+def test_a_parquet_decimal_is_an_amount_and_a_float_is_not() -> None:
+    """A decimal column keeps its øre; a double has lost them already."""
+    exact = [{**row, "amount": Decimal(row["amount"])} for row in rows()]
+    (drafted,) = read(as_parquet(exact), "parquet")
+    assert isinstance(drafted, Drafted)
+    assert [line.amount_minor for line in drafted.entry.lines] == [500, -500]
+    found = fault(
+        as_parquet([{**row, "amount": float(row["amount"])} for row in rows()]), "parquet"
+    )
+    assert (found.code, found.pointer) == ("record-malformed", "amount")
+
+
+@pytest.mark.parametrize(
+    ("record", "code", "pointer"),
+    [
+        (rent(lines=[{"account": "1", "amount": 5}]), "amount-not-a-string", "/lines/0/amount"),
+        (rent(lines=[{"account": "1", "amount": 5.0}]), "amount-not-a-string", "/lines/0/amount"),
+        (rent("1.005"), "invalid", "/lines/0"),
+        (rent("1" + "0" * 40), "invalid", "/lines/0"),
+        (rent("0.00"), "malformed-entry", "/lines/0"),
+        (rent(lines=[]), "malformed-entry", ""),
+        (rent(lines=[{"account": "1", "amount": "1.00"}]), "entry-not-balanced", ""),
+        (rent(text="a\0b"), "malformed-entry", ""),
+        (rent(effective_date="31.03.2026"), "record-malformed", "/effective_date"),
+        (rent(voucher_no=17), "record-malformed", ""),
+        ({"text": "Rent"}, "record-malformed", ""),
+        (b"nonsense", "record-malformed", ""),
+        (b'{"text": "\xff"}', "record-malformed", ""),
+        (b"[" * 100_000, "record-malformed", ""),
+        (json.dumps(rent()).replace('"4300"', '"4300", "party_id": 1' + "0" * 30).encode(),
+         "malformed-entry", "/lines/0"),
+    ],
+)  # fmt: skip
+def test_a_bad_record_is_a_fault_with_its_place(record: object, code: str, pointer: str) -> None:
+    """Each kind of nonsense has its code and its JSON pointer, and the file goes on."""
+    good_before, found, good_after = read(ndjson(rent(), record, rent()))
+    assert isinstance(good_before, Drafted)
+    assert isinstance(good_after, Drafted)
+    assert isinstance(found, Fault)
+    assert (found.record, found.code, found.pointer) == (2, code, pointer)
+
+
+def test_a_table_with_a_strange_column_is_refused_by_its_name() -> None:
+    """A misspelled column would else be lost silently."""
+    with pytest.raises(JournalFileUnreadable, match="acount"):
+        read(as_csv([{"acount" if k == "account" else k: v for k, v in r.items()} for r in rows()]),
+             "csv")  # fmt: skip
+
+
+def test_rows_of_one_entry_must_agree_and_lie_together() -> None:
+    """An entry with two dates, or in two places, is a fault."""
+    first, second = rows()
+    assert fault(as_csv([first, {**second, "effective_date": "2026-04-01"}]), "csv").record == 3
+    apart = read(as_csv([*rows(), *rows(entry="b"), *rows()]), "csv")
+    assert [type(one) for one in apart] == [Drafted, Drafted, Fault]
+
+
+def test_broken_files_are_refused_as_a_whole() -> None:
+    """What is no table at all has no records."""
+    for source, kind in ((b"PAR1 nonsense", "parquet"), (b"entry,\xff\n", "csv"), (b"", "csv"),
+                         (as_csv(rows()) + b'a,"2026\n', "csv")):  # fmt: skip
+        with pytest.raises(JournalFileUnreadable):
+            read(source, kind)
+    with pytest.raises(JournalFileUnreadable, match=r"--format"):
+        format_of(Path("journal.txt"))
+
+
+@given(st.binary(max_size=300))
+def test_no_bytes_break_the_reader(source: bytes) -> None:
+    """Whatever comes, each record is an entry or a fault; a file may be refused as a whole."""
+    for file_format in ("ndjson", "csv"):
+        try:
+            found = read(source, file_format)
+        except JournalFileUnreadable:
+            continue
+        assert all(isinstance(one, Drafted | Fault) for one in found)
+
+
+@pytest.fixture
+def books(db: str) -> None:
+    """Book NO01 with the periods of 2026."""
+    with transaction() as session:
+        service.seed_book(session, "NO01")
+        service.open_periods(session, "NO01", 2026)
+
+
+def post(path: Path, *words: str, status: int = 0) -> dict[str, Any]:
+    """Run the command and read what it says."""
+    result: Result = CliRunner().invoke(ledger_cli, ["post", str(path), "--json", *words])
+    assert result.exit_code == status, result.output
+    told: dict[str, Any] = json.loads(result.stdout)
+    return told
+
+
+def balances() -> dict[str, int]:
+    """The trial balance."""
+    with transaction() as session:
+        return {b.account: b.balance_minor for b in service.trial_balance(session, "NO01")}
+
+
+@pytest.mark.usefixtures("books")
+def test_a_file_posts_once(tmp_path: Path) -> None:
+    """The second posting of a file finds every entry where it is."""
+    path = tmp_path / "rent.ndjson"
+    path.write_bytes(ndjson(rent(), rent("7.00")))
+    assert post(path, "--dry-run")["posted"] == 2
+    assert balances() == {}
+    first, second = post(path), post(path)
+    assert (first["posted"], second["posted"], second["replayed"]) == (2, 0, 2)
+    assert [e["voucher"] for e in first["entries"]] == [e["voucher"] for e in second["entries"]]
+    assert balances() == {"1920": -100_700, "4300": 100_700}
+
+
+@pytest.mark.usefixtures("books")
+def test_one_bad_entry_stops_a_file_or_only_itself(tmp_path: Path) -> None:
+    """Atomic posts nothing; per entry posts the rest, and again after the cause was put right."""
+    path = tmp_path / "mixed.ndjson"
+    unknown = rent("3.00", lines=[{"account": "9999", "amount": "3.00"},
+                                  {"account": "1920", "amount": "-3.00"}])  # fmt: skip
+    early = rent("9.00", effective_date="2031-01-01")
+    path.write_bytes(ndjson(rent(), unknown, rent("7.00"), early, rent(lines=[]), rent("11.00")))
+    assert post(path, status=1)["posted"] == 0
+    assert balances() == {}
+    told = post(path, "--per-entry", status=1)
+    assert (told["posted"], told["refused"]) == (3, 3)
+    assert {f["record"]: f["code"] for f in told["faults"]} == {
+        2: "unknown-account", 4: "unknown-period", 5: "malformed-entry"}  # fmt: skip
+    with transaction() as session:
+        service.open_periods(session, "NO01", 2031)
+    again = post(path, "--per-entry", status=1)
+    assert (again["posted"], again["replayed"], again["refused"]) == (1, 3, 2)
+    with transaction() as session:
+        assert service.verify(session) == []
+
+
+@pytest.mark.usefixtures("books")
+def test_a_reference_with_other_content_is_refused(tmp_path: Path) -> None:
+    """The reference of an entry means that entry for ever, whatever file it comes in."""
+    path = tmp_path / "a.ndjson"
+    path.write_bytes(ndjson(rent(source_ref="x")))
+    post(path)
+    path.write_bytes(ndjson(rent("2.00", source_ref="x"), rent(source_ref="y")))
+    told = post(path, "--per-entry", status=1)
+    assert [f["code"] for f in told["faults"]] == ["entry-ref-reused"]
+    assert told["posted"] == 1
+
+
+@pytest.mark.usefixtures("books")
+def test_declared_totals_must_hold(tmp_path: Path) -> None:
+    """A file that lost a line on its way is not posted."""
+    path = tmp_path / "a.ndjson"
+    path.write_bytes(ndjson(rent()))
+    refused = CliRunner().invoke(ledger_cli, ["post", str(path), "--declare", "entries=2"])
+    assert refused.exit_code != 0
+    assert "declares entries 2 but holds 1" in str(refused.exception)
+    assert post(path, "--declare", "entries=1,lines=2,debit=1000.00")["posted"] == 1

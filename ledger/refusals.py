@@ -7,7 +7,7 @@ class that `ledger.service` raises in its place, with the same sentence and fact
 from collections.abc import Mapping
 from http import HTTPStatus
 
-from ledger.errors import Conflict, Invalid, NotFound, Problem
+from ledger.errors import Conflict, Forbidden, Invalid, NotFound, Problem
 
 
 class EntryNotBalanced(Invalid):
@@ -163,6 +163,61 @@ class NoPostingRule(Invalid):
     title = "No posting rule"
 
 
+class UnknownDraft(NotFound):
+    """No draft has this id, or it has no such attachment."""
+
+    title = "Unknown draft"
+
+
+class DraftChanged(Problem):
+    """The draft is not any more what the caller has read."""
+
+    status = HTTPStatus.PRECONDITION_FAILED
+    title = "Draft has changed"
+
+
+class DraftIsPosted(Conflict):
+    """A draft that is posted is final; its entry can be reversed."""
+
+    title = "Draft is posted"
+
+
+class NotAwaitingApproval(Conflict):
+    """The version was not submitted, or another person has judged it already."""
+
+    title = "Draft does not await approval"
+
+
+class CommentMissing(Invalid):
+    """A draft is rejected without saying why."""
+
+    title = "Comment is missing"
+
+
+class OwnDraft(Forbidden):
+    """Whoever has written on a draft cannot judge it."""
+
+    title = "Own draft"
+
+
+class ApprovalNeeded(Conflict):
+    """A rule wants the approval of a second person before this is posted."""
+
+    title = "Approval needed"
+
+
+class PolicyReachesBack(Invalid):
+    """An approval rule begins today or later, once per day; what was allowed stays allowed."""
+
+    title = "Approval rule reaches back"
+
+
+class ManualPostingRefused(Invalid):
+    """The account is kept by a system; a manual journal may not use it."""
+
+    title = "No manual journals on this account"
+
+
 class FactsAreImmutable(Conflict):
     """Recorded facts are never changed or removed; post a correcting entry instead."""
 
@@ -204,6 +259,14 @@ BY_SQLSTATE: Mapping[str, type[Problem]] = {
     "HB018": AllocationMismatch,
     "HB019": OverAllocated,
     "HB020": UnknownEntry,
+    "HB050": UnknownDraft,
+    "HB051": DraftChanged,
+    "HB052": DraftIsPosted,
+    "HB053": NotAwaitingApproval,
+    "HB054": OwnDraft,
+    "HB055": ApprovalNeeded,
+    "HB056": PolicyReachesBack,
+    "HB057": ManualPostingRefused,
     "HB090": FactsAreImmutable,
     "HB091": BatchBroken,
     "HB092": StageRefused,

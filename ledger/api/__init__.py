@@ -1,9 +1,9 @@
 """The books over REST, one module per kind of resource."""
 
-from ledger.api import entries
+from ledger.api import drafts, entries
 from ledger.web import Api
 
-_RESOURCES = (entries,)
+_RESOURCES = (entries, drafts)
 
 
 def register(api: Api) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from ledger import service
+from ledger.cli.drafts import draft_cli
 from ledger.cli.posting import post_command
 from ledger.db import transaction
 from ledger.money import format_amount
@@ -31,6 +32,7 @@ def ledger_cli() -> None:
 
 
 ledger_cli.add_command(post_command)
+ledger_cli.add_command(draft_cli)
 
 
 @ledger_cli.command("init")

@@ -26,6 +26,7 @@ from ledger.access import (
     TOKEN_PREFIX,
     Actor,
     TokenInvalid,
+    check_allowed,
     check_scopes,
     digest,
     proves,
@@ -120,6 +121,23 @@ def disable_staff(session: Session, username: str, *, actor: str, now: datetime)
         .values(revoked_at=now)
     )
     record_event(session, actor, "staff disabled", f"staff:{username}")
+
+
+def named_staff(session: Session, username: str, scope: str) -> str:
+    """Let a command act in the name of a member of staff; gives how the books name them.
+
+    Raises `NotFound` where nobody active has the name, `ScopeMissing` where no role of theirs
+    carries the scope.
+    """
+    member = next((m for m in list_staff(session) if m.username == username), None)
+    if member is None or member.disabled_at is not None:
+        raise NotFound(
+            f"No active member of staff is called {username}. See hovedbok access staff list.",
+            username=username,
+        )
+    who = Actor("staff", member.staff_id, username, scopes_of(member.roles))
+    check_allowed(who, scope)
+    return who.reference
 
 
 def list_staff(session: Session) -> list[StaffMember]:

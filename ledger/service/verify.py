@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from ledger.service.draft_reading import wrong_drafts
 from ledger.service.rehash import wrong_leaves
 
 
@@ -37,6 +38,7 @@ def verification_steps() -> list[tuple[str, Callable[[Session], Iterator[Fault]]
         *((check, partial(_query_faults, check)) for check in _CHECKS),
         ("entry hash", _hash_faults),
         ("voucher gap", _gap_faults),
+        ("draft", _draft_faults),
         ("guard", _guard_faults),
     ]
 
@@ -72,6 +74,11 @@ def _query_faults(check: str, session: Session) -> Iterator[Fault]:
 def _hash_faults(session: Session) -> Iterator[Fault]:
     for entry_id, detail in wrong_leaves(session):
         yield Fault("entry hash", f"entry {entry_id}", detail)
+
+
+def _draft_faults(session: Session) -> Iterator[Fault]:
+    for where, detail in wrong_drafts(session):
+        yield Fault("draft", where, detail)
 
 
 def _gap_faults(session: Session) -> Iterator[Fault]:
@@ -181,11 +188,16 @@ _CHECKED = ("check_batch", 1 | 4, "ledger_check_batch")
 _GROWTH = ("require_growth", 1 | 2 | 8 | 16, "ledger_require_growth")
 _VAT_RATE = ("keep_vat_rate", 1 | 2 | 8 | 16, "ledger_keep_vat_rate")
 _HARD_LOCK = ("keep_hard_lock", 1 | 2 | 4, "ledger_keep_hard_lock")
+_MANUAL = ("refuse_manual", 1 | 4, "ledger_refuse_manual")
+_DRAFT_ORDER = ("keep_draft_order", 1 | 2 | 4, "ledger_keep_draft_order")
+_OTHER_EYES = ("require_other_eyes", 1 | 2 | 4, "ledger_require_other_eyes")
+_APPROVED = ("require_approval", 1 | 2 | 4, "ledger_require_approval")
+_POLICY_DATES = ("keep_policy_dates", 1 | 2 | 4, "ledger_keep_policy_dates")
 _WHOLE = (_CHANGE, _TRUNCATE, _OWNED)
 GUARDS: dict[str, tuple[tuple[str, int, str], ...]] = {
     "posting_batch": (*_WHOLE, _CHECKED),
     "batch_closed": (_CHANGE, _TRUNCATE),
-    "journal_entry": _WHOLE,
+    "journal_entry": (*_WHOLE, _MANUAL),
     "journal_line": _WHOLE,
     "balance_delta": _WHOLE,
     "open_item": _WHOLE,
@@ -200,6 +212,12 @@ GUARDS: dict[str, tuple[tuple[str, int, str], ...]] = {
     "voucher_gap": (_CHANGE, _TRUNCATE),
     "voucher_counter": (_GROWTH, _TRUNCATE),
     "vat_code": (_VAT_RATE, _TRUNCATE),
+    "journal_draft": (_CHANGE, _TRUNCATE),
+    "draft_version": (_CHANGE, _TRUNCATE, _DRAFT_ORDER),
+    "draft_attachment": (_CHANGE, _TRUNCATE),
+    "draft_approval": (_CHANGE, _TRUNCATE, _OTHER_EYES),
+    "draft_posted": (_CHANGE, _TRUNCATE, _APPROVED),
+    "approval_policy": (_CHANGE, _TRUNCATE, _POLICY_DATES),
 }
 
 

@@ -198,4 +198,13 @@ def test_the_routes_name_these_scopes() -> None:
         ("GET", "/api/v1/open-items"): "receivables:read",
         ("GET", "/api/v1/entries/<series>/<int:year>/<int:number>"): "ledger:read",
         ("POST", "/api/v1/entries"): "ledger:post",
+        ("GET", "/api/v1/drafts"): "ledger:read",
+        ("POST", "/api/v1/drafts"): "ledger:post",
+        ("GET", "/api/v1/drafts/<int:draft_id>"): "ledger:read",
+        ("PUT", "/api/v1/drafts/<int:draft_id>"): "ledger:post",
+        ("GET", "/api/v1/drafts/<int:draft_id>/versions"): "ledger:read",
+        ("POST", "/api/v1/drafts/<int:draft_id>/attachments"): "ledger:post",
+        ("GET", "/api/v1/drafts/<int:draft_id>/attachments/<sha256>"): "ledger:read",
+        ("POST", "/api/v1/drafts/<int:draft_id>/approval"): "ledger:approve",
+        ("POST", "/api/v1/drafts/<int:draft_id>/posting"): "ledger:post",
     }

@@ -11,12 +11,16 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 from sqlalchemy import text
+from sqlalchemy.orm import Session
 
 from ledger import service
 from ledger.db import transaction
 from ledger.db.server import PrivateServer
+from ledger.drafts import Draft
 from ledger.journal import AllocationDraft
+from ledger.service import drafting
 from ledger.service.verify import GUARDS
+from ledger.vault import vault
 
 if TYPE_CHECKING:
     from tests.ledger.conftest import Drafts
@@ -33,6 +37,8 @@ COLUMN = {
     "period": "ends_on",
     "posting_rule": "account_number", "period_lock_event": "level",
     "posting_batch": "entry_count", "voucher_gap": "reason",
+    "journal_draft": "created_by", "draft_version": "author", "draft_attachment": "sha256",
+    "draft_approval": "approver", "draft_posted": "batch_id", "approval_policy": "actor",
 }  # fmt: skip
 
 BATCH = (
@@ -200,7 +206,21 @@ def posted(books: str, drafts: Drafts) -> str:
         )
         payment = drafts.payment("p-1", 5_00)
         service.post_batch(session, drafts.batch("b-2", payment, allocations=(settle,)))
+        _post_by_two_people(session, drafts)
     return books
+
+
+def _post_by_two_people(session: Session, drafts: Drafts) -> None:
+    """A manual journal with a receipt, drafted by one and approved by another."""
+    entry = drafts.journal("", ("7830", 5_00), ("1920", -5_00))
+    made, _ = drafting.create_draft(
+        session, Draft("NO01", entry), actor="staff:anna", key="k", ready=True
+    )
+    proved, _ = drafting.attach(
+        session, vault(), made.draft_id, 1, "receipt.pdf", b"%PDF-1.7", actor="staff:anna"
+    )
+    wanted = proved.latest.content_hash
+    drafting.approve(session, made.draft_id, wanted, approver="staff:berit")
 
 
 def attack(server: PrivateServer, login: str, database: str, statements: str) -> psycopg.Error:
@@ -297,7 +317,7 @@ def test_every_fact_and_partition_carries_its_guards(posted: str) -> None:
     assert parts == 48
 
 
-def test_the_service_may_call_only_four_functions(posted: str) -> None:
+def test_the_service_may_call_these_functions_only(posted: str) -> None:
     """Privileges as the catalogue has them: what is callable, and that no fact is writable."""
     with transaction() as session:
         callable_ = session.scalars(
@@ -315,7 +335,10 @@ def test_the_service_may_call_only_four_functions(posted: str) -> None:
             {"facts": [*GUARDS, *PARTITIONS]},
         ).all()
     assert callable_ == [
-        "ledger_lock_period", "ledger_open_periods", "ledger_open_stage", "ledger_post_staged",
+        "ledger_approval_needed", "ledger_close_draft", "ledger_judge_draft",
+        "ledger_lock_period", "ledger_open_draft", "ledger_open_periods", "ledger_open_stage",
+        "ledger_policy_day", "ledger_post_staged", "ledger_set_approval_policy",
+        "ledger_write_draft",
     ]  # fmt: skip
     assert sorted(writable) == ["audit_event", "dimension_set", "posting_rule", "vat_code"]
 
@@ -327,4 +350,4 @@ def _assert_unharmed() -> None:
             text("SELECT (SELECT count(*) FROM journal_entry), (SELECT count(*) FROM journal_line),"
                  " (SELECT count(*) FROM posting_batch), (SELECT count(*) FROM allocation)")
         ).one()  # fmt: skip
-    assert tuple(counts) == (2, 5, 2, 1)
+    assert tuple(counts) == (3, 7, 3, 1)

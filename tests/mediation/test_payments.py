@@ -146,10 +146,10 @@ def test_the_unmatched_money_is_listed_with_reason_and_customer(books: Session) 
 
 
 def test_money_from_elsewhere_is_listed_too(books: Session) -> None:
-    """What a person booked on 2991 has no reason of ours, but it is owed all the same."""
+    """What another system booked on 2991 has no reason of ours, but it is owed all the same."""
     item = ItemDraft("payment", "bank 1", None, APRIL, APRIL)
     entry = EntryDraft(
-        "JNL", APRIL, APRIL, "manual", "by hand", "Innbetaling",
+        "PAY", APRIL, APRIL, "payment", "by hand", "Innbetaling",
         (Line("1920", 60_00), Line("2991", -60_00, item=item)),
     )  # fmt: skip
     posted = ledger.post_batch(books, BatchDraft(BOOK, "test", "by hand", "tester", (entry,)))

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime
+from hashlib import sha256
 
 from sqlalchemy.orm import Session
 
 from ledger import service as ledger
 from ledger.db import transaction
+from ledger.drafts import Draft, draft_entry
 from ledger.journal import AllocationDraft, BatchDraft, EntryDraft, ItemDraft, Line
+from ledger.service import draft_reading, drafting
 from ledger.vault import vault
 from mediation.models import ControlMove, FileAlarm, SourceFile, Suspense
 from party.models import SubscriptionAccount, SubscriptionOffering
@@ -21,6 +25,8 @@ BOOK = "NO01"
 SWITCH_FILE = "OSLMSC1_000002_20260302.ber"
 MARCH_END = date(2026, 3, 31)
 PAID = date(2026, 4, 20)
+RECEIPT = b"%PDF-1.7\nA receipt.\n"
+RECEIPT_HASH = sha256(RECEIPT).hexdigest()
 
 
 def open_books() -> None:
@@ -35,6 +41,7 @@ def open_books() -> None:
         _take_payments(session)
         _take_files(session)
         _subscribe(session)
+        _write_draft(session)
 
 
 def _take_payments(session: Session) -> None:
@@ -63,6 +70,21 @@ def _payment(ref: str, amount: int, credit: Line) -> EntryDraft:
 
 def _money(ref: str, kid: str | None) -> ItemDraft:
     return ItemDraft("payment", ref, kid, PAID, PAID)
+
+
+def _write_draft(session: Session) -> None:
+    """A colleague's journal, changed once, waits for approval with its receipt."""
+    lines = (Line("7830", 90_00, text="Fee"), Line("1920", -90_00))
+    entry = draft_entry("JNL", PAID, PAID, "Bank charge April", lines)
+    author = "staff:colleague"
+    view, _ = drafting.create_draft(
+        session, Draft(BOOK, entry), actor=author, key="first", ready=False
+    )
+    drafting.attach(session, vault(), view.draft_id, 1, "receipt.pdf", RECEIPT, actor=author)
+    kept = draft_reading.read_draft(session, view.draft_id).draft
+    lines = (Line("7830", 125_50, text="Fee"), Line("1920", -125_50))
+    changed = replace(kept, entry=replace(kept.entry, lines=lines))
+    drafting.save_draft(session, view.draft_id, 2, changed, actor=author, ready=True)
 
 
 def _subscribe(session: Session) -> None:

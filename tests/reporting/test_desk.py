@@ -23,7 +23,7 @@ from mediation import api as mediation_api
 from party import api as party_api
 from reporting import api as reporting_api
 from reporting.web import pages
-from tests.reporting.desk_books import open_books
+from tests.reporting.desk_books import RECEIPT_HASH, open_books
 
 PAGE = {"Accept": "text/html"}
 PASSWORD = "calm and quiet desk"
@@ -328,7 +328,7 @@ def test_refusals_are_pages_for_people(client: FlaskClient) -> None:
 
 SAMPLE = {
     "number": INVOICE, "party_id": 7, "file_id": 2, "series": "SAL", "year": 2026,
-    "account": "1500",
+    "account": "1500", "draft_id": 1, "sha256": RECEIPT_HASH,
 }  # fmt: skip
 
 

@@ -20,12 +20,15 @@ from sqlalchemy.orm import Session
 import app
 from ledger import access, service
 from ledger.db import transaction
+from ledger.drafts import Draft
 from ledger.errors import Problem
 from ledger.intake import Defaults, Fault
 from ledger.intake.ndjson import read_record
 from ledger.intake.records import RecordMalformed
 from ledger.journal import AllocationDraft, BatchDraft, Declared, EntryDraft
+from ledger.service import draft_reading, drafting
 from ledger.service.access import client_actor
+from ledger.vault import vault
 from rating import service as rating
 from rating.rounding import by_magnitude
 from reporting.cli.docs import read_gallery
@@ -291,6 +294,75 @@ def _allocation_mismatch(session: Session) -> object:
 @provokes("no-posting-rule")
 def _no_posting_rule(session: Session) -> object:
     return service.posting_account(session, "NO01", "invoice", "receivable", "barter", MARCH)
+
+
+def _draft(session: Session, *, ready: bool = True) -> draft_reading.DraftView:
+    """Anna's draft of a bank charge."""
+    entry = drafts.journal("", ("7830", 5_00), ("1920", -5_00))
+    written = Draft("NO01", entry)
+    view, _ = drafting.create_draft(session, written, actor="staff:anna", key="k", ready=ready)
+    return view
+
+
+def _approve(session: Session, view: draft_reading.DraftView, approver: str = "staff:per") -> None:
+    drafting.approve(session, view.draft_id, view.latest.content_hash, approver=approver)
+
+
+@provokes("draft-changed")
+def _draft_changed(session: Session) -> object:
+    view = _draft(session)
+    drafting.attach(session, vault(), view.draft_id, 1, "x.txt", b"x", actor="staff:ole")
+    return _approve(session, view)
+
+
+@provokes("draft-is-posted")
+def _draft_is_posted(session: Session) -> object:
+    view = _draft(session)
+    _approve(session, view)
+    return drafting.save_draft(session, view.draft_id, 1, view.draft, actor="x", ready=False)
+
+
+@provokes("not-awaiting-approval")
+def _not_awaiting_approval(session: Session) -> object:
+    return _approve(session, _draft(session, ready=False))
+
+
+@provokes("comment-missing")
+def _comment_missing(session: Session) -> object:
+    view = _draft(session)
+    wanted = view.latest.content_hash
+    return drafting.reject(session, view.draft_id, wanted, approver="staff:per", comment=" ")
+
+
+@provokes("own-draft")
+def _own_draft(session: Session) -> object:
+    return _approve(session, _draft(session), "staff:anna")
+
+
+@provokes("approval-needed")
+def _approval_needed(session: Session) -> object:
+    view = _draft(session)
+    wanted = view.latest.content_hash
+    return drafting.post_unapproved(session, view.draft_id, wanted, actor="staff:anna")
+
+
+@provokes("policy-reaches-back")
+def _policy_reaches_back(session: Session) -> object:
+    return drafting.set_approval_policy(
+        session, "NO01", entry_type="manual", account_prefix="", amount_from_minor=1_000_00,
+        valid_from=date(2001, 1, 1), actor="staff:anna",
+    )  # fmt: skip
+
+
+@provokes("manual-posting-refused")
+def _manual_posting_refused(session: Session) -> object:
+    return _post(session, drafts.journal("j-1", ("1530", 1_00), ("3000", -1_00)))
+
+
+@provokes("attachment-refused")
+def _attachment_refused(session: Session) -> object:
+    view, page = _draft(session), b"<!doctype html>"
+    return drafting.attach(session, vault(), view.draft_id, 1, "page.html", page, actor="x")
 
 
 @provokes("scope-missing")

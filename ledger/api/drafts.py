@@ -1,0 +1,389 @@
+"""Drafts of manual journals over REST: write, attach, submit, judge."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from http import HTTPStatus
+from typing import Any
+
+from flask import Response
+from flask.views import MethodView
+from marshmallow import Schema, fields, validate
+
+from ledger import service
+from ledger.api.entries import EntryPostedSchema, IdempotencyKeyReused, LineSchema, VoucherSchema
+from ledger.attachments import SIZE_MAX, Attachment
+from ledger.db import transaction
+from ledger.drafts import LINES_MAX, TEXT_LENGTH_MAX, Draft, content_of, draft_entry
+from ledger.journal import ItemDraft, Line, Posted
+from ledger.refusals import DraftChanged, UnknownDraft
+from ledger.service import draft_reading, drafting
+from ledger.vault import vault
+from ledger.web import Blueprint, current_actor, scope
+from ledger.web.etags import require_match
+from ledger.web.fields import BookSchema, IdempotencyKeySchema, Money
+
+blueprint = Blueprint(
+    "drafts", __name__, url_prefix="/api/v1", description="Drafts of manual journals and approvals"
+)
+STATES = ("draft", "submitted", "rejected", "posted")
+_HASH = validate.Regexp("^[0-9a-f]{64}$")
+
+
+class DraftLineSchema(LineSchema):
+    """A line of a draft; in another currency it says what it is in the book's own."""
+
+    base_amount = Money(load_default=None, allow_none=True)
+
+
+class DraftSchema(BookSchema):
+    """What a manual journal is to say."""
+
+    series = fields.String(load_default="JNL")
+    effective_date = fields.Date(required=True)
+    document_date = fields.Date(required=True)
+    text = fields.String(required=True, validate=validate.Length(0, TEXT_LENGTH_MAX))
+    document_ref = fields.String(load_default=None, allow_none=True)
+    lines = fields.List(
+        fields.Nested(DraftLineSchema), required=True, validate=validate.Length(0, LINES_MAX)
+    )
+    ready = fields.Boolean(
+        load_default=True,
+        metadata={"description": "True asks for approval: the draft is tried against the books."},
+    )
+
+
+class DraftChangeSchema(DraftSchema):
+    """What a manual journal is to say from now on."""
+
+    attachments = fields.List(
+        fields.String(validate=_HASH), load_default=None,
+        metadata={"description": "Hashes of the attachments that stay; left out, all of them."},
+    )  # fmt: skip
+
+
+class AttachmentSchema(Schema):
+    """A file beside a draft."""
+
+    sha256 = fields.String(required=True)
+    name = fields.String(required=True)
+    size = fields.Integer(required=True, metadata={"description": "Octets."})
+    media_type = fields.String(required=True)
+
+
+class VerdictSchema(Schema):
+    """What another person said of a version."""
+
+    approver = fields.String(required=True)
+    verdict = fields.String(required=True, validate=validate.OneOf(["approved", "rejected"]))
+    comment = fields.String(required=True)
+    recorded_at = fields.AwareDateTime(required=True)
+
+
+class DraftVersionSchema(Schema):
+    """What a draft said at some moment."""
+
+    version = fields.Integer(required=True, attribute="version_no")
+    author = fields.String(required=True)
+    recorded_at = fields.AwareDateTime(required=True)
+    ready = fields.Boolean(required=True)
+    content_hash = fields.Function(lambda version: version.content_hash.hex(), required=True)
+    journal = fields.Function(lambda version: _journal(version.draft), required=True)
+    attachments = fields.List(
+        fields.Nested(AttachmentSchema), required=True, attribute="draft.attachments"
+    )
+    verdict = fields.Nested(VerdictSchema, required=True, allow_none=True)
+
+
+class DraftViewSchema(Schema):
+    """A draft: where it stands, and its latest version."""
+
+    draft_id = fields.Integer(required=True)
+    book = fields.String(required=True)
+    state = fields.String(required=True, validate=validate.OneOf(STATES))
+    created_by = fields.String(required=True)
+    created_at = fields.AwareDateTime(required=True)
+    batch_id = fields.Integer(required=True, allow_none=True)
+    latest = fields.Nested(DraftVersionSchema, required=True)
+
+
+class DraftVersionsSchema(Schema):
+    """Every version of a draft, oldest first."""
+
+    versions = fields.List(fields.Nested(DraftVersionSchema), required=True)
+
+
+class DraftListArguments(BookSchema):
+    """Which drafts are wanted."""
+
+    state = fields.String(load_default=None, validate=validate.OneOf(STATES))
+    before = fields.Integer(
+        load_default=None, metadata={"description": "The `next` of the page before."}
+    )
+    limit = fields.Integer(load_default=100, validate=validate.Range(1, 1000))
+
+
+class DraftRowSchema(Schema):
+    """A draft in a list."""
+
+    draft_id = fields.Integer(required=True)
+    version = fields.Integer(required=True, attribute="version_no")
+    state = fields.String(required=True)
+    text = fields.String(required=True)
+    author = fields.String(required=True)
+    effective_date = fields.Date(required=True)
+    debit = Money(required=True, attribute="debit_minor")
+    attachments = fields.Integer(required=True)
+    changed_at = fields.AwareDateTime(required=True)
+
+
+class DraftListSchema(DraftListArguments):
+    """Drafts, newest first."""
+
+    drafts = fields.List(fields.Nested(DraftRowSchema), required=True)
+    next = fields.Integer(required=True, allow_none=True)
+
+
+class JudgementSchema(Schema):
+    """A verdict on the version with this hash, and on no other."""
+
+    verdict = fields.String(required=True, validate=validate.OneOf(["approved", "rejected"]))
+    content_hash = fields.String(required=True, validate=_HASH)
+    comment = fields.String(load_default="", validate=validate.Length(0, 2_000))
+
+
+class JudgedSchema(EntryPostedSchema):
+    """What a verdict led to: a voucher, or back to the author."""
+
+    state = fields.String(required=True)
+    entry_id = fields.Integer(required=True, allow_none=True)
+    batch_id = fields.Integer(required=True, allow_none=True)
+    voucher = fields.Nested(VoucherSchema, required=True, allow_none=True)
+
+
+class PostingSchema(Schema):
+    """The version with this hash is to be posted without a second person."""
+
+    content_hash = fields.String(required=True, validate=_HASH)
+
+
+class FileSchema(Schema):
+    """A file to attach."""
+
+    file = fields.Raw(required=True, metadata={"type": "string", "format": "binary"})
+
+
+@blueprint.route("/drafts")
+class Drafts(MethodView):
+    """The drafts of a book."""
+
+    @scope("ledger:read")
+    @blueprint.arguments(DraftListArguments, location="query")
+    @blueprint.response(HTTPStatus.OK, DraftListSchema)
+    def get(self, wanted: dict[str, Any]) -> dict[str, Any]:
+        """List drafts, newest first."""
+        with transaction() as session:
+            service.require_book(session, wanted["book"])
+            rows = draft_reading.list_drafts(
+                session, wanted["book"], state=wanted["state"], before=wanted["before"],
+                limit=wanted["limit"],
+            )  # fmt: skip
+        more = rows[-1].draft_id if len(rows) == wanted["limit"] else None
+        return {**wanted, "drafts": rows, "next": more}
+
+    @scope("ledger:post")
+    @blueprint.arguments(DraftSchema)
+    @blueprint.arguments(IdempotencyKeySchema, location="headers")
+    @blueprint.response(HTTPStatus.CREATED, DraftViewSchema)
+    @blueprint.alt_response(
+        HTTPStatus.OK, schema=DraftViewSchema, success=True,
+        description="The key was used before for this very draft; Idempotency-Hit is true",
+    )  # fmt: skip
+    def post(self, draft: dict[str, Any], headers: dict[str, str]) -> Any:
+        """Open a draft; the same Idempotency-Key opens it once."""
+        try:
+            with transaction() as session:
+                view, known = drafting.create_draft(
+                    session, _draft(draft), actor=current_actor().reference, key=headers["key"],
+                    ready=draft["ready"],
+                )  # fmt: skip
+        except DraftChanged as refusal:
+            raise IdempotencyKeyReused(str(refusal), **refusal.facts) from refusal
+        status = HTTPStatus.OK if known else HTTPStatus.CREATED
+        return view, status, _headers(view, known=known)
+
+
+@blueprint.route("/drafts/<int:draft_id>")
+class OneDraft(MethodView):
+    """One draft."""
+
+    @scope("ledger:read")
+    @blueprint.response(HTTPStatus.OK, DraftViewSchema)
+    def get(self, draft_id: int) -> Any:
+        """Show a draft with its latest version; the ETag is what a change must match."""
+        with transaction() as session:
+            view = draft_reading.read_draft(session, draft_id)
+        return view, HTTPStatus.OK, _headers(view)
+
+    @scope("ledger:post")
+    @blueprint.arguments(DraftChangeSchema)
+    @blueprint.response(HTTPStatus.OK, DraftViewSchema)
+    def put(self, change: dict[str, Any], draft_id: int) -> Any:
+        """Write the next version of a draft; needs If-Match. An approval never carries over."""
+        with transaction() as session:
+            view = draft_reading.read_draft(session, draft_id)
+            require_match(_etag(view), f"draft {draft_id}")
+            kept = change["attachments"]
+            files = tuple(a for a in view.draft.attachments if kept is None or a.sha256 in kept)
+            if kept is not None and (lost := set(kept) - {file.sha256 for file in files}):
+                raise UnknownDraft(f"Draft {draft_id} has no attachment {min(lost)}.")
+            saved = drafting.save_draft(
+                session, draft_id, view.latest.version_no,
+                replace(_draft(change), attachments=files),
+                actor=current_actor().reference, ready=change["ready"],
+            )  # fmt: skip
+        return saved, HTTPStatus.OK, _headers(saved)
+
+
+@blueprint.route("/drafts/<int:draft_id>/versions")
+class Versions(MethodView):
+    """What a draft has said."""
+
+    @scope("ledger:read")
+    @blueprint.response(HTTPStatus.OK, DraftVersionsSchema)
+    def get(self, draft_id: int) -> Any:
+        """List every version with its hash and the verdict on it."""
+        with transaction() as session:
+            return {"versions": draft_reading.read_draft(session, draft_id).versions}
+
+
+@blueprint.route("/drafts/<int:draft_id>/attachments")
+class Attachments(MethodView):
+    """Adding files to a draft."""
+
+    @scope("ledger:post")
+    @blueprint.arguments(FileSchema, location="files")
+    @blueprint.arguments(IdempotencyKeySchema, location="headers")
+    @blueprint.response(HTTPStatus.CREATED, DraftViewSchema)
+    @blueprint.alt_response(
+        HTTPStatus.OK, schema=DraftViewSchema, success=True,
+        description="The draft carries this very file already; Idempotency-Hit is true",
+    )  # fmt: skip
+    def post(self, files: dict[str, Any], headers: dict[str, str], draft_id: int) -> Any:
+        """Attach a file (multipart, field `file`); needs If-Match and writes a version."""
+        del headers  # The file's own hash is what makes a retry known.
+        name, content = files["file"].filename or "", files["file"].read(SIZE_MAX + 1)
+        with transaction() as session:
+            before = draft_reading.read_draft(session, draft_id)
+            view, known = drafting.attach(
+                session, vault(), draft_id, before.latest.version_no, name, content,
+                actor=current_actor().reference,
+            )  # fmt: skip
+            if not known:
+                require_match(_etag(before), f"draft {draft_id}")
+        status = HTTPStatus.OK if known else HTTPStatus.CREATED
+        return view, status, _headers(view, known=known)
+
+
+@blueprint.route("/drafts/<int:draft_id>/attachments/<sha256>")
+class OneAttachment(MethodView):
+    """One file of a draft."""
+
+    @scope("ledger:read")
+    @blueprint.response(HTTPStatus.OK, content_type="application/octet-stream")
+    def get(self, draft_id: int, sha256: str) -> Response:
+        """Give the file, checked against its hash."""
+        return file_of(draft_id, sha256)
+
+
+@blueprint.route("/drafts/<int:draft_id>/approval")
+class Approval(MethodView):
+    """The verdict of another person."""
+
+    @scope("ledger:approve")
+    @blueprint.arguments(JudgementSchema)
+    @blueprint.arguments(IdempotencyKeySchema, location="headers")
+    @blueprint.response(HTTPStatus.OK, JudgedSchema)
+    def post(self, said: dict[str, str], headers: dict[str, str], draft_id: int) -> Any:
+        """Approve and post, or reject with a comment, the version that has the hash."""
+        del headers  # One verdict per version: a retry of the same finds the first.
+        wanted, person = bytes.fromhex(said["content_hash"]), current_actor().reference
+        with transaction() as session:
+            if said["verdict"] == "approved":
+                return _posted(drafting.approve(
+                    session, draft_id, wanted, approver=person, comment=said["comment"]
+                ))  # fmt: skip
+            drafting.reject(session, draft_id, wanted, approver=person, comment=said["comment"])
+        return {"state": "rejected", "entry_id": None, "batch_id": None, "voucher": None}
+
+
+@blueprint.route("/drafts/<int:draft_id>/posting")
+class Posting(MethodView):
+    """Posting what no rule wants a second person for."""
+
+    @scope("ledger:post")
+    @blueprint.arguments(PostingSchema)
+    @blueprint.arguments(IdempotencyKeySchema, location="headers")
+    @blueprint.response(HTTPStatus.OK, JudgedSchema)
+    def post(self, said: dict[str, str], headers: dict[str, str], draft_id: int) -> Any:
+        """Post a submitted draft; refused where an approval rule is in force."""
+        del headers  # A draft is posted once: a retry finds the voucher.
+        with transaction() as session:
+            return _posted(drafting.post_unapproved(
+                session, draft_id, bytes.fromhex(said["content_hash"]),
+                actor=current_actor().reference,
+            ))  # fmt: skip
+
+
+def file_of(draft_id: int, sha256: str) -> Response:
+    """Answer with an attachment that a browser saves and never shows or runs."""
+    with transaction() as session:
+        file: Attachment = draft_reading.draft_attachment(session, draft_id, sha256)
+    response = Response(vault().get(file.sha256), mimetype=file.media_type)
+    response.headers.set("Content-Disposition", "attachment", filename=file.name)
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers["Content-Security-Policy"] = "default-src 'none'; sandbox"
+    return response
+
+
+def _draft(body: dict[str, Any]) -> Draft:
+    lines = tuple(
+        Line(
+            account=line["account"], amount_minor=line["amount"], currency=line["currency"],
+            party_id=line["party_id"], vat_code=line["vat_code"], tax_base_minor=line["tax_base"],
+            dimensions=line["dimensions"] or None, text=line["text"],
+            item=ItemDraft(**line["item"]) if line["item"] else None,
+            base_minor=line["base_amount"],
+        )
+        for line in body["lines"]
+    )  # fmt: skip
+    entry = draft_entry(
+        body["series"], body["effective_date"], body["document_date"], body["text"], lines,
+        body["document_ref"],
+    )  # fmt: skip
+    return Draft(body["book"], entry)
+
+
+def _journal(draft: Draft) -> dict[str, Any]:
+    """Write what a draft says; its attachments stand beside it."""
+    content = content_of(draft)
+    del content["attachments"]
+    return content
+
+
+def _posted(posted: Posted) -> dict[str, Any]:
+    return {
+        "state": "posted",
+        "entry_id": posted.entry_ids[0],
+        "batch_id": posted.batch_id,
+        "voucher": posted.vouchers[0],
+    }
+
+
+def _etag(view: draft_reading.DraftView) -> str:
+    return f"{view.latest.version_no}-{view.latest.content_hash.hex()[:16]}"
+
+
+def _headers(view: draft_reading.DraftView, *, known: bool = False) -> dict[str, str]:
+    hit = {"Idempotency-Hit": "true"} if known else {}
+    return {"ETag": f'"{_etag(view)}"', **hit}

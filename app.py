@@ -36,7 +36,8 @@ JOBS: Mapping[str, str] = {
 }
 
 # A command's name, the click group behind it, and what the list of commands says of it: the list
-# is printed without loading a room.
+# is printed without loading a room. "ledger export" is a command that a higher room adds to a group
+# of a lower one, which may not know it.
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "access": ("ledger.cli.access:access_cli", "Say who may do what."),
     "billing": ("reporting.cli.billing:billing_cli", "Issue invoices and render their documents."),
@@ -46,6 +47,8 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "docs": ("reporting.cli.docs:docs_cli", "Write the pages that are made from the program."),
     "invoice": ("reporting.cli.billing:invoice_cli", "Look at issued invoices."),
     "ledger": ("ledger.cli.ledger:ledger_cli", "Look into the books and prove them."),
+    "ledger export": ("reporting.cli.export:export_command",
+                      "Write every line of the journal for others to recompute."),
     "mediation": ("mediation.cli:mediation_cli",
                   "Take in files and look after what became of them."),
     "month": ("reporting.cli.month:month_cli", "Run a whole month and prove it."),
@@ -56,6 +59,8 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "trace": ("reporting.cli.trace:trace_cli",
               "Walk from a voucher to bytes in a file, or from a record to the invoice line."),
 }  # fmt: skip
+
+_ROOM_COMMANDS = [name for name in COMMANDS if " " not in name]
 
 
 class SettingsInvalid(Problem):
@@ -219,19 +224,23 @@ class Rooms(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """List the rooms' commands beside those defined here."""
-        return sorted({*COMMANDS, *super().list_commands(ctx)})
+        return sorted({*_ROOM_COMMANDS, *super().list_commands(ctx)})
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Load one command."""
-        if cmd_name in COMMANDS:
+        if cmd_name in _ROOM_COMMANDS:
             command: click.Command = _load(COMMANDS[cmd_name][0])
+            for name, (target, _) in COMMANDS.items():
+                group, _, added = name.partition(" ")
+                if added and group == cmd_name and isinstance(command, click.Group):
+                    command.add_command(_load(target), added)
             return command
         return super().get_command(ctx, cmd_name)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List every command with one line, without loading the rooms."""
         del ctx
-        told = {name: line for name, (_, line) in COMMANDS.items()}
+        told = {name: COMMANDS[name][1] for name in _ROOM_COMMANDS}
         told |= {name: command.get_short_help_str(80) for name, command in self.commands.items()}
         with formatter.section("Commands"):
             formatter.write_dl(sorted(told.items()))

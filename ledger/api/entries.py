@@ -192,11 +192,11 @@ class Statement(MethodView):
     def get(self, wanted: dict[str, Any], account: str) -> dict[str, Any]:
         """List an account's lines in order, each with the balance after it."""
         with transaction() as session:
-            lines = service.account_statement(
+            page = service.account_statement(
                 session, wanted["book"], account, first_day=wanted["first_day"],
-                last_day=wanted["effective_as_of"], party_id=wanted["party_id"],
+                effective_as_of=wanted["effective_as_of"], party_id=wanted["party_id"], limit=1000,
             )  # fmt: skip
-        return {**wanted, "account": account, "lines": lines}
+        return {**wanted, "account": account, "lines": page.lines}
 
 
 @blueprint.route("/open-items")

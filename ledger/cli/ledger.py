@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from datetime import date
 from typing import Any
 
 import click
+from sqlalchemy.orm import Session
 
 from ledger import service
 from ledger.cli.drafts import draft_cli
@@ -19,6 +20,8 @@ from ledger.service.verify import verification_steps
 
 _book = click.option("--book", default="NO01", show_default=True, help="The book's code.")
 _json = click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
+
+_known = click.option("--known-as-of", type=int, help="Only what was sealed up to this position.")
 
 
 def _day(name: str, meaning: str) -> Callable[[Any], Any]:
@@ -48,13 +51,16 @@ def init_command(year: int, book: str) -> None:
 
 @ledger_cli.command("balance")
 @_day("--as-of", "Count postings up to and including this day; every posting by default.")
+@_known
 @_book
 @_json
-def balance_command(as_of: Any, book: str, *, as_json: bool) -> None:
+def balance_command(as_of: Any, known_as_of: int | None, book: str, *, as_json: bool) -> None:
     """Print the trial balance, debit positive."""
     with transaction() as session:
+        service.hold_snapshot(session)
         service.require_book(session, book)
-        balances = service.trial_balance(session, book, _date(as_of))
+        clocks = service.resolve_clocks(session, _date(as_of), known_as_of)
+        balances = service.trial_balance(session, book, _date(as_of), known_as_of)
     if as_json:
         rows = [
             {
@@ -63,7 +69,7 @@ def balance_command(as_of: Any, book: str, *, as_json: bool) -> None:
             }
             for row in balances
         ]  # fmt: skip
-        click.echo(json.dumps({"accounts": rows}, ensure_ascii=False))
+        click.echo(json.dumps({"accounts": rows, **clocks_json(clocks)}, ensure_ascii=False))
         return
     for row in balances:
         amount = format_amount(row.balance_minor)
@@ -75,26 +81,54 @@ def balance_command(as_of: Any, book: str, *, as_json: bool) -> None:
 @click.argument("account")
 @_day("--from", "The first day; everything by default.")
 @_day("--to", "The last day; everything by default.")
+@_known
 @click.option("--party", type=int, help="Only lines of this party.")
 @_book
 @_json
-def statement_command(account: str, book: str, *, as_json: bool, **span: Any) -> None:
+def statement_command(
+    account: str, book: str, known_as_of: int | None, *, as_json: bool, **span: Any
+) -> None:
     """Print the lines of an account with the balance after each."""
     with transaction() as session:
-        lines = service.account_statement(
-            session, book, account,
-            first_day=_date(span["from"]), last_day=_date(span["to"]), party_id=span["party"],
+        service.hold_snapshot(session)
+        clocks = service.resolve_clocks(session, _date(span["to"]), known_as_of)
+        pages = _pages(
+            session, book, account, first_day=_date(span["from"]), party_id=span["party"],
+            effective_as_of=_date(span["to"]), known_as_of=known_as_of,
         )  # fmt: skip
-    if as_json:
-        click.echo(json.dumps({"account": account, "lines": [_line(x) for x in lines]}))
-        return
-    for x in lines:
-        amount, balance = format_amount(x.amount_minor), format_amount(x.balance_minor)
-        party = "" if x.party_id is None else str(x.party_id)
-        click.echo(
-            f"{x.effective_date} {x.voucher!s:18} {x.currency} {amount:>16} {balance:>18}"
-            f" {party:>8}  {x.text}"
-        )
+        if as_json:
+            lines = [_line(x) for page in pages for x in page.lines]
+            told = {"account": account, "lines": lines, **clocks_json(clocks)}
+            click.echo(json.dumps(told, ensure_ascii=False))
+            return
+        for number, page in enumerate(pages):
+            if number == 0:
+                click.echo(f"{page.account} {page.name}, opening {_amounts(page.opening_minor)}")
+            for x in page.lines:
+                click.echo(_printed(x))
+    click.echo(f"Closing {_amounts(page.closing_minor)}.")
+
+
+def _pages(
+    session: Session, book: str, account: str, **wanted: Any
+) -> Iterator[service.StatementPage]:
+    """Read a statement page by page, at least one."""
+    after = None
+    while True:
+        page = service.account_statement(session, book, account, after=after, limit=1000, **wanted)
+        yield page
+        after = page.next_cursor
+        if after is None:
+            return
+
+
+def _printed(x: service.StatementLine) -> str:
+    amount, balance = format_amount(x.amount_minor), format_amount(x.balance_minor)
+    party = "" if x.party_id is None else str(x.party_id)
+    return (
+        f"{x.effective_date} {x.voucher!s:18} {x.currency} {amount:>16} {balance:>18}"
+        f" {party:>8}  {x.text}"
+    )
 
 
 @ledger_cli.command("verify")
@@ -143,7 +177,21 @@ def _sum(balances: list[service.AccountBalance]) -> str:
     sums: dict[str, int] = {}
     for row in balances:
         sums[row.currency] = sums.get(row.currency, 0) + row.balance_minor
-    return ", ".join(f"{c} {format_amount(total)}" for c, total in sorted(sums.items())) or "0.00"
+    return _amounts(sums)
+
+
+def _amounts(minor: Mapping[str, int]) -> str:
+    return ", ".join(f"{c} {format_amount(total)}" for c, total in sorted(minor.items())) or "0.00"
+
+
+def clocks_json(clocks: service.Clocks) -> dict[str, object]:
+    """Echo what was counted: null is no limit of days, and everything committed."""
+    day = clocks.effective_as_of
+    return {
+        "effective_as_of": None if day is None else day.isoformat(),
+        "known_as_of": clocks.known_as_of,
+        "sealed": clocks.sealed,
+    }
 
 
 def _line(line: service.StatementLine) -> dict[str, object]:

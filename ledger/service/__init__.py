@@ -11,15 +11,22 @@ from ledger.service.books import (
 )
 from ledger.service.posting import allocate, post_batch
 from ledger.service.reading import (
+    TEXT_FORMATS,
     AccountBalance,
+    Clocks,
     EntryView,
     LineView,
     StatementLine,
+    StatementPage,
     account_statement,
+    export_text,
     find_entry,
     find_voucher,
+    hold_snapshot,
+    iter_tied_lines,
     last_effective_date,
     read_entry,
+    resolve_clocks,
     trial_balance,
 )
 from ledger.service.receivables import (
@@ -32,21 +39,27 @@ from ledger.service.receivables import (
 from ledger.service.verify import Fault, gaps, verify
 
 __all__ = [
+    "TEXT_FORMATS",
     "AccountBalance",
     "AllocationView",
+    "Clocks",
     "EntryView",
     "Fault",
     "LineView",
     "OpenItem",
     "StatementLine",
+    "StatementPage",
     "account_statement",
     "allocate",
     "allocations_of",
     "control_balance",
+    "export_text",
     "find_entry",
     "find_voucher",
     "functional_currency",
     "gaps",
+    "hold_snapshot",
+    "iter_tied_lines",
     "last_effective_date",
     "lock_period",
     "open_items",
@@ -55,6 +68,7 @@ __all__ = [
     "posting_account",
     "read_entry",
     "require_book",
+    "resolve_clocks",
     "seed_book",
     "trial_balance",
     "vat_rate_bp",

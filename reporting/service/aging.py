@@ -84,9 +84,11 @@ def aging_report(session: Session, book: str, as_of: date) -> AgingReport:
     )
 
 
-def trial_balance(session: Session, book: str, as_of: date | None = None) -> TrialBalance:
-    """Give the trial balance of a book as of the end of a day. Raises `DoesNotTie`."""
-    balances = ledger.trial_balance(session, book, effective_as_of=as_of)
+def trial_balance(
+    session: Session, book: str, as_of: date | None = None, known_as_of: int | None = None
+) -> TrialBalance:
+    """Give the trial balance of a book as of a day and a seal position. Raises `DoesNotTie`."""
+    balances = ledger.trial_balance(session, book, as_of, known_as_of)
     rows = [
         BalanceRow(
             account=balance.account,

@@ -59,14 +59,13 @@ def _account(number: str) -> str:
     """Show an account's newest lines with the running balance."""
     first, last = day_argument("first_day"), wanted_day()
     with transaction() as session:
-        lines = ledger.account_statement(session, book(), number, first_day=first, last_day=last)
-        names = {
-            balance.account: balance.name
-            for balance in ledger.trial_balance(session, book(), effective_as_of=None)
-        }
+        page = ledger.account_statement(
+            session, book(), number, first_day=first, effective_as_of=last, limit=_LINES_SHOWN,
+            newest=True,
+        )  # fmt: skip
     return render_template(
-        "account.html", number=number, name=names.get(number, ""), count=len(lines),
-        lines=lines[-_LINES_SHOWN:], first=first, as_of=last, shown=_LINES_SHOWN,
+        "account.html", number=number, name=page.name, lines=page.lines, first=first, as_of=last,
+        more=page.next_cursor is not None,
     )  # fmt: skip
 
 

@@ -404,7 +404,7 @@ def test_a_statement_runs_from_what_was_before(books: str, drafts: Drafts) -> No
     post(drafts.batch("b-1", drafts.invoice("i-1"), drafts.payment("p-1", 40_00)))
     with transaction() as session:
         page = service.account_statement(session, BOOK, "1500", first_day=APRIL)
-        assert [(x.amount_minor, x.balance_minor) for x in page] == [(-40_00, 85_00)]
+        assert [(x.amount_minor, x.balance_minor) for x in page.lines] == [(-40_00, 85_00)]
         with pytest.raises(refusals.UnknownAccount):
             service.account_statement(session, BOOK, "0000")
 

@@ -190,7 +190,7 @@ def test_an_assignment_and_day_is_one_voucher(books: Session) -> None:
             [_paid(KIDS[1], 200_00, form_no="9713000002")],
         ),
     )
-    statement = ledger.account_statement(books, BOOK, "1940")
+    statement = ledger.account_statement(books, BOOK, "1940").lines
     assert [(line.effective_date, line.amount_minor) for line in statement] == [
         (early, 50_00),
         (APRIL, 125_00),

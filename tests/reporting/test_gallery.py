@@ -389,3 +389,18 @@ def _mixed_price_basis(_session: Session) -> object:
 @provokes("overflow")
 def _overflow(session: Session) -> object:
     return by_magnitude(lambda quantity: quantity * 4, np.array([2**62]), safe=2**60)
+
+
+@provokes("cursor-invalid")
+def _other_list(session: Session) -> object:
+    return service.account_statement(session, "NO01", "1500", after="of-another-list")
+
+
+@provokes("statement-moved")
+def _posted_before(session: Session) -> object:
+    service.post_batch(
+        session, drafts.batch("b-1", drafts.payment("p-1", 1), drafts.payment("p-2", 2))
+    )
+    cursor = service.account_statement(session, "NO01", "1500", limit=1).next_cursor
+    service.post_batch(session, drafts.batch("b-2", drafts.invoice("i-1")))
+    return service.account_statement(session, "NO01", "1500", after=cursor)

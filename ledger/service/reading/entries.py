@@ -1,4 +1,4 @@
-"""Read the journal: trial balance, statements, and single entries by voucher."""
+"""Read single entries: by id, by voucher number, or by the reference of who sent them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,34 +9,7 @@ from sqlalchemy import Row, text
 from sqlalchemy.orm import Session
 
 from ledger.journal import Voucher
-from ledger.refusals import UnknownAccount, UnknownEntry
-
-
-@dataclass(frozen=True, slots=True)
-class AccountBalance:
-    """The turnover and balance of one account in one currency. Debit positive. [minor units]"""
-
-    account: str
-    name: str
-    currency: str
-    debit_minor: int
-    credit_minor: int
-    balance_minor: int
-
-
-@dataclass(frozen=True, slots=True)
-class StatementLine:
-    """A line of an account with the balance after it, per currency. [minor units]"""
-
-    entry_id: int
-    line_no: int
-    voucher: Voucher
-    effective_date: date
-    text: str
-    party_id: int | None
-    currency: str
-    amount_minor: int
-    balance_minor: int
+from ledger.refusals import UnknownEntry
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,64 +51,6 @@ class EntryView:
     lines: tuple[LineView, ...]
 
 
-def trial_balance(
-    session: Session, book: str, effective_as_of: date | None = None
-) -> list[AccountBalance]:
-    """Sum every account that has postings, up to and including a day; from deltas, not from lines.
-
-    Sorted by account and currency. The balances sum to zero per currency.
-    """
-    rows = session.execute(
-        text(
-            "SELECT number, name, d.currency, debit::bigint, credit::bigint,"
-            " (debit - credit)::bigint"
-            " FROM (SELECT account_id, d.currency, sum(debit_minor) AS debit,"
-            "  sum(credit_minor) AS credit"
-            "  FROM balance_delta d JOIN book b USING (book_id)"
-            "  WHERE b.code = :book"
-            "  AND d.effective_date <= coalesce(CAST(:day AS date), 'infinity')"
-            "  GROUP BY account_id, d.currency) d"
-            " JOIN account USING (account_id) ORDER BY number, d.currency"
-        ),
-        {"book": book, "day": effective_as_of},
-    )
-    return [AccountBalance(*row) for row in rows]
-
-
-def account_statement(
-    session: Session,
-    book: str,
-    account: str,
-    *,
-    first_day: date | None = None,
-    last_day: date | None = None,
-    party_id: int | None = None,
-) -> list[StatementLine]:
-    """List the lines of an account in order of (date, entry, line), each with the balance after it.
-
-    The balance starts from what lies before `first_day`; both days are included.
-    Raises `UnknownAccount`.
-    """
-    account_id = _account_id(session, book, account)
-    rows = session.execute(
-        text(
-            "SELECT * FROM (SELECT l.entry_id, l.line_no, s.code, e.fiscal_year, e.voucher_no,"
-            "  l.effective_date, coalesce(l.text, e.text), l.party_id, l.currency, l.amount_minor,"
-            "  (sum(l.amount_minor) OVER (PARTITION BY l.currency"
-            "   ORDER BY l.effective_date, l.entry_id, l.line_no))::bigint"
-            "  FROM journal_line l JOIN journal_entry e USING (entry_id)"
-            "  JOIN voucher_series s USING (series_id)"
-            "  WHERE l.account_id = :account_id"
-            "  AND l.effective_date <= coalesce(CAST(:last AS date), 'infinity')"
-            "  AND (CAST(:party AS bigint) IS NULL OR l.party_id = :party)) x"
-            " WHERE effective_date >= coalesce(CAST(:first AS date), '-infinity')"
-            " ORDER BY effective_date, entry_id, line_no"
-        ),
-        {"account_id": account_id, "first": first_day, "last": last_day, "party": party_id},
-    )
-    return [StatementLine(row[0], row[1], Voucher(*row[2:5]), *row[5:]) for row in rows]
-
-
 def read_entry(session: Session, entry_id: int) -> EntryView:
     """Read one entry with its lines. Raises `UnknownEntry`."""
     header = session.execute(text(f"{_HEADER} WHERE e.entry_id = :id"), {"id": entry_id}).first()
@@ -174,18 +89,6 @@ def find_entry(session: Session, source_system: str, source_ref: str) -> EntryVi
             source_ref=source_ref,
         )
     return _entry(session, header)
-
-
-def last_effective_date(session: Session, book: str) -> date | None:
-    """Give the last day that any posting of the book is effective on; None before the first."""
-    found: date | None = session.scalar(
-        text(
-            "SELECT max(d.effective_date) FROM balance_delta d JOIN book b USING (book_id)"
-            " WHERE b.code = :book"
-        ),
-        {"book": book},
-    )
-    return found
 
 
 _HEADER = (
@@ -229,16 +132,3 @@ def _lines(session: Session, entry_id: int, effective_date: date) -> Sequence[Li
         {"id": entry_id, "day": effective_date},
     )
     return [LineView(*row) for row in rows]
-
-
-def _account_id(session: Session, book: str, account: str) -> int:
-    found = session.scalar(
-        text(
-            "SELECT account_id FROM account JOIN book USING (book_id)"
-            " WHERE code = :book AND number = :account"
-        ),
-        {"book": book, "account": account},
-    )
-    if found is None:
-        raise UnknownAccount(f"Book {book} has no account {account}.", account=account)
-    return int(found)

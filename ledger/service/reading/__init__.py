@@ -1,0 +1,44 @@
+"""Read the books at any two clocks: what was effective by a day, of what was known at a seal.
+
+One module per noun: balances, entries, the statement of an account, all lines for an export.
+"""
+
+from ledger.service.reading.balances import AccountBalance, last_effective_date, trial_balance
+from ledger.service.reading.clocks import Clocks, hold_snapshot, resolve_clocks
+from ledger.service.reading.entries import (
+    EntryView,
+    LineView,
+    find_entry,
+    find_voucher,
+    read_entry,
+)
+from ledger.service.reading.exported import (
+    TEXT_FORMATS,
+    export_text,
+    iter_tied_lines,
+)
+from ledger.service.reading.statement import (
+    StatementLine,
+    StatementPage,
+    account_statement,
+)
+
+__all__ = [
+    "TEXT_FORMATS",
+    "AccountBalance",
+    "Clocks",
+    "EntryView",
+    "LineView",
+    "StatementLine",
+    "StatementPage",
+    "account_statement",
+    "export_text",
+    "find_entry",
+    "find_voucher",
+    "hold_snapshot",
+    "iter_tied_lines",
+    "last_effective_date",
+    "read_entry",
+    "resolve_clocks",
+    "trial_balance",
+]

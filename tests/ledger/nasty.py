@@ -1,0 +1,20 @@
+"""Texts that formats trip over, for tests of everything that writes text."""
+
+from __future__ import annotations
+
+from hypothesis import strategies as st
+
+NASTY = (
+    "=1+1", "@SUM(A1)", "+47", "-5", "; comment", "a;b", "payee | note", "line\nbreak", "\r\n",
+    "tab\tseparated", "two  spaces", "(SAL/2026/1)", "* cleared", "! pending", '"quoted"', "back\\",
+    '\\"', "date:2026-01-01", "[2026-01-01]", "Expenses:Food  NOK 5.00", "include /etc/passwd",
+    "comment", "end comment", "\u2028", "\u2029", "\u00a0\u00a0", "\u202eabc", "ÆØÅ æøå",
+    "#tag ^link", "~ monthly", "P 2026-01-01", "a,b", "'", "\x0b\x0c\x1c\x85", "",
+)  # fmt: skip
+
+# Any text a journal can hold: Unicode without NUL and without halves of surrogate pairs.
+TEXTS = st.one_of(
+    st.sampled_from(NASTY),
+    st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=40),
+    st.lists(st.sampled_from(NASTY), min_size=2, max_size=4).map("".join),
+)

@@ -6,19 +6,18 @@ have seen the hand pass the border, and the repeated hour of autumn has its bord
 Source: reference design, rating 4.4; the zone's rules come from the tz database by `zoneinfo`.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from rating.usage import Int32, Int64
+from rating.usage import Bool, Int32, Int64
 
 DAY = 86_400
 WEEK = 7 * DAY
 _EPOCH = date(1970, 1, 1)
-_FIRST_MONDAY = 4 * DAY  # 1970-01-05, in seconds
 
 # Instants outside these years are refused: a garbled clock must not ask for endless calendars.
 EARLIEST = int(datetime(2000, 1, 1, tzinfo=UTC).timestamp())
@@ -34,32 +33,41 @@ class Clock:
     transitions: Int64  # (k,) UTC epoch seconds, increasing
     offsets: Int64  # (k + 1,) seconds east of UTC
     month_starts: Int64  # UTC instants at which local months begin, January 2000 to January 2100
+    first: int  # the instants from `first` up to `last` are known [UTC epoch seconds]
+    last: int
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class WeekPlan:
-    """What holds when in a local week: slot[i] from second[i] on; slot -1 is nothing."""
+class DayPlan:
+    """What holds when on which local days: bands in rising order of rank, so the last wins.
 
-    seconds: Int64  # of the week from Monday 00:00, increasing, the first is 0
-    slots: Int32
-    has_gap: bool
+    The default slot holds where no band does; slot -1 is nothing.
+    """
+
+    seconds: Int64  # (k,) of the day, from which a band holds
+    slots: Int32  # (k,)
+    weekdays: Bool  # (k, 9) by ISO number, 8 is a public holiday
+    months: Bool  # (k, 13)
+    month_days: Bool  # (k, 32)
+    holidays: Int64  # local day numbers since 1970, increasing
+    default: int
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Timeline:
-    """A week plan laid out in UTC: slot[i] from border[i] to border[i+1]."""
+    """A plan laid out in UTC: slot[i] from border[i] to border[i+1]."""
 
-    borders: Int64  # (k,) UTC epoch seconds, increasing
+    borders: Int64  # (k,) instants, increasing [ticks since 1970, UTC; a tick is a second]
     slots: Int32  # (k,)
     gaps_before: Int64  # (k + 1,) how many of the first i stretches have no slot
 
 
-@lru_cache(maxsize=8)
-def clock_of(time_zone: str) -> Clock:
-    """Compile a zone's rules of 2000 to 2099 into arrays."""
+@lru_cache(maxsize=16)
+def clock_of(time_zone: str, first: int = EARLIEST, last: int = LATEST) -> Clock:
+    """Compile a zone's rules into arrays, by default those of 2000 to 2099."""
     zone = ZoneInfo(time_zone)
-    transitions, offsets = [], [_offset(zone, EARLIEST - WEEK)]
-    for before in range(EARLIEST - WEEK, LATEST + WEEK, _PROBE):
+    transitions, offsets = [], [_offset(zone, first - WEEK)]
+    for before in range(first - WEEK, last + WEEK, _PROBE):
         if _offset(zone, before + _PROBE) != offsets[-1]:
             at = _bisect(zone, before, before + _PROBE)
             transitions.append(at)
@@ -69,10 +77,19 @@ def clock_of(time_zone: str) -> Clock:
         np.array(transitions, np.int64),
         np.array(offsets, np.int64),
         np.zeros(0, np.int64),
+        first,
+        last,
     )
     firsts = [date(2000 + n // 12, n % 12 + 1, 1) for n in range(100 * 12 + 1)]
     starts = np.array([midnight(clock, first) for first in firsts], np.int64)
-    return Clock(time_zone, clock.transitions, clock.offsets, starts)
+    return replace(clock, month_starts=starts)
+
+
+def even_clock() -> Clock:
+    """Make a clock that shows UTC and never changes, of any year a calendar can hold."""
+    none = np.zeros(0, np.int64)
+    first, last = ((date(year, 1, 1) - _EPOCH).days * DAY for year in (1, 9999))
+    return Clock("UTC", none, np.zeros(1, np.int64), none, first, last)
 
 
 def local_seconds(clock: Clock, instants: Int64) -> Int64:
@@ -119,12 +136,19 @@ def month_number(period: str) -> int:
     return first.year * 12 + first.month - 1
 
 
-def timeline(plan: WeekPlan, clock: Clock, first: int, last: int) -> Timeline:
-    """Lay a week plan out from `first` up to and including `last`. [UTC epoch seconds]
+def timeline(
+    plan: DayPlan, clock: Clock, first: int, last: int, *, by_day: bool = False, ticks: int = 1
+) -> Timeline:
+    """Lay a plan out from `first` up to and including `last`. [UTC epoch seconds]
 
     Equal neighbours are one stretch, so a border is always a change; the first border is `first`.
+
+    Parameters
+    ----------
+    by_day : local midnight is a border as well.
+    ticks : of the borders in a second.
     """
-    borders, slots = [], []
+    borders, slots, midnights = [], [], []
     edges = clock.transitions[(clock.transitions > first) & (clock.transitions <= last)]
     starts = [first, *edges.tolist()]
     for start, end in zip(starts, [*starts[1:], last + 1], strict=True):
@@ -133,25 +157,57 @@ def timeline(plan: WeekPlan, clock: Clock, first: int, last: int) -> Timeline:
         local, slot = _local_borders(plan, start + offset, end + offset)
         borders.append(local - offset)
         slots.append(slot)
+        midnights.append(local % DAY == 0)
     border, slot = np.concatenate(borders), np.concatenate(slots)
     change = np.ones(len(slot), np.bool_)
     change[1:] = slot[1:] != slot[:-1]
+    if by_day:
+        change |= np.concatenate(midnights)
     border, slot = border[change], slot[change]
     gaps = np.zeros(len(slot) + 1, np.int64)
     np.cumsum(slot < 0, out=gaps[1:])
-    return Timeline(border, slot, gaps)
+    return Timeline(border * ticks, slot, gaps)
 
 
-def _local_borders(plan: WeekPlan, first: int, end: int) -> tuple[Int64, Int32]:
+def _local_borders(plan: DayPlan, first: int, end: int) -> tuple[Int64, Int32]:
     """List the borders of a plan in local seconds from `first`, itself a border, to `end`."""
-    weeks = np.arange((first - _FIRST_MONDAY) // WEEK, (end - _FIRST_MONDAY) // WEEK + 1)
-    borders = (weeks[:, None] * WEEK + _FIRST_MONDAY + plan.seconds).ravel()
-    slots = np.tile(plan.slots, len(weeks))
+    days = np.arange(first // DAY, end // DAY + 1)
+    kinds, kind = np.unique(_applies(plan, days), axis=0, return_inverse=True)
+    patterns = [_day_pattern(plan, applies) for applies in kinds]
+    lengths = np.array([len(seconds) for seconds, _ in patterns])[kind]
+    offsets = np.cumsum([0, *(len(seconds) for seconds, _ in patterns)])[kind]
+    place = np.arange(lengths.sum()) + np.repeat(offsets - np.cumsum(lengths) + lengths, lengths)
+    borders = np.concatenate([seconds for seconds, _ in patterns])[place]
+    borders += np.repeat(days * DAY, lengths)
+    slots = np.concatenate([slots for _, slots in patterns])[place]
     begin = int(np.searchsorted(borders, first, side="right")) - 1
     stop = int(np.searchsorted(borders, end, side="left"))
-    borders, slots = borders[begin:stop].copy(), slots[begin:stop]
+    borders, slots = borders[begin:stop], slots[begin:stop]
     borders[0] = first
     return borders, slots
+
+
+def _applies(plan: DayPlan, days: Int64) -> Bool:
+    """Say which bands apply on which local days: (days, bands)."""
+    calendar = days.astype("datetime64[D]")
+    first = calendar.astype("datetime64[M]")
+    weekday = np.where(np.isin(days, plan.holidays), 8, (days + 3) % 7 + 1)
+    month = first.astype(np.int64) % 12 + 1
+    month_day = (calendar - first).astype(np.int64) + 1
+    applies: Bool = (
+        plan.weekdays[:, weekday] & plan.months[:, month] & plan.month_days[:, month_day]
+    ).T
+    return applies
+
+
+def _day_pattern(plan: DayPlan, applies: Bool) -> tuple[Int64, Int32]:
+    """List from which second of such a day which slot holds; a day starts with none of the last."""
+    today = np.flatnonzero(applies)
+    seconds = np.unique(np.append(plan.seconds[today], 0))
+    slots = np.full(len(seconds), plan.default, np.int32)
+    for band in today.tolist():
+        slots[seconds >= plan.seconds[band]] = plan.slots[band]
+    return seconds, slots
 
 
 def _offset(zone: ZoneInfo, instant: int) -> int:

@@ -12,10 +12,11 @@ from ledger.errors import DoesNotTie
 from ledger.money import MICRO_PER_UNIT, largest_remainder
 from rating.clock import EARLIEST, LATEST
 from rating.phrases import PHRASES, Language
+from rating.pieces import Piece, Session, pieces
 from rating.pipeline import Rated
-from rating.pricing import Portion, portions, timelines
+from rating.pricing import exact_amount, price_exactly, timelines
 from rating.tariff import TariffBook
-from rating.tariff_file import UNIT_OF_USAGE
+from rating.tariff_terms import UNIT_OF_USAGE
 from rating.usage import USAGE_NAMES, VOICE, Reason, UsageBatch
 from rating.zones import decode_number, longest_prefix
 
@@ -53,10 +54,13 @@ def explain_event(
         return Explanation(0, (), (opening, say["suspended"].format(why=say[reason.name])))
     sentences = [opening]
     free, amount = int(rated.free_quantity[row]), int(rated.amount_micro[row])
-    payable = int(batch.quantity[row]) - free
+    payable = abs(int(batch.quantity[row]) - free)
     if free:
         sentences.append(_coverage(batch, book, row, free, language))
     parts = _parts(batch, book, row, payable, language) if payable else ()
+    if batch.quantity[row] < 0:
+        sentences.append(say["refund"])
+        parts = tuple(Part(part.text, -part.amount_micro) for part in parts)
     if not payable and not free:
         sentences.append(say["nothing_used"])
     if sum(part.amount_micro for part in parts) != amount:
@@ -128,36 +132,50 @@ def _coverage(batch: UsageBatch, book: TariffBook, row: int, free: int, language
 def _parts(
     batch: UsageBatch, book: TariffBook, row: int, payable: int, language: Language
 ) -> tuple[Part, ...]:
-    """List set-up fee, portions and what the minimum adds."""
+    """List set-up fee, pieces, rounding, and what minimum and most change."""
     say = PHRASES[language]
     start, voice = int(batch.started_at[row]), int(batch.usage_type[row]) == VOICE
     lines = timelines(book, start, start + (payable if voice else 0))
-    cut = list(portions(book, lines, _cell(batch, book, row), start, payable, spans=voice))
+    elapsed = 0 if batch.elapsed_before is None else int(batch.elapsed_before[row])
+    session = Session(_cell(batch, book, row), start, payable, voice, elapsed)
+    cut = list(pieces(book, lines, session))
     first = book.rate_of_row(cut[0].row)
-    parts = [Part(say["setup"], first.setup_micro)] if first.setup_micro else []
-    weights = [part.billed * int(book.rows.price[part.row]) for part in cut]
-    denominator = int(book.rows.denominator[cut[0].row])
-    used = (2 * sum(weights) + denominator) // (2 * denominator)
+    continued = batch.continuation is not None and bool(batch.continuation[row])
+    setup, minimum = (0, 0) if continued else (first.setup_micro, first.minimum_micro)
+    parts = [Part(say["setup"], setup)] if setup else []
+    if continued:
+        parts.append(Part(say["continued"], 0))
+    weights = [part.billed * int(book.steps.prices[part.row, part.step]) for part in cut]
+    numerator, denominator = exact_amount(book, cut)
+    used = (2 * numerator + denominator) // (2 * denominator)
     shares = largest_remainder(used, weights) if any(weights) else [0] * len(cut)
     for part, share in zip(cut, shares, strict=True):
         parts.append(Part(_portion(book, part, language), share))
-    sum_micro = sum(part.amount_micro for part in parts)
-    if sum_micro < first.minimum_micro:
-        minimum = say["minimum"].format(amount=kroner(first.minimum_micro, language))
-        parts.append(Part(minimum, first.minimum_micro - sum_micro))
-    return tuple(parts)
+    amount = price_exactly(book, cut, continued=continued)
+    left = amount - sum(part.amount_micro for part in parts)
+    if left and amount - left < minimum:
+        name = say["minimum"].format(amount=kroner(minimum, language))
+    elif left and first.max_charge_micro is not None and amount - left > first.max_charge_micro:
+        name = say["most"].format(amount=kroner(first.max_charge_micro, language))
+    else:
+        name = say["rounding"].format(unit=kroner(first.round_to_micro, language))
+    return (*parts, Part(name, left)) if left else tuple(parts)
 
 
-def _portion(book: TariffBook, part: Portion, language: Language) -> str:
+def _portion(book: TariffBook, part: Piece, language: Language) -> str:
     say = PHRASES[language]
     rate = book.rate_of_row(part.row)
     unit = say[UNIT_OF_USAGE[rate.usage]]
+    # The step before the first of `rate.steps` is the price of the rate itself.
+    step = rate.steps[part.step - 1] if part.step else rate
+    since = book.steps.starts[part.row, part.step]
     return say["portion"].format(
         used=_amount_used(part.used, rate.usage),
         band=say["band"].format(band=rate.band) if rate.band else "",
+        step=say["step"].format(since=_amount_used(int(since), rate.usage)) if since else "",
         billed=f"{part.billed} {unit}",
-        price=kroner(rate.price_micro, language),
-        per=f"{rate.per} {unit}" if rate.per != 1 else unit,
+        price=kroner(step.price_micro, language),
+        per=f"{step.per} {unit}" if step.per != 1 else unit,
     )
 
 
@@ -176,6 +194,8 @@ def _cell(batch: UsageBatch, book: TariffBook, row: int) -> int:
 
 def _amount_used(quantity: int, kind: str) -> str:
     """Write a quantity as people read it, exactly: 4 min 05 s, 3 SMS, 1048576 B."""
+    if quantity < 0:
+        return f"-{_amount_used(-quantity, kind)}"
     if kind == "voice" and quantity >= 60:
         hours, rest = divmod(quantity, 3600)
         minutes, seconds = divmod(rest, 60)

@@ -2,10 +2,12 @@
 
     locate    zone by prefix or rating group, cell of prices; suspended with a reason where none
     consume   allowances, over the whole batch, in event order
-    price     increments, bands, set-up fee, minimum
+    price     increments, steps, bands, set-up fee, minimum, most, rounding
 
 Chunks only keep the work in the cache; the result does not depend on them, nor on the order of
-rows. What is suspended is never priced and never consumes an allowance.
+rows. What is suspended is never priced and never consumes an allowance. A refund (a negative
+quantity, where the tariff knows refunds) costs the negative of the same positive quantity; it gives
+no allowance back and takes none.
 """
 
 from collections.abc import Iterator
@@ -14,9 +16,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from rating.allowances import Counters, consume
-from rating.clock import EARLIEST, LATEST, Timeline
-from rating.pricing import overflows, price, timelines
+from rating.clock import Timeline
+from rating.pieces import Sessions
+from rating.pricing import overflows, price, timelines, unsold
 from rating.tariff import TariffBook
+from rating.tariff_terms import START_BAND
 from rating.usage import (
     DATA,
     MAX_CALL_SECONDS,
@@ -74,14 +78,16 @@ def rate(
     for rows in _chunks(len(batch), chunk):
         part = batch.take(rows)
         payable = part.quantity - free[rows]
-        paid = (reason[rows] == Reason.OK) & (payable > 0)
+        paid = (reason[rows] == Reason.OK) & (payable != 0 if book.tariff.refunds else payable > 0)
         at = slice(None) if paid.all() else np.flatnonzero(paid)
-        priced = price(
-            book, lines, cell[rows][at], part.started_at[at], payable[at],
-            part.usage_type[at] == VOICE,
-        )  # fmt: skip
+        sessions = _sessions(part, at, cell[rows][at], payable[at])
+        priced = price(book, lines, sessions)
         amount[rows][at], units[rows][at] = priced.amount_micro, priced.billed_units
         rate_row[rows][at] = priced.row
+    if book.tariff.refunds:
+        refunded = batch.quantity < 0
+        amount[refunded] *= -1
+        units[refunded] *= -1
     component = np.append(book.cells.component, np.int32(-1))[cell]
     component[reason != Reason.OK] = -1
     return Rated(amount, component, zone, reason, units, free, rate_row, after)
@@ -90,6 +96,19 @@ def rate(
 def _chunks(length: int, chunk: int) -> Iterator[slice]:
     for begin in range(0, length, chunk):
         yield slice(begin, min(begin + chunk, length))
+
+
+def _sessions(batch: UsageBatch, rows: slice | Int64, cell: Int32, quantity: Int64) -> Sessions:
+    """Say of located events what is to be priced; a refund as the use it gives back."""
+    elapsed, continued = batch.elapsed_before, batch.continuation
+    return Sessions(
+        cell=cell,
+        start=batch.started_at[rows],
+        quantity=np.abs(quantity),
+        spans=batch.usage_type[rows] == VOICE,
+        elapsed=None if elapsed is None else elapsed[rows],
+        continued=None if continued is None else continued[rows],
+    )
 
 
 def _locate(batch: UsageBatch, book: TariffBook, zone: Int32, cell: Int32, reason: Int16) -> None:
@@ -120,30 +139,39 @@ def _locate(batch: UsageBatch, book: TariffBook, zone: Int32, cell: Int32, reaso
 def _check_rows(batch: UsageBatch, book: TariffBook, reason: Int16) -> None:
     """Mark what is wrong with a row by itself; the first reason of the list wins."""
     start, quantity, voice = batch.started_at, batch.quantity, batch.usage_type == VOICE
-    faults = (
-        (Reason.NOT_YET_VALID, start < book.valid_from),
+    clock, ticks = book.clock, book.units_per_quantity
+    longest = MAX_CALL_SECONDS * ticks
+    faults = [
+        (Reason.NOT_YET_VALID, start < book.valid_from * ticks),
         (Reason.NEGATIVE, quantity < 0),
         (
             Reason.OUT_OF_RANGE,
-            (start < EARLIEST) | (start >= LATEST - MAX_CALL_SECONDS)
+            (start < clock.first * ticks) | (start >= clock.last * ticks - longest)
             | (np.abs(quantity) > MAX_QUANTITY) | (quantity == np.iinfo(np.int64).min)
-            | (voice & (np.abs(quantity) > MAX_CALL_SECONDS)),
+            | (voice & (np.abs(quantity) > longest)),
         ),
         (Reason.UNKNOWN_OFFERING, (batch.offering < 0) | (batch.offering >= len(book.offerings))),
         (Reason.UNKNOWN_USAGE, (batch.usage_type < VOICE) | (batch.usage_type > DATA)),
-    )  # fmt: skip
+    ]  # fmt: skip
+    if batch.elapsed_before is not None:
+        before = batch.elapsed_before
+        faults.insert(2, (Reason.OUT_OF_RANGE, (before < 0) | (before > MAX_QUANTITY)))
+    if book.tariff.refunds:
+        faults = [fault for fault in faults if fault[0] is not Reason.NEGATIVE]
     for name, wrong in faults:
         if wrong.any():
             reason[wrong] = name
 
 
 def _timelines(batch: UsageBatch, book: TariffBook, reason: Int16) -> tuple[Timeline, ...]:
-    """Lay the week plans out over the sound events, and a call's length beyond the last start."""
+    """Lay the plans out over the sound events, and a call's length beyond the last start."""
     sound = batch.started_at[reason == Reason.OK]
     if not book.plans or not len(sound):
         return ()
-    calls = np.where(batch.usage_type == VOICE, batch.quantity, 0)[reason == Reason.OK]
-    return timelines(book, int(sound.min()), int(sound.max()) + int(calls.max()))
+    calls = np.where(batch.usage_type == VOICE, np.abs(batch.quantity), 0)[reason == Reason.OK]
+    ticks = book.units_per_quantity
+    last = int(sound.max()) + int(calls.max())
+    return timelines(book, int(sound.min()) // ticks, -(-last // ticks))
 
 
 def _refuse_unpriceable(
@@ -153,11 +181,12 @@ def _refuse_unpriceable(
     cell: Int32,
     reason: Int16,
 ) -> None:
-    """Suspend events that touch a time without a price, or cost more than fits."""
-    seconds = np.where(batch.usage_type == VOICE, batch.quantity, 1)
+    """Suspend events that touch a time or a step without a price, or cost more than fits."""
+    spans = (batch.usage_type == VOICE) & (book.tariff.band_split != START_BAND)
+    seconds = np.where(spans, np.abs(batch.quantity), 1)
     plan = np.append(book.cells.plan, np.int32(-1))[cell]
     for number, line in enumerate(lines):
-        if not book.plans[number].has_gap:
+        if not line.gaps_before[-1]:
             continue
         rows = np.flatnonzero((plan == number) & (reason == Reason.OK))
         start = batch.started_at[rows]
@@ -167,12 +196,11 @@ def _refuse_unpriceable(
         open_at = line.gaps_before[last + 1] > line.gaps_before[first]
         reason[rows[open_at]] = Reason.NO_RATE
         cell[rows[open_at]] = -1
-    rows = np.flatnonzero((reason == Reason.OK) & (batch.quantity > 0))
-    too_much = rows[
-        overflows(
-            book, lines, cell[rows], batch.started_at[rows], batch.quantity[rows],
-            batch.usage_type[rows] == VOICE,
-        )
-    ]  # fmt: skip
-    reason[too_much] = Reason.OVERFLOW
-    cell[too_much] = -1
+    rows = np.flatnonzero((reason == Reason.OK) & (batch.quantity != 0))
+    sessions = _sessions(batch, rows, cell[rows], batch.quantity[rows])
+    # A step without price ends the search of an event's price: too dear is only what has one.
+    beyond = unsold(book, lines, sessions)
+    too_much = np.setdiff1d(overflows(book, lines, sessions), beyond)
+    for found, why in ((beyond, Reason.NO_RATE), (too_much, Reason.OVERFLOW)):
+        reason[rows[found]] = why
+        cell[rows[found]] = -1

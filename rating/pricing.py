@@ -1,12 +1,15 @@
 """What an event costs: exact rationals in int64, divided once, half away from zero to millionths.
 
-    amount = max(minimum, set-up fee + sum over portions of units x price / per)
+    amount = round(min(most, max(minimum, set-up fee + sum over pieces of units x price / per)))
 
-A voice event is cut where the band changes (`split_carry`): each portion is rounded up to whole
-increments of its own row, and what a paid increment reaches into the next portion is not paid
-again. Set-up fee and minimum are those of the first portion's row. Nothing used costs nothing.
-Numerators that might not fit in int64 are priced one by one with Python's integers instead; nothing
-ever wraps. Source: reference design, rating 4.5; the session kind of the pricing case format.
+A session is cut where the band changes and where a step of its price begins. With `split_carry`
+each piece is rounded up to whole increments, and what a paid increment reaches into the next piece
+is not paid again; with `split` every piece is rounded up on its own, and midnight cuts as well;
+with `start_band` the band at the start prices all. Set-up fee, minimum, most and rounding are those
+of the first piece's row. Nothing used costs nothing; what continues a session has paid set-up fee
+and minimum. Numerators that might not fit in int64 are priced one by one with Python's integers
+instead; nothing ever wraps. Source: reference design, rating 4.5; the session kind of the pricing
+case format.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,20 +18,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from rating.clock import Timeline, timeline
+from rating.pieces import NO_PLAN, Piece, Session, Sessions, pieces, walk, whole_increments
+from rating.rounding import divide
 from rating.tariff import TariffBook
+from rating.tariff_tables import MODES, NEVER
+from rating.tariff_terms import NO_PRICE, SPLIT, SPLIT_CARRY, START_BAND
 from rating.usage import Bool, Int32, Int64
 
 MAX_MICRO = 2**62
-
-
-@dataclass(frozen=True, slots=True)
-class Portion:
-    """The part of one event that one rate row prices."""
-
-    row: int
-    start: int  # UTC epoch seconds
-    used: int
-    billed: int  # units, in whole increments; less what an earlier portion has paid
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,53 +34,50 @@ class Priced:
 
     amount_micro: Int64
     billed_units: Int64
-    row: Int32  # of the first portion
+    row: Int32  # of the first piece
 
 
 def timelines(book: TariffBook, first: int, last: int) -> tuple[Timeline, ...]:
-    """Lay out the week plans of a book over the instants of a batch, both ends included."""
-    return tuple(timeline(plan, book.clock, first, last) for plan in book.plans)
+    """Lay out the plans of a book over the instants of a batch, both ends included. [seconds]"""
+    by_day, ticks = book.tariff.band_split == SPLIT, book.units_per_quantity
+    return tuple(
+        timeline(plan, book.clock, first, last, by_day=by_day, ticks=ticks) for plan in book.plans
+    )
 
 
-def price(
-    book: TariffBook,
-    lines: Sequence[Timeline],
-    cell: Int32,
-    start: Int64,
-    quantity: Int64,
-    spans: Bool,
-) -> Priced:
+def price(book: TariffBook, lines: Sequence[Timeline], sessions: Sessions) -> Priced:
     """Price events that have a rate at every instant they use.
 
     Parameters
     ----------
     lines : the timelines of the book's plans, covering all events.
-    cell : (n,) index into `book.cells`.
-    start : (n,) int64. [UTC epoch seconds]
-    quantity : (n,) int64 > 0, what is to be paid for. [units of the usage]
-    spans : (n,) bool, true where the quantity is seconds on the clock and may cross a band border.
+    sessions : what was used; quantities are positive.
     """
+    cell, start, quantity = sessions.cell, sessions.start, sessions.quantity
     priced = Priced(
         np.zeros(len(cell), np.int64), np.zeros(len(cell), np.int64), book.cells.rows[cell, 0]
     )
     plan = book.cells.plan[cell]
-    wide = quantity + book.cells.max_increment[cell] > book.cells.max_units[cell]
-    crossing = np.zeros(len(cell), np.bool_)
+    wide = _wide(book, lines, sessions)
+    cut = book.cells.stepped[cell]
+    spans = sessions.spans & (book.tariff.band_split != START_BAND)
     for number, line in enumerate(lines):
         rows = np.flatnonzero(plan == number)
         if not len(rows):
             continue
         at = np.searchsorted(line.borders, start[rows], side="right") - 1
         ends = start[rows] + np.where(spans[rows], quantity[rows], 1)
-        crossing[rows] = ends > np.append(line.borders[1:], MAX_MICRO)[at]
+        cut[rows] |= ends > np.append(line.borders[1:], MAX_MICRO)[at]
         priced.row[rows] = book.cells.rows[cell[rows], line.slots[at]]
-        cut = rows[crossing[rows] & ~wide[rows]]
-        _price_crossing(book, line, cell, start, quantity, cut, priced)
-    plain = ~(crossing | wide)
-    _price_single(book, quantity, slice(None) if plain.all() else np.flatnonzero(plain), priced)
+    plain = ~(cut | wide)
+    _price_single(book, sessions, slice(None) if plain.all() else np.flatnonzero(plain), priced)
+    for rows, line in _by_plan(book, lines, sessions, np.flatnonzero(cut & ~wide)):
+        _price_pieces(book, line, sessions, rows, priced)
     for row in np.flatnonzero(wide).tolist():
-        _price_wide(book, lines, int(cell[row]), int(start[row]), int(quantity[row]),
-                    bool(spans[row]), row, priced)  # fmt: skip
+        parts = list(pieces(book, lines, sessions.one(row)))
+        priced.amount_micro[row] = price_exactly(book, parts, continued=sessions.goes_on(row))
+        priced.billed_units[row] = sum(part.billed for part in parts)
+        priced.row[row] = parts[0].row
     return priced
 
 
@@ -94,137 +88,151 @@ def divide_half_up(numerator: Int64, denominator: Int64) -> Int64:
     return rounded.view(np.int64)
 
 
-def _price_single(book: TariffBook, quantity: Int64, rows: Int64 | slice, priced: Priced) -> None:
+def _price_single(
+    book: TariffBook, sessions: Sessions, rows: Int64 | slice, priced: Priced
+) -> None:
     """Price the events that one row covers from start to end."""
     row = priced.row[rows]
-    units = _whole_increments(quantity[rows], book.rows.increment[row])
+    units = whole_increments(sessions.quantity[rows], book.rows.increment[row])
     numerator = units * book.rows.price[row]
-    amount = divide_half_up(numerator, book.rows.denominator[row])
-    amount += book.rows.setup[row]
-    priced.amount_micro[rows] = np.maximum(amount, book.rows.minimum[row], out=amount)
+    priced.amount_micro[rows] = _amounts(book, row, numerator, sessions.continued_of(rows))
     priced.billed_units[rows] = units
 
 
-def _whole_increments(quantity: Int64, increment: Int64) -> Int64:
-    """Round up to whole increments; increment 0 is proportional."""
-    step = np.maximum(increment, 1)
-    count = (quantity + (step - 1)).view(np.uint64) // step.view(np.uint64)
-    units: Int64 = count.view(np.int64) * step
-    return units
-
-
-def _price_crossing(
-    book: TariffBook,
-    line: Timeline,
-    cell: Int32,
-    start: Int64,
-    quantity: Int64,
-    rows: Int64,
-    priced: Priced,
+def _price_pieces(
+    book: TariffBook, line: Timeline, sessions: Sessions, rows: Int64, priced: Priced
 ) -> None:
-    """Price voice events over several bands, portion by portion, all events side by side."""
+    """Price events over several bands or steps, piece by piece, all events side by side."""
+    numerator, units = np.zeros(len(rows), np.int64), np.zeros(len(rows), np.int64)
+    for part in walk(book, line, sessions, rows):
+        units[part.event] += part.billed
+        numerator[part.event] += part.billed * book.steps.prices[part.row, part.step]
+    priced.amount_micro[rows] = _amounts(
+        book, priced.row[rows], numerator, sessions.continued_of(rows)
+    )
+    priced.billed_units[rows] = units
+
+
+def _amounts(book: TariffBook, row: Int32, numerator: Int64, continued: Bool | None) -> Int64:
+    """Divide once and add what the first row asks for; `continued` events have paid it already."""
+    setup, minimum = book.rows.setup[row], book.rows.minimum[row]
+    if continued is not None:
+        setup[continued] = 0
+        minimum[continued] = 0
+    if book.rows.rounded:
+        amount = _rounded(book, row, numerator, setup)
+    else:
+        amount = divide_half_up(numerator, book.rows.denominator[row])
+        amount += setup
+    np.maximum(amount, minimum, out=amount)
+    if book.rows.capped:
+        np.minimum(amount, book.rows.most[row], out=amount)
+    return amount
+
+
+def _rounded(book: TariffBook, row: Int32, numerator: Int64, setup: Int64) -> Int64:
+    """Round the exact amounts to the units of their rows, each in its mode, dividing once."""
+    unit, denominator = book.rows.unit[row], book.rows.denominator[row]
+    whole, rest = np.divmod(numerator, denominator)
+    count, over = np.divmod(whole + setup, unit)
+    # amount = count x unit + (over + rest / denominator), of which the fraction of a unit rounds.
+    odd, of = count & 1, unit * denominator
+    left = over * denominator + rest + odd * of
+    for number, mode in enumerate(MODES):
+        rows = np.flatnonzero(book.rows.mode[row] == number)
+        if len(rows):
+            count[rows] += divide(left[rows], of[rows], mode) - odd[rows]
+    amount: Int64 = count * unit
+    return amount
+
+
+def exact_amount(book: TariffBook, parts: Sequence[Piece]) -> tuple[int, int]:
+    """Sum units x price of all pieces: numerator and denominator, without the set-up fee."""
+    numerator = sum(p.billed * int(book.steps.prices[p.row, p.step]) for p in parts)
+    return numerator, int(book.rows.denominator[parts[0].row])
+
+
+def price_exactly(book: TariffBook, parts: Sequence[Piece], *, continued: bool = False) -> int:
+    """Price the pieces of one event with Python's integers. [millionths]"""
+    first, rows = parts[0].row, book.rows
+    numerator, denominator = exact_amount(book, parts)
+    setup, minimum = (0, 0) if continued else (int(rows.setup[first]), int(rows.minimum[first]))
+    unit, mode = int(rows.unit[first]), MODES[int(rows.mode[first])]
+    exact = np.array([numerator + setup * denominator], object)
+    amount = int(divide(exact, denominator * unit, mode)[0]) * unit
+    most = int(rows.most[first])
+    amount = max(amount, minimum)
+    return min(amount, most) if most < NEVER else amount
+
+
+def _wide(book: TariffBook, lines: Sequence[Timeline], sessions: Sessions) -> Bool:
+    """Mark what might not fit in int64: quantity and what increments add, times the dearest price.
+
+    With carry the pieces together reach at most one increment beyond the end; without, each of them
+    may be rounded up by one.
+    """
+    added = book.cells.max_increment[sessions.cell]
+    if book.tariff.band_split != SPLIT_CARRY:
+        most = max((len(line.borders) for line in lines), default=1) + book.steps.prices.shape[1]
+        added = added * most
+    wide: Bool = sessions.quantity + added > book.cells.max_units[sessions.cell]
+    return wide
+
+
+def _by_plan(
+    book: TariffBook, lines: Sequence[Timeline], sessions: Sessions, rows: Int64
+) -> Iterator[tuple[Int64, Timeline]]:
+    """Group rows by the plan of their cell, each with its timeline."""
     if not len(rows):
         return
-    begin, end = start[rows], start[rows] + quantity[rows]
-    border = np.append(line.borders, MAX_MICRO)
-    at = np.searchsorted(line.borders, begin, side="right") - 1
-    numerator, units = np.zeros(len(rows), np.int64), np.zeros(len(rows), np.int64)
-    paid_until = begin.copy()
-    going = np.arange(len(rows))
-    while len(going):
-        row = book.cells.rows[cell[rows[going]], line.slots[at[going]]]
-        stop = np.minimum(border[at[going] + 1], end[going])
-        unpaid = np.maximum(stop - np.maximum(begin[going], paid_until[going]), 0)
-        billed = _whole_increments(unpaid, book.rows.increment[row])
-        units[going] += billed
-        numerator[going] += billed * book.rows.price[row]
-        paid_until[going] = np.maximum(begin[going], paid_until[going]) + billed
-        begin[going] = stop
-        at[going] += 1
-        going = going[stop < end[going]]
-    first = priced.row[rows]
-    amount = divide_half_up(numerator, book.rows.denominator[first]) + book.rows.setup[first]
-    priced.amount_micro[rows] = np.maximum(amount, book.rows.minimum[first])
-    priced.billed_units[rows] = units
+    plan = book.cells.plan[sessions.cell[rows]]
+    for number, line in [(-1, NO_PLAN), *enumerate(lines)]:
+        own = rows[plan == number]
+        if len(own):
+            yield own, line
 
 
-def portions(
-    book: TariffBook,
-    lines: Sequence[Timeline],
-    cell: int,
-    start: int,
-    quantity: int,
-    *,
-    spans: bool,
-) -> Iterator[Portion]:
-    """Cut one event into its portions, with Python's integers: for explanations and wide events."""
-    plan = int(book.cells.plan[cell])
-    end = start + quantity
-    paid_until = start
-    at, borders = 0, [start]
-    if plan >= 0:
-        line = lines[plan]
-        at = int(np.searchsorted(line.borders, start, side="right")) - 1
-        borders = line.borders.tolist()
-    while start < end:
-        slot = int(lines[plan].slots[at]) if plan >= 0 else 0
-        row = int(book.cells.rows[cell, slot])
-        stop = min(borders[at + 1], end) if spans and at + 1 < len(borders) else end
-        paid_from = max(start, paid_until)
-        step = int(book.rows.increment[row]) or 1
-        billed = -(-max(stop - paid_from, 0) // step) * step
-        paid_until = paid_from + billed
-        yield Portion(row, start, stop - start, billed)
-        start, at = stop, at + 1
+def unsold(book: TariffBook, lines: Sequence[Timeline], sessions: Sessions) -> Int64:
+    """Find the events that use more than has a price: beyond the bounded last step of a row."""
+    found = [np.zeros(0, np.int64)]
+    bounded = np.flatnonzero(book.cells.bounded[sessions.cell])
+    for rows, line in _by_plan(book, lines, sessions, bounded):
+        open_end = np.zeros(len(rows), np.bool_)
+        for part in walk(book, line, sessions, rows):
+            open_end[part.event] |= book.steps.prices[part.row, part.step] == NO_PRICE
+        found.append(rows[open_end])
+    return np.concatenate(found)
 
 
-def exact_numerator(book: TariffBook, parts: Sequence[Portion]) -> int:
-    """Sum units x price of all portions, over the denominator of the first one's row."""
-    return sum(part.billed * int(book.rows.price[part.row]) for part in parts)
-
-
-def price_exactly(book: TariffBook, parts: Sequence[Portion]) -> int:
-    """Price the portions of one event with Python's integers. [millionths]"""
-    first = parts[0].row
-    denominator = int(book.rows.denominator[first])
-    amount = (exact_numerator(book, parts) + denominator // 2) // denominator
-    return max(amount + int(book.rows.setup[first]), int(book.rows.minimum[first]))
-
-
-def _price_wide(
-    book: TariffBook,
-    lines: Sequence[Timeline],
-    cell: int,
-    start: int,
-    quantity: int,
-    spans: bool,
-    row: int,
-    priced: Priced,
-) -> None:
-    parts = list(portions(book, lines, cell, start, quantity, spans=spans))
-    priced.amount_micro[row] = price_exactly(book, parts)
-    priced.billed_units[row] = sum(part.billed for part in parts)
-    priced.row[row] = parts[0].row
-
-
-def overflows(
-    book: TariffBook,
-    lines: Sequence[Timeline],
-    cell: Int32,
-    start: Int64,
-    quantity: Int64,
-    spans: Bool,
-) -> Int64:
+def overflows(book: TariffBook, lines: Sequence[Timeline], sessions: Sessions) -> Int64:
     """Find the events whose price reaches 2**62 millionths; arguments as for `price`.
 
     Judged on the whole quantity, whatever an allowance may cover: whether an event can be priced
     depends on the event and the book alone.
     """
-    wide = quantity + book.cells.max_increment[cell] > book.cells.max_units[cell]
     found = []
-    for row in np.flatnonzero(wide).tolist():
-        parts = list(portions(book, lines, int(cell[row]), int(start[row]), int(quantity[row]),
-                              spans=bool(spans[row])))  # fmt: skip
-        if price_exactly(book, parts) >= MAX_MICRO:
+    for row in np.flatnonzero(_wide(book, lines, sessions)).tolist():
+        session: Session = sessions.one(row)
+        amount = price_exactly(
+            book, list(pieces(book, lines, session)), continued=sessions.goes_on(row)
+        )
+        if amount >= MAX_MICRO:
             found.append(row)
     return np.array(found, np.int64)
+
+
+def affordable_units(
+    money: Int64, setup: Int64, price_of: Int64, per: Int64, increment: Int64
+) -> Int64:
+    """Count the units that money pays for, in whole increments; set-up fee first.
+
+    Parameters
+    ----------
+    money, setup : (n,) int64. [units of the currency]
+    price_of : (n,) int64 > 0, per `per` units; what is free has no limit.
+    per, increment : (n,) int64 > 0. [units of the usage]
+    """
+    left = np.maximum(money - setup, 0)
+    exact = left.astype(object) * per // (price_of.astype(object) * increment) * increment
+    units: Int64 = np.minimum(exact, NEVER).astype(np.int64)
+    return units

@@ -79,6 +79,16 @@ class Reader:
         wrong: date = self._wrong(key, found, "a date such as 2026-01-01", date(2000, 1, 1))
         return wrong
 
+    def days(self, key: str) -> tuple[date, ...]:
+        """Read a list of dates; absent, there are none."""
+        found = self._read(key, ())
+        if isinstance(found, list | tuple) and all(
+            isinstance(day, date) and not isinstance(day, datetime) for day in found
+        ):
+            return tuple(found)
+        wrong: tuple[date, ...] = self._wrong(key, found, "a list of dates such as 2026-05-17", ())
+        return wrong
+
     def time_of_day(self, key: str) -> int:
         """Read a time such as "08:00" as seconds of the day."""
         found = self._read(key, _REQUIRED)

@@ -5,36 +5,26 @@ does. The arrays are what the kernel gathers from:
 
     cell = cube[offering, usage, zone]       every price that one kind of usage to one zone can have
     row  = cell_rows[cell, slot]             slot by the cell's week plan; one slot where no bands
-    row  -> price, increment, set-up fee, minimum
+    row  -> price, increment, set-up fee, minimum, most; and its steps where it has several
 
 All rows of a cell share one denominator, so that an event over several bands is still divided once.
 """
 
 import json
-import math
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import MISSING, dataclass, fields, is_dataclass
 from hashlib import sha256
+from typing import Any
 
 import numpy as np
 
 from ledger.errors import NotFound
-from rating.clock import DAY, Clock, WeekPlan, clock_of, midnight
-from rating.tariff_file import (
-    FORMAT,
-    USAGES,
-    Band,
-    Offering,
-    Rate,
-    Tariff,
-    TariffInvalid,
-    read_tariff,
-)
+from ledger.money import MICRO_PER_UNIT
+from rating.clock import Clock, DayPlan, clock_of, midnight
+from rating.tariff_file import read_tariff
+from rating.tariff_tables import Cells, RateRows, Steps, TableCompiler
+from rating.tariff_terms import FORMAT, USAGES, Rate, Tariff
 from rating.usage import Bool, Int32, Int64
 from rating.zones import ZoneMap, compile_zones
-
-# Amounts stay below 2**61 on the fast path; set-up fee and minimum then still fit with room.
-_FAST_LIMIT = 2**61
 
 
 class OfferingUnknown(NotFound):
@@ -44,31 +34,6 @@ class OfferingUnknown(NotFound):
     """
 
     title = "Offering is not in the tariff book"
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class RateRows:
-    """One row per price, in the order of the file. Amounts in millionths."""
-
-    offering: Int32
-    rate: Int32  # position among the offering's rates
-    price: Int64  # per `denominator` units
-    denominator: Int64  # the least common multiple of `per` over the rows of the cell
-    increment: Int64  # 0 is proportional
-    setup: Int64
-    minimum: Int64
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Cells:
-    """One row per (offering, usage, zone) that has a price."""
-
-    component: Int32
-    plan: Int32  # index into `plans`, -1 where one row holds at all times
-    rows: Int32  # (cells, slots) rate rows, -1 beyond the cell's last
-    allowances: Int32  # (cells, most allowances of a cell) in order of use, -1 beyond the last
-    max_units: Int64  # above this many units the exact slow path prices
-    max_increment: Int64
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -89,7 +54,10 @@ class TariffBook:
     cube: Int32  # (offerings, 3, zones) cell, -1 where unpriced
     cells: Cells
     rows: RateRows
-    plans: tuple[WeekPlan, ...]
+    steps: Steps
+    plans: tuple[DayPlan, ...]
+    units_per_currency: int  # amounts are in these: millionths
+    units_per_quantity: int  # ticks of the usage and of its instants: 1, whole seconds
 
     @property
     def label(self) -> str:
@@ -118,20 +86,53 @@ def parse_tariff(source: bytes) -> TariffBook:
 
 
 def canonical_content(tariff: Tariff) -> bytes:
-    """Write the content in the one form that is hashed: JSON, keys sorted, prices in millionths."""
-    content = {"format": FORMAT, **asdict(tariff)}
+    """Write the content in the one form that is hashed: JSON, keys sorted, prices in millionths.
+
+    A key that came later than the format is left out where it has its default: what a file said
+    before there was the key hashes as it did.
+    """
+    content = {"format": FORMAT, **_content(tariff)}
     return json.dumps(
         content, ensure_ascii=False, sort_keys=True, separators=(",", ":"), default=str
     ).encode()
 
 
-def compile_tariff(tariff: Tariff) -> TariffBook:
-    """Compile a tariff that has been read; the same content gives the same arrays."""
-    clock = clock_of(tariff.time_zone)
+def _content(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_content(item) for item in value]
+    if not is_dataclass(value):
+        return value
+    return {
+        field.name: _content(getattr(value, field.name))
+        for field in fields(value)
+        if field.default is MISSING or getattr(value, field.name) != field.default
+    }
+
+
+def compile_tariff(
+    tariff: Tariff,
+    *,
+    units_per_currency: int = MICRO_PER_UNIT,
+    units_per_quantity: int = 1,
+    clock: Clock | None = None,
+    zone_map: ZoneMap | None = None,
+) -> TariffBook:
+    """Compile a tariff that has been read; the same content gives the same arrays.
+
+    Parameters
+    ----------
+    units_per_currency : units of the prices in `tariff`; production has millionths.
+    units_per_quantity : ticks in a second (a message, an octet) of quantities, increments, steps
+        and instants; production has one.
+    clock, zone_map : to use instead of those of the tariff.
+    """
+    clock = clock or clock_of(tariff.time_zone)
     zones = tuple(zone.id for zone in tariff.zones)
     allowances = tuple(a for offering in tariff.offerings for a in offering.allowances)
     cube = np.full((len(tariff.offerings), len(USAGES), max(len(zones), 1)), -1, np.int32)
-    compiler = _Compiler(tariff, {a.id: n for n, a in enumerate(allowances)})
+    compiler = TableCompiler(
+        tariff, {a.id: n for n, a in enumerate(allowances)}, units_per_currency
+    )
     for number, offering in enumerate(tariff.offerings):
         for usage, zone, cell in compiler.add_offering(number, offering):
             cube[number, USAGES.index(usage), zones.index(zone)] = cell
@@ -146,134 +147,34 @@ def compile_tariff(tariff: Tariff) -> TariffBook:
         granted=np.array([a.quantity for a in allowances], np.int64),
         prorated=np.array([a.prorate for a in allowances], np.bool_),
         clock=clock,
-        zone_map=compile_zones(
+        zone_map=zone_map or compile_zones(
             {prefix: n for n, zone in enumerate(tariff.zones) for prefix in zone.prefixes},
             {group: n for n, zone in enumerate(tariff.zones) for group in zone.rating_groups},
         ),
         cube=cube,
         cells=compiler.cells(),
         rows=compiler.rate_rows(),
+        steps=compiler.steps(),
         plans=tuple(compiler.plans),
-    )
+        units_per_currency=units_per_currency,
+        units_per_quantity=units_per_quantity,
+    )  # fmt: skip
 
 
-class _Compiler:
-    """Collects rows, cells and week plans while the offerings are walked."""
-
-    def __init__(self, tariff: Tariff, allowance_index: dict[str, int]) -> None:
-        self.tariff = tariff
-        self.allowance_index = allowance_index
-        self.components = [component.id for component in tariff.components]
-        self.rows: list[tuple[int, int, int, int, int, int, int]] = []
-        self.cell_rows: list[list[int]] = []
-        self.cell_facts: list[tuple[int, int, int, int]] = []
-        self.cell_allowances: list[list[int]] = []
-        self.plans: list[WeekPlan] = []
-        self.plan_index: dict[tuple[bytes, bytes], int] = {}
-
-    def add_offering(self, number: int, offering: Offering) -> list[tuple[str, str, int]]:
-        """Compile the prices of an offering; gives (usage, zone, cell) of each cell made."""
-        grouped: dict[tuple[str, str], list[tuple[int, Rate]]] = {}
-        for position, rate in enumerate(offering.rates):
-            grouped.setdefault((rate.usage, rate.zone), []).append((position, rate))
-        return [
-            (usage, zone, self._add_cell(number, offering, rates))
-            for (usage, zone), rates in grouped.items()
-        ]
-
-    def _add_cell(self, number: int, offering: Offering, rates: list[tuple[int, Rate]]) -> int:
-        component = rates[0][1].component
-        # Bands in order of name, the row for every band last: equal patterns share a plan.
-        rates = sorted(rates, key=lambda r: (r[1].band is None, r[1].band or ""))
-        denominator = math.lcm(*(rate.per for _, rate in rates))
-        scaled = [rate.price_micro * (denominator // rate.per) for _, rate in rates]
-        if denominator >= 2**40 or max(scaled) >= _FAST_LIMIT:
-            raise TariffInvalid(
-                f"offering {offering.id}: the rows for {rates[0][1].usage} to {rates[0][1].zone} "
-                "have `per` values without a usable common multiple. Use the same `per` in all."
-            )
-        first_row = len(self.rows)
-        for (position, rate), price in zip(rates, scaled, strict=True):
-            self.rows.append((number, position, price, denominator, rate.increment,
-                              rate.setup_micro, rate.minimum_micro))  # fmt: skip
-        self.cell_rows.append(list(range(first_row, len(self.rows))))
-        self.cell_facts.append((
-            self.components.index(component),
-            self._plan([rate.band for _, rate in rates]),
-            _FAST_LIMIT // max(*scaled, 1),
-            max(rate.increment for _, rate in rates),
-        ))  # fmt: skip
-        self.cell_allowances.append([
-            self.allowance_index[allowance.id]
-            for allowance in offering.allowances
-            if component in allowance.components
-        ])  # fmt: skip
-        return len(self.cell_rows) - 1
-
-    def _plan(self, bands: Sequence[str | None]) -> int:
-        if bands == [None]:
-            return -1
-        plan = week_plan(self.tariff.bands, bands)
-        key = (plan.seconds.tobytes(), plan.slots.tobytes())
-        if key not in self.plan_index:
-            self.plan_index[key] = len(self.plans)
-            self.plans.append(plan)
-        return self.plan_index[key]
-
-    def rate_rows(self) -> RateRows:
-        """Turn the rows into columns."""
-        columns = np.array(self.rows, np.int64).reshape(-1, 7).T.copy()
-        return RateRows(columns[0].astype(np.int32), columns[1].astype(np.int32), *columns[2:])
-
-    def cells(self) -> Cells:
-        """Turn the cells into columns."""
-        facts = np.array(self.cell_facts, np.int64).reshape(-1, 4).T.copy()
-        return Cells(
-            component=facts[0].astype(np.int32),
-            plan=facts[1].astype(np.int32),
-            rows=_padded(self.cell_rows),
-            allowances=_padded(self.cell_allowances),
-            max_units=facts[2],
-            max_increment=facts[3],
-        )
-
-
-def week_plan(bands: Sequence[Band], priced: Sequence[str | None]) -> WeekPlan:
-    """Lay out which of the priced bands holds when in a local week.
+def in_force(valid_from: Int64, instants: Int64) -> Int64:
+    """Find the version in force at each instant: the last that was valid by then.
 
     Parameters
     ----------
-    bands : the bands of the tariff.
-    priced : the bands that have a price, None last if there is a price for every other band. Only
-        priced bands are considered; with a price for every band, all are.
+    valid_from : (versions,) int64 on the clock of `instants`, in any order.
+    instants : (n,) int64.
 
-    Of the bands that apply on a day and have begun, the highest priority holds, then the latest
-    start. A day starts at local midnight with none of the day before.
+    Returns
+    -------
+    (n,) index into `valid_from`, -1 before the first. Of versions valid from the same instant the
+    later one in the list is in force.
     """
-    default = len(priced) - 1 if None in priced else -1
-    seconds: list[int] = []
-    slots: list[int] = []
-    for weekday in range(1, 8):
-        today = [
-            band
-            for band in bands
-            if weekday in band.weekdays and (default >= 0 or band.id in priced)
-        ]
-        for begin in sorted({0, *(band.from_second for band in today)}):
-            begun = [band for band in today if band.from_second <= begin]
-            slot = default
-            if begun:
-                holds = max(begun, key=lambda band: (band.priority, band.from_second))
-                slot = priced.index(holds.id) if holds.id in priced else default
-            if not slots or slots[-1] != slot:
-                seconds.append((weekday - 1) * DAY + begin)
-                slots.append(slot)
-    return WeekPlan(np.array(seconds, np.int64), np.array(slots, np.int32), -1 in slots)
-
-
-def _padded(ragged: list[list[int]]) -> Int32:
-    width = max((len(row) for row in ragged), default=0) or 1
-    table = np.full((len(ragged), width), -1, np.int32)
-    for number, row in enumerate(ragged):
-        table[number, : len(row)] = row
-    return table
+    order = np.argsort(valid_from, kind="stable")
+    place = np.searchsorted(valid_from[order], instants, side="right") - 1
+    found: Int64 = np.append(order, -1)[place]
+    return found

@@ -33,7 +33,7 @@ class Reason(IntEnum):
     UNKNOWN_USAGE = 1  # the usage type is not voice, sms or data
     UNKNOWN_OFFERING = 2  # the offering is not in the book
     OUT_OF_RANGE = 3  # an instant outside 2000-2099, a quantity nobody can have used
-    NEGATIVE = 4  # a quantity below zero
+    NEGATIVE = 4  # a quantity below zero, and the tariff knows no refunds
     NOT_YET_VALID = 5  # the event is older than the tariff book
     NO_ZONE = 6  # no prefix or rating group matches
     NO_RATE = 7  # the offering has no price there and then
@@ -50,7 +50,10 @@ class UsageInvalid(Invalid):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class UsageBatch:
-    """Usage events as columns of equal length. Make one with `check_usage`."""
+    """Usage events as columns of equal length. Make one with `check_usage`.
+
+    The last two columns say of an event that it goes on from another one: they may be left out.
+    """
 
     event_key: Int64  # unique and stable: settles which of two simultaneous events came first
     started_at: Int64  # UTC epoch seconds
@@ -60,13 +63,18 @@ class UsageBatch:
     rating_group: Int32  # of data, 0 for none
     subscription: Int32  # a code of the caller's choice, not negative
     offering: Int32  # index into `book.offerings`
+    elapsed_before: Int64 | None = None  # units used before, in the same session: steps go on
+    continuation: Bool | None = None  # the session has paid its set-up fee and minimum already
 
     def __len__(self) -> int:
         return len(self.event_key)
 
     def take(self, rows: Any) -> "UsageBatch":
         """Select rows, by index array, mask or slice."""
-        return UsageBatch(*(getattr(self, column.name)[rows] for column in fields(self)))
+        columns = {column.name: getattr(self, column.name) for column in fields(self)}
+        return UsageBatch(
+            **{name: column[rows] for name, column in columns.items() if column is not None}
+        )
 
 
 COLUMN_TYPES: Mapping[str, np.dtype[Any]] = {
@@ -80,23 +88,30 @@ COLUMN_TYPES: Mapping[str, np.dtype[Any]] = {
     "offering": np.dtype(np.int32),
 }
 
+OPTIONAL_TYPES: Mapping[str, np.dtype[Any]] = {
+    "elapsed_before": np.dtype(np.int64),
+    "continuation": np.dtype(np.bool_),
+}
+
 
 def check_usage(**columns: NDArray[Any]) -> UsageBatch:
     """Check columns and make a batch of them; nothing is copied.
 
     Parameters
     ----------
-    columns : one (n,) array for each field of `UsageBatch`, of exactly its type.
+    columns : one (n,) array for each field of `UsageBatch`, of exactly its type; those of
+        `OPTIONAL_TYPES` may be left out.
 
     Raises
     ------
     UsageInvalid : a column is missing, unknown, of another type, shape or length; a subscription
         code is negative; an event key occurs twice (order would then depend on arrival).
     """
-    if wrong := set(columns) ^ set(COLUMN_TYPES):
+    types = {**COLUMN_TYPES, **{n: t for n, t in OPTIONAL_TYPES.items() if n in columns}}
+    if wrong := set(columns) ^ set(types):
         raise UsageInvalid(f"Columns missing or unknown: {', '.join(sorted(wrong))}.")
     length = columns["event_key"].shape[0] if columns["event_key"].ndim == 1 else -1
-    for name, expected in COLUMN_TYPES.items():
+    for name, expected in types.items():
         column = columns[name]
         if column.dtype != expected or column.shape != (length,):
             raise UsageInvalid(
@@ -106,7 +121,7 @@ def check_usage(**columns: NDArray[Any]) -> UsageBatch:
             )
     _check_codes(columns["subscription"])
     _check_keys(columns["event_key"])
-    return UsageBatch(**{name: _frozen(columns[name]) for name in COLUMN_TYPES})
+    return UsageBatch(**{name: _frozen(columns[name]) for name in types})
 
 
 def _check_codes(subscription: Int32) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rating.prefixes import TextMap, compile_texts, flatten, intervals_of_texts
 from rating.usage import Int32, Int64
 
 DIGITS = 15
@@ -26,7 +27,7 @@ _SEARCH = -2  # the first six digits do not settle it
 class ZoneMap:
     """The zones of one tariff book, compiled for look-up; -1 is no zone."""
 
-    head: Int32  # (11**6 + 1,) zone by the first six digits, or _SEARCH
+    head: Int32  # (11**6 + 1,) zone by the first six digits, or _SEARCH; (1,) searches always
     borders: Int64  # (k,) first code of each interval
     border_zones: Int32  # (k,)
     groups: Int64  # (g,) rating groups, increasing
@@ -90,18 +91,42 @@ def compile_zones(prefixes: Mapping[str, int], groups: Mapping[int, int]) -> Zon
     )
 
 
+def compile_text_zones(prefixes: Mapping[str, int]) -> tuple[TextMap, ZoneMap]:
+    """Compile prefixes of any texts, each with its zone.
+
+    Texts are encoded by the interval they lie in (`encode_texts`), which keeps their order.
+    """
+    texts = compile_texts(prefixes)
+    none = np.zeros(0, np.int64)
+    zones = ZoneMap(
+        head=np.array([_SEARCH], np.int32),
+        borders=np.arange(1, len(texts.borders) + 1),
+        border_zones=texts.owners,
+        groups=none,
+        group_zones=none.astype(np.int32),
+    )
+    return texts, zones
+
+
+def encode_texts(texts: TextMap, values: Sequence[str]) -> Int64:
+    """Encode texts for the zone map that was compiled with `texts`; codes start at 1."""
+    return intervals_of_texts(texts, values) + 1
+
+
 def zones_of_numbers(zones: ZoneMap, codes: Int64) -> Int32:
     """Find the zone of the longest prefix of each code; -1 where none matches.
 
     Parameters
     ----------
-    codes : (n,) int64 of `encode_numbers`; what is not a number (0, negative) has no zone.
+    codes : (n,) int64 of `encode_numbers`; what is not a number (0, negative) only has a zone if
+        one takes everything, by the empty prefix.
     """
     sound = np.maximum(codes, 0).view(np.uint64)
     found: Int32 = zones.head[np.minimum(sound // np.uint64(_TAIL), np.uint64(len(zones.head) - 1))]
     unsettled = np.flatnonzero(found == _SEARCH)
     if len(unsettled):
-        interval = np.searchsorted(zones.borders, codes[unsettled], side="right") - 1
+        at = sound[unsettled].view(np.int64)
+        interval = np.searchsorted(zones.borders, at, side="right") - 1
         found[unsettled] = zones.border_zones[interval]
     return found
 
@@ -122,6 +147,8 @@ def longest_prefix(prefixes: Iterable[str], number: str) -> str | None:
 
 def _span(prefix: str) -> tuple[int, int]:
     """Give the half-open interval of codes under a prefix."""
+    if not prefix:  # It starts every number, and is no number's own.
+        return 0, 11**DIGITS
     low = sum((int(digit) + 1) * int(_POWERS[i]) for i, digit in enumerate(prefix))
     return low, low + int(_POWERS[len(prefix) - 1])
 
@@ -131,7 +158,9 @@ def _head_table(prefixes: Mapping[str, int]) -> Int32:
     table = np.full(11**_HEAD + 1, -1, np.int32)  # the last is for what is no code at all
     for prefix in sorted(prefixes, key=len):
         low, high = _span(prefix)
-        if len(prefix) <= _HEAD:
+        if not prefix:
+            table[:] = prefixes[prefix]
+        elif len(prefix) <= _HEAD:
             table[low // _TAIL : high // _TAIL] = prefixes[prefix]
         else:
             table[low // _TAIL] = _SEARCH
@@ -140,22 +169,5 @@ def _head_table(prefixes: Mapping[str, int]) -> Int32:
 
 def _intervals(prefixes: Mapping[str, int]) -> tuple[Int64, Int32]:
     """Flatten nested prefixes into disjoint intervals, each with the zone of its longest prefix."""
-    spans = sorted((_span(prefix), zone) for prefix, zone in prefixes.items())
-    spans.sort(key=lambda span: (span[0][0], -span[0][1]))
-    zone_from = {0: -1}
-    open_spans: list[tuple[int, int]] = []
-    for (low, high), zone in spans:
-        while open_spans and open_spans[-1][0] <= low:
-            _close(open_spans, zone_from)
-        zone_from[low] = zone
-        open_spans.append((high, zone))
-    while open_spans:
-        _close(open_spans, zone_from)
-    borders = sorted(zone_from)
-    return np.array(borders, np.int64), np.array([zone_from[b] for b in borders], np.int32)
-
-
-def _close(open_spans: list[tuple[int, int]], zone_from: dict[int, int]) -> None:
-    """End the innermost prefix: its parent's zone goes on, unless something starts right there."""
-    end, _ = open_spans.pop()
-    zone_from[end] = open_spans[-1][1] if open_spans else -1
+    found = flatten(((*_span(prefix), zone) for prefix, zone in prefixes.items()), 0)
+    return np.array([low for low, _ in found], np.int64), np.array([z for _, z in found], np.int32)

@@ -23,7 +23,7 @@ from mediation.service import control_totals, ingest_file, suspense
 from mediation.service.ingest import FileOutcome
 from mediation.service.payments import unmatched
 from rating import service as rating
-from rating.tariff_file import TariffInvalid
+from rating.tariff_terms import TariffInvalid
 from tests.mediation.bank_files import KID, PAYMENT, lines_of, octets_of, transmission, written
 
 # What registering a file writes, whatever becomes of it.

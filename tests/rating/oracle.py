@@ -11,7 +11,7 @@ from datetime import UTC, datetime, time
 from fractions import Fraction
 from zoneinfo import ZoneInfo
 
-from rating.tariff_file import Rate, Tariff
+from rating.tariff_terms import Rate, Tariff
 
 USAGES = {1: "voice", 2: "sms", 3: "data"}
 YEAR = 366 * 86_400

@@ -8,7 +8,7 @@ from datetime import date
 import numpy as np
 from hypothesis import strategies as st
 
-from rating.tariff_file import (
+from rating.tariff_terms import (
     Allowance,
     Band,
     Component,

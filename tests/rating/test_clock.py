@@ -20,8 +20,8 @@ from rating.clock import (
     months,
     timeline,
 )
-from rating.tariff import week_plan
-from rating.tariff_file import Band
+from rating.tariff_tables import day_plan
+from rating.tariff_terms import Band
 from tests.rating.tariffs import EVERY_DAY, WORKDAYS
 
 OSLO = clock_of("Europe/Oslo")
@@ -83,7 +83,7 @@ def test_a_timeline_holds_at_every_instant_what_the_wall_clock_says(
 ) -> None:
     """Laid out in UTC over clock changes, each stretch has the slot of its local time."""
     first = min(first, LATEST - 20 * 86_400)
-    line = timeline(week_plan(BANDS, priced), OSLO, first, first + length)
+    line = timeline(day_plan(BANDS, priced), OSLO, first, first + length)
     near = [border + by for border in line.borders.tolist() for by in (-1, 0)]
     for instant in [first, *near, *(first + step for step in steps)]:
         if not first <= instant <= first + length:
@@ -113,6 +113,6 @@ def _slot(at: datetime, priced: list[str | None]) -> int:
 def test_the_instant_of_a_clock_change_already_shows_the_new_time() -> None:
     """A timeline that ends in the very second of the change knows what the clock then shows."""
     change = int(OSLO.transitions[(OSLO.transitions > EARLIEST)][0])
-    line = timeline(week_plan(BANDS, ["night", "day", "small-hours"]), OSLO, change - 10, change)
+    line = timeline(day_plan(BANDS, ["night", "day", "small-hours"]), OSLO, change - 10, change)
     assert line.borders.tolist() == [change - 10, change]
     assert line.slots.tolist() == [0, 2]  # 01:59 is night; at 03:00 the band of 02:30 has begun

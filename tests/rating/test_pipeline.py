@@ -13,7 +13,7 @@ from rating import Counters, Rated, Reason, TariffBook, rate
 from rating.allowances import NOT_STATED
 from rating.explain import explain_event
 from rating.tariff import compile_tariff, parse_tariff
-from rating.tariff_file import Tariff
+from rating.tariff_terms import Tariff
 from tests.rating.oracle import Event, Outcome, rate_by_hand
 from tests.rating.tariffs import SMALL, batch_of, events, tariffs
 

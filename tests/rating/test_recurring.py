@@ -19,7 +19,7 @@ from rating.recurring import (
     recurring_charges,
 )
 from rating.tariff import TariffBook, compile_tariff, parse_tariff
-from rating.tariff_file import OneOff, Recurring
+from rating.tariff_terms import OneOff, Recurring
 from tests.rating.oracle import round_half_away
 from tests.rating.tariffs import SMALL, with_terms
 

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 
 from rating.tariff import OfferingUnknown, compile_tariff, parse_tariff
-from rating.tariff_file import Tariff, TariffInvalid, read_tariff
+from rating.tariff_file import read_tariff
+from rating.tariff_terms import Tariff, TariffInvalid
 from tests.rating.tariffs import SMALL, tariffs
 
 # What is changed in the small tariff, and what must be said about it.

@@ -1,0 +1,166 @@
+"""Sessions cut into pieces, each with one price: where the band changes and where a step begins.
+
+Columns (`walk`) price them; the same rule with Python's integers (`pieces`) explains them and
+prices what does not fit in int64.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from rating.clock import Timeline
+from rating.tariff import TariffBook
+from rating.tariff_terms import SPLIT_CARRY, START_BAND
+from rating.usage import Bool, Int32, Int64
+
+_END = 2**62  # later than any instant
+
+# Of a cell that has one row at all times.
+NO_PLAN = Timeline(np.array([-_END]), np.zeros(1, np.int32), np.zeros(2, np.int64))
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One event to be priced; instants and quantities in ticks."""
+
+    cell: int  # index into `book.cells`
+    start: int  # UTC, since 1970
+    quantity: int  # positive
+    spans: bool  # the quantity is time on the clock and may cross a band border
+    elapsed: int = 0  # used before, in the same session
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sessions:
+    """Events to be priced, as columns of equal length; see `Session`."""
+
+    cell: Int32
+    start: Int64
+    quantity: Int64
+    spans: Bool
+    elapsed: Int64 | None = None
+    continued: Bool | None = None  # has paid set-up fee and minimum already
+
+    def one(self, row: int) -> Session:
+        """Give one event."""
+        elapsed = 0 if self.elapsed is None else int(self.elapsed[row])
+        return Session(
+            int(self.cell[row]), int(self.start[row]), int(self.quantity[row]),
+            bool(self.spans[row]), elapsed,
+        )  # fmt: skip
+
+    def goes_on(self, row: int) -> bool:
+        """Say whether one event continues a session."""
+        return self.continued is not None and bool(self.continued[row])
+
+    def continued_of(self, rows: Any) -> Bool | None:
+        """Select the continuations of rows; None where no event is one."""
+        return None if self.continued is None else self.continued[rows]
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """The part of one event that one step of one rate row prices."""
+
+    row: int
+    step: int
+    start: int
+    used: int
+    billed: int  # units, in whole increments; less what an earlier piece has paid
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pieces:
+    """The next piece of each event that has one left; columns as in `Piece`."""
+
+    event: Int64  # position among the rows that are walked
+    row: Int32
+    step: Int64
+    billed: Int64
+
+
+def whole_increments(quantity: Int64, increment: Int64) -> Int64:
+    """Round up to whole increments; increment 0 is proportional."""
+    step = np.maximum(increment, 1)
+    count = (quantity + (step - 1)).view(np.uint64) // step.view(np.uint64)
+    units: Int64 = count.view(np.int64) * step
+    return units
+
+
+def walk(book: TariffBook, line: Timeline, sessions: Sessions, rows: Int64) -> Iterator[Pieces]:
+    """Walk through events piece by piece, all of them side by side; rows share the timeline."""
+    carry = book.tariff.band_split == SPLIT_CARRY
+    begin, quantity = sessions.start[rows], sessions.quantity[rows]
+    end, border = begin + quantity, np.append(line.borders, _END)
+    at = np.searchsorted(line.borders, begin, side="right") - 1
+    origin = begin - (0 if sessions.elapsed is None else sessions.elapsed[rows])
+    last_band = np.full(len(rows), book.tariff.band_split == START_BAND) | ~sessions.spans[rows]
+    paid_until = begin.copy()
+    going = np.arange(len(rows))
+    while len(going):
+        now, until = begin[going], end[going]
+        row = book.cells.rows[sessions.cell[rows[going]], line.slots[at[going]]]
+        step, step_end = _steps_at(book, row, now, until, origin[going])
+        band_end = np.where(last_band[going], _END, border[at[going] + 1])
+        stop = np.minimum(np.minimum(band_end, step_end), until)
+        paid = np.maximum(now, paid_until[going]) if carry else now
+        billed = whole_increments(np.maximum(stop - paid, 0), book.steps.increments[row, step])
+        yield Pieces(going, row, step, billed)
+        paid_until[going] = paid + billed
+        begin[going] = stop
+        at[going] += stop == band_end
+        going = going[stop < until]
+
+
+def _steps_at(
+    book: TariffBook, row: Int32, now: Int64, until: Int64, origin: Int64
+) -> tuple[Int64, Int64]:
+    """Find the step that prices each event now, and the instant at which it ends."""
+    starts, whole = book.steps.starts[row], book.steps.whole[row]
+    used = np.where(whole, until - 1, now) - origin
+    step: Int64 = (starts <= used[:, None]).sum(axis=1) - 1
+    after = starts[np.arange(len(row)), step + 1]
+    step_end: Int64 = np.where(whole | (after >= _END), _END, origin + after)
+    return step, step_end
+
+
+def pieces(book: TariffBook, lines: Sequence[Timeline], session: Session) -> Iterator[Piece]:
+    """Cut one event into its pieces, with Python's integers: for explanations and wide events."""
+    plan = int(book.cells.plan[session.cell])
+    line = lines[plan] if plan >= 0 else NO_PLAN
+    at = int(np.searchsorted(line.borders, session.start, side="right")) - 1
+    start, end = session.start, session.start + session.quantity
+    spans = session.spans and book.tariff.band_split != START_BAND
+    carry = book.tariff.band_split == SPLIT_CARRY
+    paid_until = start
+    while start < end:
+        row = int(book.cells.rows[session.cell, int(line.slots[at])])
+        stop = min(end, int(line.borders[at + 1])) if spans and at + 1 < len(line.borders) else end
+        begin = start
+        for step, used in _step_parts(book, row, session, begin, stop):
+            paid_from = max(begin, paid_until) if carry else begin
+            increment = int(book.steps.increments[row, step]) or 1
+            billed = -(-max(begin + used - paid_from, 0) // increment) * increment
+            paid_until = paid_from + billed
+            yield Piece(row, step, begin, used, billed)
+            begin += used
+        start, at = stop, at + 1
+
+
+def _step_parts(
+    book: TariffBook, row: int, session: Session, start: int, stop: int
+) -> Iterator[tuple[int, int]]:
+    """Cut the stretch of one row where its steps begin: (step, ticks used)."""
+    starts = [int(s) for s in book.steps.starts[row] if s < _END]
+    end = session.elapsed + session.quantity
+    if book.steps.whole[row]:
+        yield max(n for n, at in enumerate(starts) if at < end), stop - start
+        return
+    origin = session.start - session.elapsed
+    for step, at in enumerate(starts):
+        begin = max(start, origin + at)
+        after = origin + starts[step + 1] if step + 1 < len(starts) else stop
+        if begin < min(stop, after):
+            yield step, min(stop, after) - begin

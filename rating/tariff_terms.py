@@ -1,0 +1,161 @@
+"""What a tariff says, as frozen values: zones, bands, components and offerings with their prices.
+
+A field with a default came later than the format: a file that does not use it keeps the content
+hash it had (`rating.tariff.canonical_content`). Amounts are in millionths of the currency.
+"""
+
+from dataclasses import dataclass
+from datetime import date
+
+from ledger.errors import Invalid
+from ledger.money import MICRO_PER_UNIT
+from rating.rounding import Mode
+
+FORMAT = "hovedbok-tariff/1"
+USAGES = ("voice", "sms", "data")
+UNITS = ("s", "message", "octet", "month", "piece")
+UNIT_OF_USAGE = {"voice": "s", "sms": "message", "data": "octet"}
+OCCASIONS = ("add", "change", "addon", "cease")
+
+MAX_PRICE_MICRO = 10**9 * MICRO_PER_UNIT
+MAX_PER = 2**40
+MAX_ALLOWANCE = 10**15
+EVERY_DAY = (1, 2, 3, 4, 5, 6, 7)
+HOLIDAY = 8  # the pseudo weekday of a public holiday
+
+# How a call over several bands is paid for.
+SPLIT, SPLIT_CARRY, START_BAND = "split", "split_carry", "start_band"
+BAND_SPLITS = (SPLIT_CARRY, SPLIT, START_BAND)
+
+NO_PRICE = -1  # of a step in which nothing is sold
+
+
+class TariffInvalid(Invalid):
+    """The tariff file breaks its format; every fault is listed with its key path."""
+
+    title = "Tariff file is invalid"
+
+
+@dataclass(frozen=True, slots=True)
+class Zone:
+    """Where to: called numbers by longest prefix, or rating groups of data."""
+
+    id: str
+    prefixes: tuple[str, ...]
+    rating_groups: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Band:
+    """When: from a time of day on some days, until another band takes over or the day ends.
+
+    A public holiday is weekday 8 and no other; all seven weekdays are every day, holidays too.
+    """
+
+    id: str
+    from_second: int  # of the local day
+    weekdays: tuple[int, ...]  # ISO, Monday is 1; 8 is a public holiday
+    priority: int
+    months: tuple[int, ...] = ()  # of the year; empty is all
+    month_days: tuple[int, ...] = ()  # of the month; empty is all
+
+
+@dataclass(frozen=True, slots=True)
+class Component:
+    """What an invoice line and a revenue account are about."""
+
+    id: str
+    text: str
+    revenue: str  # the selector of the posting rule
+    vat: str
+    unit: str
+
+
+@dataclass(frozen=True, slots=True)
+class Recurring:
+    """A price per month."""
+
+    component: str
+    price_micro: int
+    proration: str  # days | none
+
+
+@dataclass(frozen=True, slots=True)
+class OneOff:
+    """A price for something that happens once."""
+
+    on: str
+    component: str
+    price_micro: int
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """What is included each month, for events of some components."""
+
+    id: str
+    components: tuple[str, ...]
+    quantity: int
+    prorate: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Another price from some usage of an event on."""
+
+    start: int  # units of the usage since the event began
+    price_micro: int
+    per: int
+    increment: int  # 0 is proportional
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """What usage of one kind to one zone in one band costs."""
+
+    usage: str
+    zone: str
+    band: str | None  # None is every band that has no row of its own
+    component: str
+    setup_micro: int
+    price_micro: int
+    per: int
+    increment: int  # 0 is proportional
+    minimum_micro: int
+    steps: tuple[Step, ...] = ()  # after the first, which starts at 0
+    whole_step: bool = False  # the step of the last unit prices the whole event
+    until: int = 0  # units that have a price; beyond, nothing is sold; 0 is no end
+    max_charge_micro: int | None = None
+    rounding: str = Mode.HALF_UP  # of the amount of one event
+    round_to_micro: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Offering:
+    """A product one can subscribe to or buy."""
+
+    id: str
+    name: str
+    price_basis: str  # gross: prices include VAT; net: they do not
+    recurring: tuple[Recurring, ...]
+    one_off: tuple[OneOff, ...]
+    allowances: tuple[Allowance, ...]
+    rates: tuple[Rate, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Tariff:
+    """The content of one tariff file."""
+
+    name: str
+    version: int
+    valid_from: date
+    currency: str
+    time_zone: str
+    zones: tuple[Zone, ...]
+    bands: tuple[Band, ...]
+    components: tuple[Component, ...]
+    offerings: tuple[Offering, ...]
+    holidays: tuple[date, ...] = ()
+    band_split: str = SPLIT_CARRY
+    refunds: bool = False  # a negative quantity is a refund; else it has no price

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 # A job's name and the function that does it; each opens its own transaction and may run twice.
 JOBS: Mapping[str, str] = {
+    "post_request": "ledger.service.requests:post_request_job",
     "render_invoices": "reporting.service.documents:render_invoices_job",
 }
 

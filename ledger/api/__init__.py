@@ -1,9 +1,17 @@
 """The books over REST, one module per kind of resource."""
 
-from ledger.api import drafts, entries
+from ledger.api import (
+    batches,
+    drafts,
+    entries,
+)
 from ledger.web import Api
 
-_RESOURCES = (entries, drafts)
+_RESOURCES = (
+    batches,
+    drafts,
+    entries,
+)
 
 
 def register(api: Api) -> None:

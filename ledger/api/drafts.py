@@ -11,13 +11,14 @@ from flask.views import MethodView
 from marshmallow import Schema, fields, validate
 
 from ledger import service
-from ledger.api.entries import EntryPostedSchema, IdempotencyKeyReused, LineSchema, VoucherSchema
+from ledger.api.entries import EntryPostedSchema, LineSchema, VoucherSchema
 from ledger.attachments import SIZE_MAX, Attachment
 from ledger.db import transaction
 from ledger.drafts import LINES_MAX, TEXT_LENGTH_MAX, Draft, content_of, draft_entry
 from ledger.journal import ItemDraft, Line, Posted
 from ledger.refusals import DraftChanged, UnknownDraft
 from ledger.service import draft_reading, drafting
+from ledger.service.answers import IdempotencyKeyReused
 from ledger.vault import vault
 from ledger.web import Blueprint, current_actor, scope
 from ledger.web.etags import require_match

@@ -10,24 +10,15 @@ from marshmallow import Schema, fields, validate
 
 from ledger import service
 from ledger.db import transaction
-from ledger.errors import Invalid
 from ledger.journal import BatchDraft, EntryDraft, ItemDraft, Line
 from ledger.refusals import SourceRefReused
+from ledger.service.answers import IdempotencyKeyReused
 from ledger.web import Blueprint, current_actor, scope
 from ledger.web.fields import AsOfSchema, BookSchema, IdempotencyKeySchema, Money
 
 blueprint = Blueprint(
     "ledger", __name__, url_prefix="/api/v1", description="Entries, statements and open items"
 )
-
-
-class IdempotencyKeyReused(Invalid):
-    """A key names one change for ever; this one named another.
-
-    Raise as: f"The key {key} was used for other content. Send a new key.".
-    """
-
-    title = "Idempotency key was used for other content"
 
 
 class VoucherSchema(Schema):

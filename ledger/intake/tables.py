@@ -44,8 +44,8 @@ def read_csv(stream: BinaryIO, defaults: Defaults) -> Iterator[Drafted | Fault]:
     reader = csv.reader(io.TextIOWrapper(stream, "utf-8-sig", newline=""), strict=True)
     try:
         names = next(reader, [])
-        _check_columns(names)
-        yield from _entries(_csv_rows(reader, names), defaults)
+        check_columns(names)
+        yield from read_rows(_csv_rows(reader, names), defaults)
     except (csv.Error, UnicodeDecodeError) as error:
         raise Invalid(
             f"after line {reader.line_num}: {error}. A journal file is UTF-8 with commas; "
@@ -61,13 +61,14 @@ def read_parquet(stream: BinaryIO, defaults: Defaults) -> Iterator[Drafted | Fau
 
     try:
         table = parquet.ParquetFile(stream)
-        _check_columns(table.schema_arrow.names)
-        yield from _entries(_parquet_rows(table), defaults)
+        check_columns(table.schema_arrow.names)
+        yield from read_rows(_parquet_rows(table), defaults)
     except pa.ArrowInvalid as error:
         raise Invalid(f"{error}. Write the file again.") from error
 
 
-def _check_columns(names: list[str]) -> None:
+def check_columns(names: list[str]) -> None:
+    """Raise `Invalid` unless the columns are those of a journal table."""
     known = {*ENTRY_COLUMNS, *LINE_COLUMNS}
     unknown = [name for name in names if name not in known and not name.startswith(DIMENSION)]
     if unknown or len(set(names)) < len(names) or not set(names) >= _NEEDED:
@@ -94,10 +95,13 @@ def _parquet_rows(table: Any) -> Iterator[tuple[int, Row | None]]:
             yield number, row
 
 
-def _entries(
+def read_rows(
     rows: Iterable[tuple[int, Row | None]], defaults: Defaults
 ) -> Iterator[Drafted | Fault]:
-    """Gather the rows of each entry; a key that comes back later is a fault, not a second entry."""
+    """Draft the entries of numbered rows; a key that comes back later is a fault, not an entry.
+
+    A row of None stands for one that could not be split into its cells.
+    """
     gathered: list[tuple[int, Row]] = []
     seen: set[str] = set()
     for number, row in rows:

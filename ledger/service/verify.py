@@ -210,6 +210,8 @@ GUARDS: dict[str, tuple[tuple[str, int, str], ...]] = {
     "period": (_CHANGE, _TRUNCATE),
     "period_lock_event": (_CHANGE, _TRUNCATE, _HARD_LOCK),
     "voucher_gap": (_CHANGE, _TRUNCATE),
+    "posting_request": (_CHANGE, _TRUNCATE),
+    "posting_request_step": (_CHANGE, _TRUNCATE),
     "voucher_counter": (_GROWTH, _TRUNCATE),
     "vat_code": (_VAT_RATE, _TRUNCATE),
     "journal_draft": (_CHANGE, _TRUNCATE),

@@ -19,6 +19,8 @@ from ledger.db.server import PrivateServer
 from ledger.drafts import Draft
 from ledger.journal import AllocationDraft
 from ledger.service import drafting
+from ledger.service.intake import Sender
+from ledger.service.requests import accept_request, post_request_job
 from ledger.service.verify import GUARDS
 from ledger.vault import vault
 
@@ -39,6 +41,7 @@ COLUMN = {
     "posting_batch": "entry_count", "voucher_gap": "reason",
     "journal_draft": "created_by", "draft_version": "author", "draft_attachment": "sha256",
     "draft_approval": "approver", "draft_posted": "batch_id", "approval_policy": "actor",
+    "posting_request": "ref", "posting_request_step": "posted",
 }  # fmt: skip
 
 BATCH = (
@@ -95,7 +98,8 @@ CALL_POST = "SELECT ledger_post_staged('NO01', 'x', 'x', 'x', sha256('x'), 0, 0,
 BY_SERVICE = {
     **{f"insert into {t}": f"INSERT INTO {t} DEFAULT VALUES" for t in
        (*FACTS, *PARTITIONS, "voucher_counter")
-       if t not in {"audit_event", "dimension_set", "posting_rule"}},
+       if t not in {"audit_event", "dimension_set", "posting_rule", "posting_request",
+                    "posting_request_step"}},
     **{f"update {t}": f"UPDATE {t} SET {COLUMN[t]} = {COLUMN[t]}" for t in (*FACTS, *PARTITIONS)},
     **{f"delete from {t}": f"DELETE FROM {t}" for t in (*FACTS, *PARTITIONS)},
     **{f"truncate {t}": f"TRUNCATE {t} CASCADE" for t in (*FACTS, *PARTITIONS)},
@@ -207,6 +211,8 @@ def posted(books: str, drafts: Drafts) -> str:
         payment = drafts.payment("p-1", 5_00)
         service.post_batch(session, drafts.batch("b-2", payment, allocations=(settle,)))
         _post_by_two_people(session, drafts)
+        number = accept_request(session, Sender("NO01", "REST:x", "x"), "r", "ndjson", b"nonsense")
+    post_request_job(number)
     return books
 
 
@@ -340,7 +346,10 @@ def test_the_service_may_call_these_functions_only(posted: str) -> None:
         "ledger_policy_day", "ledger_post_staged", "ledger_set_approval_policy",
         "ledger_write_draft",
     ]  # fmt: skip
-    assert sorted(writable) == ["audit_event", "dimension_set", "posting_rule", "vat_code"]
+    assert sorted(writable) == [
+        "audit_event", "dimension_set", "posting_request", "posting_request_step",
+        "posting_rule", "vat_code",
+    ]  # fmt: skip
 
 
 def _assert_unharmed() -> None:

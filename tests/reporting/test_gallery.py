@@ -23,11 +23,13 @@ from ledger.db import transaction
 from ledger.drafts import Draft
 from ledger.errors import Problem
 from ledger.intake import Defaults, Fault
+from ledger.intake.bodies import read_envelope
 from ledger.intake.ndjson import read_record
 from ledger.intake.records import RecordMalformed
 from ledger.journal import AllocationDraft, BatchDraft, Declared, EntryDraft
 from ledger.service import draft_reading, drafting
 from ledger.service.access import client_actor
+from ledger.service.requests import request_state
 from ledger.vault import vault
 from rating import service as rating
 from rating.rounding import by_magnitude
@@ -163,6 +165,21 @@ def _record_malformed(_session: Session) -> object:
     assert isinstance(found, Fault)
     assert found.code == "record-malformed"
     raise RecordMalformed(found.sentence)
+
+
+@provokes("unknown-posting-request")
+def _unknown_posting_request(session: Session) -> object:
+    return request_state(session, 17, "client:trial")
+
+
+@provokes("posting-request-malformed")
+def _posting_request_malformed(_session: Session) -> object:
+    return read_envelope(b"{}")
+
+
+@provokes("request-too-large")
+def _request_too_large(_session: Session) -> object:
+    return read_envelope(b'{"entries": [' + b",".join([b"{}"] * 5_001) + b"]}")
 
 
 @provokes("entry-not-balanced")

@@ -1,2 +1,1 @@
--- What a way down must undo.
-SELECT 1;
+DROP TABLE posting_request_step, posting_request;

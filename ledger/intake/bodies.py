@@ -1,0 +1,134 @@
+"""Bodies of posting requests: entries as JSON, NDJSON or columns; the same entries each way."""
+
+import io
+from collections.abc import Iterator
+from http import HTTPStatus
+from itertools import chain
+from typing import Any
+
+import msgspec
+
+from ledger.errors import Invalid, Problem
+from ledger.intake.ndjson import read_ndjson, read_record
+from ledger.intake.records import Defaults, Drafted, Fault
+from ledger.intake.tables import check_columns, read_rows
+
+MAX_JSON_ENTRIES = 5_000
+MAX_LINES_UNDECLARED = 1_000
+
+
+class RequestTooLarge(Problem):
+    """A request holds more than its form allows; another form allows more.
+
+    Raise as: f"{entries} entries as JSON; at most 5000. Send NDJSON or columns, or split it.".
+    """
+
+    status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+    title = "Request is too large"
+
+
+class TotalsUndeclared(Invalid):
+    """A large batch must say what it holds, so that a cut-off request is noticed.
+
+    Raise as: f"{lines} lines without control totals. Declare entries, lines and debits.".
+    """
+
+    title = "Control totals are missing"
+
+
+class PostingRequestMalformed(Invalid):
+    """The envelope of a posting request is not as documented.
+
+    Raise as: f"{pointer}: {what was found}. See docs/posting.md.".
+    """
+
+    title = "Posting request is malformed"
+
+
+class DeclaredTotals(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the sender says the request holds; debits are decimal strings by currency."""
+
+    entries: int
+    lines: int
+    debits: dict[str, str]
+
+
+class Envelope(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A posting request; exactly one of `entries` and `columns`."""
+
+    book: str = "NO01"
+    mode: str = "atomic"
+    dry_run: bool = False
+    declared: DeclaredTotals | None = None
+    entries: list[msgspec.Raw] | None = None
+    columns: dict[str, list[Any]] | None = None
+
+
+_decoder = msgspec.json.Decoder(Envelope)
+_options_decoder = msgspec.json.Decoder(DeclaredTotals)
+MODES = ("atomic", "per-entry")
+
+
+def read_envelope(body: bytes) -> Envelope:
+    """Read a JSON request. Raises `PostingRequestMalformed` or `RequestTooLarge`."""
+    try:
+        envelope = _decoder.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise PostingRequestMalformed(
+            f"{str(error) or 'Nested too deeply'}. See docs/posting.md."
+        ) from error
+    if (envelope.entries is None) == (envelope.columns is None):
+        raise PostingRequestMalformed("Send either entries or columns. See docs/posting.md.")
+    if envelope.entries is not None and len(envelope.entries) > MAX_JSON_ENTRIES:
+        raise RequestTooLarge(
+            f"{len(envelope.entries)} entries as JSON; at most {MAX_JSON_ENTRIES}. Send NDJSON or "
+            "columns, or split the request.", limit=MAX_JSON_ENTRIES,
+        )  # fmt: skip
+    _check_mode(envelope.mode)
+    return envelope
+
+
+def envelope_of_query(book: str, mode: str, declared: str | None, *, dry_run: bool) -> Envelope:
+    """Make the envelope of an NDJSON request of its query; `declared` is JSON."""
+    _check_mode(mode)
+    try:
+        totals = None if declared is None else _options_decoder.decode(declared.encode())
+    except (msgspec.DecodeError, UnicodeEncodeError) as error:
+        raise PostingRequestMalformed(f"declared: {error}. See docs/posting.md.") from error
+    return Envelope(book=book, mode=mode, declared=totals, dry_run=dry_run)
+
+
+def entries_of(envelope: Envelope, body: bytes, defaults: Defaults) -> Iterator[Drafted | Fault]:
+    """Draft the entries of a request in order; `body` is what an NDJSON request consists of."""
+    if envelope.entries is not None:
+        for number, source in enumerate(envelope.entries, 1):
+            yield read_record(bytes(source), number, defaults)
+    elif envelope.columns is not None:
+        yield from _of_columns(envelope.columns, defaults)
+    else:
+        yield from read_ndjson(io.BytesIO(body), defaults)
+
+
+def _of_columns(columns: dict[str, list[Any]], defaults: Defaults) -> Iterator[Drafted | Fault]:
+    names = list(columns)
+    try:
+        check_columns(names)
+    except Invalid as refusal:
+        raise PostingRequestMalformed(f"/columns: {refusal}", **refusal.facts) from refusal
+    lengths = {len(column) for column in columns.values()}
+    if len(lengths) != 1:
+        raise PostingRequestMalformed(f"/columns: columns of {sorted(lengths)} rows; all must have "
+                                      "as many.")  # fmt: skip
+    strange = next(
+        (cell for cell in chain.from_iterable(columns.values()) if isinstance(cell, list | dict)),
+        None,
+    )
+    if strange is not None:
+        raise PostingRequestMalformed("/columns: a cell is a list or an object, not a value.")
+    rows = (dict(zip(names, cells, strict=True)) for cells in zip(*columns.values(), strict=True))
+    yield from read_rows(enumerate(rows, 1), defaults)
+
+
+def _check_mode(mode: str) -> None:
+    if mode not in MODES:
+        raise PostingRequestMalformed(f"mode is {mode!r}; it is one of {', '.join(MODES)}.")

@@ -1,0 +1,105 @@
+"""Once: a POST with an Idempotency-Key is done once; every retry gets the first answer."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from functools import wraps
+from hashlib import sha256
+from http import HTTPStatus
+from typing import Any
+
+from flask import Response, current_app, json, make_response, request
+
+from ledger.db import transaction
+from ledger.errors import Problem
+from ledger.service.answers import Answer, Request, RequestInProgress, begin, give_up, keep
+from ledger.web.gate import current_actor
+from ledger.web.problems import answer as problem_answer
+
+View = Callable[..., Any]
+
+_PATIENCE_S = 5.0
+_PAUSE_S = 0.05
+# Refusals that another try may not meet; all others are final.
+_PASSING = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS})
+
+
+def once(view: View) -> View:
+    """Answer each Idempotency-Key of a caller once; put it directly beneath `scope`.
+
+    A request without a key goes through: the view's own arguments say that it is missing. Another
+    request that is still being done is waited for a few seconds.
+    """
+
+    @wraps(view)
+    def answered(*args: Any, **kwargs: Any) -> Any:
+        key = request.headers.get("Idempotency-Key", "")
+        if not 0 < len(key) <= 200:
+            return view(*args, **kwargs)
+        asked = Request(
+            current_actor().reference, key, f"{request.method} {request.full_path}", _digest()
+        )
+        known = _claim(asked)
+        if known is not None:
+            return _repeat(known)
+        return _do(asked, lambda: view(*args, **kwargs))
+
+    return answered
+
+
+def _claim(asked: Request) -> Answer | None:
+    deadline = time.monotonic() + _PATIENCE_S
+    while True:
+        try:
+            with transaction() as session:
+                return begin(session, asked)
+        except RequestInProgress:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(_PAUSE_S)
+
+
+def _do(asked: Request, do: Callable[[], Any]) -> Response:
+    try:
+        made: Response = make_response(do())
+    except Problem as refusal:
+        made = problem_answer(refusal)
+    except Exception:
+        _give_up(asked)
+        raise
+    passing = made.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR or made.status_code in _PASSING
+    if passing or not made.is_json:
+        _give_up(asked)
+        return made
+    with transaction() as session:
+        keep(
+            session, asked, Answer(made.status_code, made.get_json(), made.headers.get("Location"))
+        )
+    return made
+
+
+def _give_up(asked: Request) -> None:
+    with transaction() as session:
+        give_up(session, asked)
+
+
+def _repeat(known: Answer) -> Response:
+    made = make_response(json.dumps(known.body), known.status)
+    refused = known.status >= HTTPStatus.BAD_REQUEST
+    made.mimetype = "application/problem+json" if refused else "application/json"
+    made.headers["Idempotency-Hit"] = "true"
+    if known.location:
+        made.headers["Location"] = known.location
+    return made
+
+
+def _digest() -> bytes:
+    """Hash the body in canonical form: the order of keys and the spaces do not matter."""
+    body = request.get_data(cache=True)
+    if request.is_json:
+        # What is not JSON is refused by the view; as it stands it is one request all the same.
+        with suppress(ValueError, RecursionError):
+            body = json.dumps(current_app.json.loads(body), sort_keys=True).encode()
+    return sha256(body).digest()

@@ -1,0 +1,236 @@
+"""Many entries in one request: every form, whole or entry by entry, once per key."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from threading import Thread
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from sqlalchemy import text
+
+from ledger import service
+from ledger.db import transaction
+from ledger.service import access
+from ledger.service.answers import ABANDONED_AFTER, Request, begin
+from ledger.service.requests import ENTRIES_A_STEP, post_request_job
+from tests.ledger.test_api import code_of, make_app
+
+URL = "/api/v1/posting-batches"
+
+
+@pytest.fixture
+def client(books: str) -> FlaskClient:
+    """A client that may post, over a seeded book."""
+    with transaction() as session:
+        token = access.add_client(
+            session, "billing", ["ledger:post"], actor="test", now=datetime.now(UTC)
+        )
+    made = make_app().test_client()
+    made.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {token}"
+    return made
+
+
+def entry(amount: str = "5.00", **changes: Any) -> dict[str, Any]:
+    """A small entry."""
+    lines = [{"account": "7830", "amount": amount}, {"account": "1920", "amount": f"-{amount}"}]
+    return {"effective_date": "2026-03-31", "text": "Loss", "lines": lines, **changes}
+
+
+def send(client: FlaskClient, key: str = "k", **body: Any) -> Any:
+    """Send a JSON request."""
+    return client.post(URL, json=body, headers={"Idempotency-Key": key})
+
+
+def send_lines(client: FlaskClient, body: bytes, key: str = "k", query: str = "") -> Any:
+    """Send an NDJSON request."""
+    headers = {"Idempotency-Key": key, "Content-Type": "application/x-ndjson"}
+    return client.post(f"{URL}{query}", data=body, headers=headers)
+
+
+def ndjson(*entries: Any) -> bytes:
+    """Write one entry a line."""
+    return b"".join(json.dumps(one).encode() + b"\n" for one in entries)
+
+
+def balance() -> int:
+    """The balance of the loss account."""
+    with transaction() as session:
+        found = {b.account: b.balance_minor for b in service.trial_balance(session, "NO01")}
+    return found.get("7830", 0)
+
+
+def test_three_forms_post_the_same(client: FlaskClient) -> None:
+    """Entries, lines of JSON and columns end as equal vouchers."""
+    columns = {
+        "entry": ["a", "a"], "effective_date": ["2026-03-31"] * 2, "entry_text": ["Loss"] * 2,
+        "account": ["7830", "1920"], "amount": ["5.00", "-5.00"],
+    }  # fmt: skip
+    answers = [send(client, "k1", entries=[entry()]), send_lines(client, ndjson(entry()), "k2"),
+               send(client, "k3", columns=columns)]  # fmt: skip
+    assert [a.status_code for a in answers] == [201, 201, 201], [a.data for a in answers]
+    assert [a.json["results"][0]["voucher"]["number"] for a in answers] == [1, 2, 3]
+    assert {a.json["debits"]["NOK"] for a in answers} == {"5.00"}
+    assert balance() == 1_500
+
+
+def test_a_key_is_answered_alike_for_ever(client: FlaskClient) -> None:
+    """Success and refusal are final; other content under the same key is refused."""
+    first, again = send(client, entries=[entry()]), send(client, entries=[entry()])
+    assert (first.json, first.status_code) == (again.json, again.status_code)
+    assert again.headers["Idempotency-Hit"] == "true"
+    assert code_of(send(client, entries=[entry("6.00")])) == (422, "idempotency-key-reused")
+    early = [entry(effective_date="2031-01-01")]
+    refused = send(client, "k2", entries=early)
+    with transaction() as session:
+        service.open_periods(session, "NO01", 2031)
+    assert code_of(refused) == code_of(send(client, "k2", entries=early)) == (409, "unknown-period")
+    assert balance() == 500
+
+
+def test_a_storm_of_retries_posts_once(client: FlaskClient) -> None:
+    """The same request from many threads at once gets one answer, many times."""
+    answers: list[tuple[int, Any]] = []
+
+    def ask() -> None:
+        own = client.application.test_client()
+        own.environ_base.update(client.environ_base)
+        answer = send(own, entries=[entry(), entry()])
+        answers.append((answer.status_code, answer.json["results"]))
+
+    threads = [Thread(target=ask) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(answers) == 8
+    assert all(answer == answers[0] for answer in answers)
+    assert answers[0][0] == 201
+    assert balance() == 1_000
+
+
+def test_a_request_that_died_is_taken_over(client: FlaskClient) -> None:
+    """A key without an answer is in progress; after a while its retry does the work."""
+    asked = Request("client:billing", "k", f"POST {URL}?", b"\0" * 32)
+    with transaction() as session:
+        assert begin(session, asked) is None
+    with transaction() as session:
+        session.execute(
+            text("UPDATE idempotency_key SET created_at = created_at - CAST(:by AS interval)"),
+            {"by": ABANDONED_AFTER},
+        )
+    assert code_of(send(client, entries=[entry()])) == (422, "idempotency-key-reused")
+    with transaction() as session:
+        assert begin(session, asked) is None
+
+
+def test_one_bad_entry_stops_all_or_only_itself(client: FlaskClient) -> None:
+    """Atomic lists every fault with its pointer; per entry posts the rest."""
+    mixed = [entry(), entry(lines=[{"account": "7830", "amount": 5}]), entry("7.00"),
+             entry(lines=entry("3.00")["lines"][:1])]  # fmt: skip
+    refused = send(client, "k1", entries=mixed)
+    assert code_of(refused) == (422, "entries-refused")
+    assert [(e["pointer"], e["code"]) for e in json.loads(refused.data)["errors"]] == [
+        ("/entries/1/lines/0/amount", "amount-not-a-string"),
+        ("/entries/3", "entry-not-balanced"),
+    ]
+    assert balance() == 0
+    done = send(client, "k2", mode="per-entry", entries=mixed)
+    assert (done.status_code, done.json["posted"], done.json["refused"]) == (201, 2, 2)
+    assert [r["index"] for r in done.json["results"]] == [0, 1, 2, 3]
+    assert done.json["results"][1]["problem"]["code"] == "amount-not-a-string"
+    assert balance() == 1_200
+
+
+def test_a_dry_run_checks_everything_and_posts_nothing(client: FlaskClient) -> None:
+    """What the database would refuse is refused, and no number is used."""
+    told = send(client, "k1", dry_run=True, entries=[entry()])
+    assert (told.status_code, told.json["posted"], told.json["dry_run"]) == (200, 1, True)
+    assert code_of(send(client, "k2", dry_run=True, entries=[
+        entry(lines=[{"account": "9999", "amount": "1.00"}, {"account": "1920", "amount": "-1.00"}])
+    ])) == (422, "unknown-account")  # fmt: skip
+    assert balance() == 0
+    assert send(client, "k3", entries=[entry()]).json["results"][0]["voucher"]["number"] == 1
+
+
+def test_declared_totals_must_hold(client: FlaskClient) -> None:
+    """A request that lost an entry on its way is refused; a large one must say what it holds."""
+    right = {"entries": 1, "lines": 2, "debits": {"NOK": "5.00"}}
+    assert send(client, "k1", declared=right, entries=[entry()]).status_code == 201
+    wrong = {**right, "entries": 2}
+    assert code_of(send(client, "k2", declared=wrong, entries=[entry()])) == (422, "totals-differ")
+    many = [entry()] * 501
+    assert code_of(send(client, "k3", entries=many)) == (422, "totals-undeclared")
+    told = json.dumps({"entries": 501, "lines": 1002, "debits": {"NOK": "2505.00"}})
+    posted = send_lines(client, ndjson(*many), "k4", f"?declared={told}")
+    assert posted.json["posted"] == 501, posted.data
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (b"{", (422, "posting-request-malformed")),
+        (b"{}", (422, "posting-request-malformed")),
+        (b'{"entries": [], "columns": {}}', (422, "posting-request-malformed")),
+        (b'{"entries": [], "mode": "some"}', (422, "posting-request-malformed")),
+        (b'{"entries": [], "books": "NO01"}', (422, "posting-request-malformed")),
+        (b'{"entries": "\xff"}', (422, "posting-request-malformed")),
+        (b'{"entries": [' + b"[" * 100_000, (422, "posting-request-malformed")),
+        (b'{"columns": {"entry": ["a"], "account": []}}', (422, "posting-request-malformed")),
+        (b'{"entries": [' + b",".join([b"{}"] * 5_001) + b"]}", (413, "request-too-large")),
+        (b'{"book": "XX", "entries": []}', (404, "unknown-book")),
+    ],
+)
+def test_a_broken_envelope_has_its_own_name(
+    client: FlaskClient, body: bytes, expected: tuple[int, str]
+) -> None:
+    """Nothing of it is posted."""
+    headers = {"Idempotency-Key": "k", "Content-Type": "application/json"}
+    assert code_of(client.post(URL, data=body, headers=headers)) == expected
+
+
+def test_another_media_type_is_refused(client: FlaskClient) -> None:
+    """Only what is documented is read."""
+    sent = client.post(
+        URL, data=b"a,b", headers={"Idempotency-Key": "k", "Content-Type": "text/csv"}
+    )
+    assert code_of(sent) == (415, "unsupported-media-type")
+
+
+def test_a_large_request_is_worked_off_by_a_job(
+    client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is accepted at once, told step by step, and may be worked on twice."""
+    monkeypatch.setattr("ledger.api.batches.WAITED_FOR_LINES", 100)
+    count = ENTRIES_A_STEP + 100
+    entries = [entry(f"{n + 1}.00") for n in range(count)]
+    entries[7] = entry("1.00", effective_date="2031-01-01")
+    total = sum(n + 1 for n in range(count) if n != 7) + 1
+    told = json.dumps({"entries": count, "lines": 2 * count, "debits": {"NOK": f"{total}.00"}})
+    query = f"?mode=per-entry&declared={told}"
+    accepted = send_lines(client, ndjson(*entries), query=query)
+    assert accepted.status_code == 202, accepted.data
+    where = accepted.headers["Location"]
+    assert client.get(where).json["done"] is False
+    post_request_job(accepted.json["request_id"])
+    post_request_job(accepted.json["request_id"])
+    state = client.get(where).json
+    assert (state["done"], state["posted"], state["refused"], state["steps"]) == (
+        True, count - 1, 1, 2)  # fmt: skip
+    first = client.get(f"{where}/results").json
+    assert first["results"][7]["problem"]["code"] == "unknown-period"
+    assert (len(first["results"]), first["next_step"]) == (ENTRIES_A_STEP, 2)
+    last = client.get(f"{where}/results?step=2").json
+    assert (len(last["results"]), last["next_step"]) == (100, None)
+    assert balance() == (total - 1) * 100
+    again = send_lines(client, ndjson(*entries), query=query)
+    assert (again.headers["Idempotency-Hit"], again.headers["Location"]) == ("true", where)
+    with transaction() as session:
+        assert service.verify(session) == []
+
+
+def test_a_request_is_told_only_to_who_made_it(client: FlaskClient) -> None:
+    """Numbers of requests can be guessed; what is behind them stays with their caller."""
+    assert code_of(client.get(f"{URL}/1")) == (404, "unknown-posting-request")

@@ -16,7 +16,7 @@ from typing import Any
 from ledger.attachments import Attachment
 from ledger.journal import BatchDraft, EntryDraft, ItemDraft, Line, check_batch
 from ledger.money import format_amount, parse_amount
-from ledger.refusals import MalformedEntry
+from ledger.refusals import EntryNotBalanced, MalformedEntry
 
 ENCODING = b"hovedbok-draft/1\n"
 SOURCE_SYSTEM = "manual"
@@ -148,8 +148,25 @@ def check_complete(draft: Draft) -> None:
 
     Raises `EntryNotBalanced` or `MalformedEntry`, as the journal itself would.
     """
-    if not draft.entry.text.strip():
+    entry = draft.entry
+    if not entry.text.strip():
         raise MalformedEntry("The journal needs a text that says what it is for.", pointer="/text")
+    for at, line in enumerate(entry.lines):
+        lacking = None if line.account.strip() else "account"
+        if line.amount_minor == 0 and line.base == 0:
+            lacking = lacking or "amount"
+        if lacking:
+            raise MalformedEntry(
+                f"Line {at + 1} has no {lacking}. Complete the line, or leave it out.",
+                line=at + 1, pointer=f"/lines/{at}/{lacking}",
+            )  # fmt: skip
+    for currency, missing in difference(entry.lines).items():
+        if missing:
+            raise EntryNotBalanced(
+                f"The journal is off by {format_amount(missing)} in {currency}: debits and credits "
+                "must be equal.",
+                currency=currency, difference=format_amount(missing), pointer="/lines",
+            )  # fmt: skip
     check_batch(as_batch(draft, 0, "?"))
 
 

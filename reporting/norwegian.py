@@ -9,7 +9,8 @@ from __future__ import annotations
 from datetime import date
 from fractions import Fraction
 
-from ledger.money import MINOR_PER_UNIT
+from ledger.errors import Invalid
+from ledger.money import MINOR_PER_UNIT, parse_amount
 
 NBSP = "\u00a0"
 MINUS = "\u2212"
@@ -32,6 +33,21 @@ def kroner(minor: int) -> str:
     """
     whole, rest = divmod(abs(minor), MINOR_PER_UNIT)
     return f"{MINUS if minor < 0 else ''}{whole_number(whole)},{rest:02d}"
+
+
+def read_kroner(written: str) -> int:
+    """Read kroner as Norwegians type them, in øre; blanks group, a comma or a point divides.
+
+    Raises `Invalid` for anything else.
+
+    >>> read_kroner("1 234,5"), read_kroner("−1.00")
+    (123450, -100)
+    """
+    plain = "".join(written.split()).replace(MINUS, "-").replace(",", ".")
+    try:
+        return parse_amount(plain)
+    except Invalid:
+        raise Invalid(f"{written!r} is not an amount; write it as 1 234,50.") from None
 
 
 def whole_number(number: int) -> str:

@@ -109,6 +109,9 @@ class EntryViewSchema(Schema):
     document_ref = fields.String(required=True, allow_none=True)
     reverses_entry_id = fields.Integer(required=True, allow_none=True)
     created_by = fields.String(required=True)
+    approved_by = fields.String(required=True, allow_none=True)
+    reverses = fields.Nested(VoucherSchema, required=True, allow_none=True)
+    reversed_by = fields.Nested(VoucherSchema, required=True, allow_none=True)
     recorded_at = fields.AwareDateTime(required=True)
     lines = fields.List(fields.Nested(LineViewSchema), required=True)
 

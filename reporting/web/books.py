@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from flask import Flask, Response, render_template
+from flask import Flask, Response, render_template, request
 
 from ledger import service as ledger
 from ledger.db import transaction
+from ledger.service.draft_reading import draft_of_batch
 from ledger.web import scope
 from reporting import service
 from reporting.aging import BUCKETS
@@ -15,8 +16,8 @@ from reporting.web.dates import default_day
 from reporting.web.downloads import excel
 from reporting.web.frame import book, day_argument, wanted_day
 
-# More lines than a reader scrolls through; the rest is one date or one export away.
-_LINES_SHOWN = 500
+# As many lines as a reader scrolls through; the rest is one link, one date or one export away.
+_LINES_SHOWN = 200
 _ROWS_SHOWN = 500
 
 
@@ -56,16 +57,16 @@ def _trial_balance_excel() -> Response:
 
 @scope("ledger:read")
 def _account(number: str) -> str:
-    """Show an account's newest lines with the running balance."""
+    """Show an account's newest lines with the running balance, or the page before a cursor."""
     first, last = day_argument("first_day"), wanted_day()
     with transaction() as session:
         page = ledger.account_statement(
             session, book(), number, first_day=first, effective_as_of=last, limit=_LINES_SHOWN,
-            newest=True,
+            newest=True, after=request.args.get("after"),
         )  # fmt: skip
     return render_template(
-        "account.html", number=number, name=page.name, lines=page.lines, first=first, as_of=last,
-        more=page.next_cursor is not None,
+        "account.html", number=number, page=page, first=first, as_of=last,
+        newest="after" not in request.args,
     )  # fmt: skip
 
 
@@ -75,7 +76,8 @@ def _entry(series: str, year: int, number: int) -> str:
     with transaction() as session:
         entry = ledger.find_voucher(session, book(), series, year, number)
         invoice = service.invoice_of_entry(session, entry.entry_id)
-    return render_template("entry.html", entry=entry, invoice=invoice)
+        draft = draft_of_batch(session, entry.batch_id)
+    return render_template("entry.html", entry=entry, invoice=invoice, draft=draft)
 
 
 @scope("receivables:read")

@@ -26,6 +26,8 @@ _MENU = (
         "Books",
         (
             ("trial_balance", "Trial balance", "ledger:read"),
+            ("chart", "Chart of accounts", "ledger:read"),
+            ("journals", "Manual journals", "ledger:read"),
             ("aging", "Aging list", "receivables:read"),
             ("unallocated", "Unmatched payments", "receivables:read"),
         ),
@@ -51,6 +53,12 @@ _MENU = (
 _PARENTS = {
     "account": "trial_balance",
     "entry": "trial_balance",
+    "journal": "journals",
+    "journal_new": "journals",
+    "journal_edit": "journals",
+    "journal_judge": "journals",
+    "journal_submit": "journals",
+    "journal_attach": "journals",
     "customer": "customers",
     "invoice": "invoices",
     "feed": "feeds",
@@ -72,6 +80,7 @@ def install(app: Flask) -> None:
         quantity=norwegian.quantity,
         rate=norwegian.rate,
         phone=norwegian.phone_number,
+        person=_person,
     )
     app.context_processor(lambda: {"navigation": navigation, "here": _here()})
     # Trimmed blocks keep a page of a thousand rows small.
@@ -109,7 +118,12 @@ def day_argument(name: str) -> date | None:
 
     None where it is absent or empty. Raises `Invalid` for anything else.
     """
-    written = request.args.get(name, "").strip()
+    return read_day(request.args.get(name, ""), name)
+
+
+def read_day(written: str, name: str) -> date | None:
+    """Read a date as `day_argument` does, from wherever it was typed."""
+    written = written.strip()
     if not written:
         return None
     iso = _NORWEGIAN_DATE.sub(r"\3-\2-\1", written)
@@ -133,6 +147,11 @@ def _day(value: date | None) -> str | Markup:
     return Markup('<time datetime="{}">{}</time>').format(
         value.isoformat(), norwegian.long_date(value)
     )
+
+
+def _person(reference: str) -> str:
+    """Name a member of staff as colleagues do; programs keep their kind."""
+    return reference.removeprefix("staff:")
 
 
 def _moment(value: datetime | None) -> str:

@@ -13,9 +13,9 @@ from ledger.db import transaction
 from ledger.service import access
 from ledger.web import now, public, scope
 from ledger.web.gate import current_actor, session_cookie, set_session_cookie
-from reporting.web import books, customers, feeds, frame, overview, trails
+from reporting.web import books, chart, customers, feeds, frame, journals, overview, trails
 
-_ROOMS = (books, customers, feeds, trails)
+_ROOMS = (books, chart, customers, feeds, journals, trails)
 
 
 def register(app: Flask) -> None:

@@ -30,8 +30,10 @@ PAGES = {
         "/", "/trial-balance", "/accounts/1500", "/entries/SAL/2026/1",
         "/aging?effective_as_of=2026-05-31", "/payments/unmatched", "/customers", "/customers/7",
         "/invoices", "/invoices/2026-000001", "/trace/invoice/2026-000001",
-        "/trace/voucher/SAL/2026/1", "/no/such/page",
+        "/trace/voucher/SAL/2026/1", "/no/such/page", "/ledger/chart", "/journal",
+        "/journal?state=posted", "/journal/1", "/journal/1/edit", "/journal/new",
     ),
+    "approver": ("/journal", "/journal/1"),
     "operations": ("/", "/feeds", "/feeds/2", "/feeds/1", "/suspense", "/suspense?reason=NO_RATE"),
     "administrator": ("/", "/access", "/trial-balance"),
 }  # fmt: skip

@@ -49,6 +49,9 @@ class EntryView:
     created_by: str
     recorded_at: datetime
     lines: tuple[LineView, ...]
+    approved_by: str | None = None
+    reverses: Voucher | None = None  # The voucher that this one undoes,
+    reversed_by: Voucher | None = None  # and the one that undid it.
 
 
 def read_entry(session: Session, entry_id: int) -> EntryView:
@@ -93,7 +96,9 @@ def find_entry(session: Session, source_system: str, source_ref: str) -> EntryVi
 
 _HEADER = (
     "SELECT e.*, s.code AS series, b.batch_id, b.source_ref AS batch_source_ref, b.created_by,"
-    " b.recorded_at FROM journal_entry e JOIN voucher_series s USING (series_id)"
+    " b.recorded_at, b.approved_by,"
+    " (SELECT r.entry_id FROM journal_entry r WHERE r.reverses_entry_id = e.entry_id)"
+    " AS reversed_by_entry_id FROM journal_entry e JOIN voucher_series s USING (series_id)"
     " JOIN book k ON k.book_id = e.book_id JOIN posting_batch b ON b.batch_id = e.entry_id >> 20"
 )
 
@@ -115,7 +120,24 @@ def _entry(session: Session, header: Row[Any]) -> EntryView:
         created_by=header.created_by,
         recorded_at=header.recorded_at,
         lines=tuple(_lines(session, header.entry_id, header.effective_date)),
+        approved_by=header.approved_by,
+        reverses=_voucher(session, header.reverses_entry_id),
+        reversed_by=_voucher(session, header.reversed_by_entry_id),
     )
+
+
+def _voucher(session: Session, entry_id: int | None) -> Voucher | None:
+    """Give the voucher of another entry, where there is one."""
+    if entry_id is None:
+        return None
+    row = session.execute(
+        text(
+            "SELECT s.code, e.fiscal_year, e.voucher_no FROM journal_entry e"
+            " JOIN voucher_series s USING (series_id) WHERE e.entry_id = :id"
+        ),
+        {"id": entry_id},
+    ).one()
+    return Voucher(*row)
 
 
 def _lines(session: Session, entry_id: int, effective_date: date) -> Sequence[LineView]:

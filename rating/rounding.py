@@ -54,14 +54,17 @@ class Rounding:
 
 
 def check_integers(column: Integers, what: str) -> Integers:
-    """Let through int64 and Python's integers; a float has already lost money.
+    """Let through int64 below 2**62 and Python's integers; a float has already lost money.
 
     Raises
     ------
     Invalid : another dtype.
+    Overflow : an int64 of 2**62 or more; two of them could wrap when added.
     """
     if column.dtype not in (np.int64, np.object_):
         raise Invalid(f"{what} must be int64.", dtype=str(column.dtype))
+    if column.dtype == np.int64 and largest(column) >= FITS:
+        raise Overflow(f"{what} must be below 2**62; the largest is {largest(column)}.")
     return column
 
 
@@ -122,6 +125,42 @@ def round_ratio(
     return divide(numerator, denominator * step, mode) * step
 
 
+def share_of(
+    amount: Integers,
+    numerator: Integers | int,
+    denominator: Integers | int,
+    units_per_currency: int = MICRO,
+    rounding: Rounding | None = None,
+) -> Integers:
+    """Take numerator / denominator of amounts: days of a month, a rate, a part of a bill.
+
+    Parameters
+    ----------
+    amount : (n,) int64 of either sign. [currency units]
+    numerator : a whole number, or (n,) int64.
+    denominator : > 0, a whole number or (n,) int64.
+    rounding : None for whole units, half away from zero.
+
+    Returns
+    -------
+    (n,) int64. [currency units]
+
+    Raises
+    ------
+    Overflow : an amount does not fit in int64.
+    """
+    check_integers(amount, "Amounts")
+    over = np.asarray(numerator)
+    columns = (amount, over, np.asarray(denominator))
+    wanted = any(column.dtype == np.object_ and column.ndim for column in columns)
+    if not wanted and largest(amount) * max(largest(over), 1) < FITS:
+        return round_ratio(amount * numerator, denominator, units_per_currency, rounding)
+    exact = round_ratio(
+        amount.astype(object) * _exact(numerator), _exact(denominator), units_per_currency, rounding
+    )
+    return exact if wanted else narrow(exact, "An amount")
+
+
 def round_amounts(amount: Integers, units_per_currency: int, rounding: Rounding) -> Integers:
     """Round amounts to the decimals of a rounding; units in, units out."""
     return round_ratio(amount, 1, units_per_currency, rounding)
@@ -142,28 +181,30 @@ def _step(rounding: Rounding, units_per_currency: int) -> tuple[Mode, int]:
 
 
 def by_magnitude(
-    compute: Callable[[Integers], Integers], quantity: Integers, safe: int, what: str = "An amount"
+    compute: Callable[..., Integers], *columns: Integers, safe: int, what: str = "An amount"
 ) -> Integers:
     """Compute int64 rows within ±safe as int64, the others with Python's integers.
 
     Parameters
     ----------
-    compute : works on a column of either dtype, row by row, and keeps its dtype and length.
-    quantity : (n,) int64, or object to compute all rows with Python's integers.
+    compute : works on columns of either dtype, row by row, and keeps their dtype and length.
+    columns : (n,) int64 each, or object to compute all rows with Python's integers.
     safe : the largest magnitude whose intermediate figures stay below 2**62; negative if none.
 
     Raises
     ------
     Overflow : a result does not fit in int64.
     """
-    if quantity.dtype == np.object_:
-        return compute(quantity)
-    wide = (quantity > safe) | (quantity < -safe)
+    if any(column.dtype == np.object_ for column in columns):
+        return compute(*(column.astype(object) for column in columns))
+    wide = np.zeros(len(columns[0]), np.bool_)
+    for column in columns:
+        wide |= (column > safe) | (column < -safe)
     if not wide.any():
-        return compute(quantity)
-    result = np.zeros(len(quantity), np.int64)
-    result[~wide] = compute(quantity[~wide])
-    result[wide] = narrow(compute(quantity[wide].astype(object)), what)
+        return compute(*columns)
+    result = np.zeros(len(wide), np.int64)
+    result[~wide] = compute(*(column[~wide] for column in columns))
+    result[wide] = narrow(compute(*(column[wide].astype(object) for column in columns)), what)
     return result
 
 
@@ -172,19 +213,32 @@ def narrow(exact: Integers, what: str) -> Integers:
 
     Raises
     ------
-    Overflow : one reaches 2**63.
+    Overflow : one reaches 2**62; the sum of any two that pass fits in int64.
     """
     widest = largest(exact)
-    if widest >= 2**63:
+    if widest >= FITS:
         raise Overflow(f"{what} does not fit in 64 bits; the largest is {widest}.")
     return exact.astype(np.int64)
 
 
-def widen_where_needed(*columns: Integers, bound: int) -> tuple[Integers, ...]:
-    """Give the columns as Python's integers if the bound of all figures reaches 2**62."""
-    if bound < FITS:
-        return columns
-    return tuple(column.astype(object) for column in columns)
+def sum_by_group(column: Integers, group: NDArray[np.int64], groups: int) -> Integers:
+    """Sum a column by group.
+
+    Parameters
+    ----------
+    column : (n,) int64.
+    group : (n,) position of each row's sum, from 0 to groups - 1.
+
+    Raises
+    ------
+    Overflow : a sum might not fit in int64.
+    """
+    if column.dtype == np.int64 and largest(column) * len(column) >= FITS:
+        exact = sum_by_group(column.astype(object), group, groups)
+        return narrow(exact, "A sum")
+    sums = np.zeros(groups, column.dtype)
+    np.add.at(sums, group, column)
+    return sums
 
 
 def largest(column: Integers) -> int:

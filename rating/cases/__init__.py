@@ -12,14 +12,19 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ledger.errors import Invalid, Problem
-from rating.cases import amounts
+from rating.cases import amounts, parts, periods, spend
 from rating.cases.fields import Noted, escape, unread
 from rating.cases.numbers import parse_figure
 
 Kind = Callable[[Mapping[str, Any]], dict[str, Any]]
 
 # What each kind of case is evaluated by; a module of this package lists its own in KINDS.
-KINDS: Mapping[str, Kind] = {**amounts.KINDS}
+KINDS: Mapping[str, Kind] = {
+    **amounts.KINDS,
+    **parts.KINDS,
+    **periods.KINDS,
+    **spend.KINDS,
+}
 
 _MAX_INTEGER_DIGITS = 100  # of a JSON number; longer ones are kept from slow conversion
 

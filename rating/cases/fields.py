@@ -156,6 +156,19 @@ class Fields:
             raise inside.fault("scale", f"must be between {-MAX_SCALE} and {MAX_SCALE}")
         return Rounding(Mode(mode), scale)
 
+    def needed_rounding(self) -> Rounding:
+        """Read a rounding that must be there."""
+        found = self.rounding()
+        if found is None:
+            raise self.fault("rounding", "is missing")
+        return found
+
+    def amounts(self, name: str) -> list[Figure]:
+        """Read a list of decimals, or of objects that carry an amount."""
+        if any(not isinstance(value, dict) for _, value in self.items(name)):
+            return self.numbers(name)
+        return [item.number("amount") for item in self.objects(name)]
+
     def object(self, name: str) -> "Fields":
         """Read an object that must be there."""
         if not self.has(name):

@@ -33,6 +33,7 @@ from ledger.service.requests import request_state
 from ledger.vault import vault
 from rating import service as rating
 from rating.rounding import by_magnitude
+from rating.tiers import PeriodPrice, Tier, price_quantities
 from reporting.cli.docs import read_gallery
 from reporting.invoicing import build
 from tests.flows.transcript import fits
@@ -421,3 +422,8 @@ def _posted_before(session: Session) -> object:
     cursor = service.account_statement(session, "NO01", "1500", limit=1).next_cursor
     service.post_batch(session, drafts.batch("b-2", drafts.invoice("i-1")))
     return service.account_statement(session, "NO01", "1500", after=cursor)
+
+
+@provokes("beyond-last-tier")
+def _beyond_last_tier(session: Session) -> object:
+    return price_quantities(PeriodPrice((Tier(up_to=10, unit_price=1),)), np.array([11]))

@@ -12,6 +12,7 @@ from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rating.usage import Bool, Int32, Int64
 
@@ -108,6 +109,35 @@ def local_seconds(clock: Clock, instants: Int64) -> Int64:
     return local
 
 
+def local_days(clock: Clock, instants: Int64) -> Int64:
+    """Give the local dates of instants, as day numbers since 1970-01-01."""
+    return local_seconds(clock, instants) // DAY
+
+
+def anchor_days(anchor_day: int, first: np.datetime64, count: int) -> NDArray[np.datetime64]:
+    """List the monthly days of an anchor, from the first that is not before `first`.
+
+    A month that lacks the day has its last day instead; the anchor is kept: 31 January,
+    28 February, 31 March.
+
+    Parameters
+    ----------
+    anchor_day : from 1 to 31.
+    first : a day.
+    count : how many.
+
+    Returns
+    -------
+    (count,) datetime64[D].
+    """
+    months = first.astype("datetime64[M]") + np.arange(count + 1)
+    begins = months.astype("datetime64[D]")
+    lengths = ((months + 1).astype("datetime64[D]") - begins).astype(np.int64)
+    days = begins + (np.minimum(anchor_day, lengths) - 1)
+    found: NDArray[np.datetime64] = days[days >= first][:count]
+    return found
+
+
 def midnight(clock: Clock, day: date) -> int:
     """Find the first instant of a local day. [UTC epoch seconds]"""
     wall = (day - _EPOCH).days * DAY
@@ -167,6 +197,22 @@ def timeline(
     gaps = np.zeros(len(slot) + 1, np.int64)
     np.cumsum(slot < 0, out=gaps[1:])
     return Timeline(border * ticks, slot, gaps)
+
+
+def stretches(line: Timeline, start: int, end: int) -> tuple[Int32, Int64]:
+    """Cut what lasts from `start` to `end` at the borders of a timeline.
+
+    Returns
+    -------
+    slots : (k,) in order of time.
+    lengths : (k,) they sum to end - start. [ticks]
+    """
+    within = (line.borders > start) & (line.borders < end)
+    begins = np.concatenate(
+        [np.array([start] if end > start else [], np.int64), line.borders[within]]
+    )
+    slots = line.slots[np.searchsorted(line.borders, begins, side="right") - 1]
+    return slots, np.diff(begins, append=end)
 
 
 def _local_borders(plan: DayPlan, first: int, end: int) -> tuple[Int64, Int32]:

@@ -19,7 +19,7 @@ import numpy as np
 
 from rating.clock import Timeline, timeline
 from rating.pieces import NO_PLAN, Piece, Session, Sessions, pieces, walk, whole_increments
-from rating.rounding import divide
+from rating.rounding import Integers, divide, narrow
 from rating.tariff import TariffBook
 from rating.tariff_tables import MODES, NEVER
 from rating.tariff_terms import NO_PRICE, SPLIT, SPLIT_CARRY, START_BAND
@@ -222,17 +222,20 @@ def overflows(book: TariffBook, lines: Sequence[Timeline], sessions: Sessions) -
 
 
 def affordable_units(
-    money: Int64, setup: Int64, price_of: Int64, per: Int64, increment: Int64
-) -> Int64:
+    money: Integers, setup: Integers, price_of: Integers, per: Integers, increment: Integers
+) -> Integers:
     """Count the units that money pays for, in whole increments; set-up fee first.
 
     Parameters
     ----------
-    money, setup : (n,) int64. [units of the currency]
-    price_of : (n,) int64 > 0, per `per` units; what is free has no limit.
-    per, increment : (n,) int64 > 0. [units of the usage]
+    money, setup : (n,) integers. [units of the currency]
+    price_of : (n,) integers > 0, per `per` units; what is free has no limit.
+    per, increment : (n,) integers > 0. [units of the usage]
+
+    Raises
+    ------
+    Overflow : a count does not fit in 64 bits.
     """
     left = np.maximum(money - setup, 0)
     exact = left.astype(object) * per // (price_of.astype(object) * increment) * increment
-    units: Int64 = np.minimum(exact, NEVER).astype(np.int64)
-    return units
+    return exact if money.dtype == np.object_ else narrow(exact, "What money pays for")

@@ -218,6 +218,43 @@ class ManualPostingRefused(Invalid):
     title = "No manual journals on this account"
 
 
+class SealOutOfStep(Conflict):
+    """A block does not follow the last one: another sealer was faster. Seal again."""
+
+    title = "Seal is out of step"
+
+
+class BatchNotSealable(Conflict):
+    """A batch is not closed, or an earlier transaction is open that could still add another."""
+
+    title = "Batch cannot be sealed yet"
+
+
+class UnknownSealingKey(Invalid):
+    """The key of a block is not registered, or its name is not its fingerprint."""
+
+    title = "Unknown sealing key"
+
+
+class SealBroken(Problem):
+    """A block does not hold what it declares; nothing was sealed."""
+
+    status = HTTPStatus.INTERNAL_SERVER_ERROR
+    title = "Block does not agree with itself"
+
+
+class UnknownBlock(NotFound):
+    """No block has this number, or not with this hash."""
+
+    title = "Unknown block"
+
+
+class NotYetKnown(Invalid):
+    """Figures were asked for as of a seal position that does not exist yet."""
+
+    title = "Position is beyond the last seal"
+
+
 class FactsAreImmutable(Conflict):
     """Recorded facts are never changed or removed; post a correcting entry instead."""
 
@@ -267,6 +304,11 @@ BY_SQLSTATE: Mapping[str, type[Problem]] = {
     "HB055": ApprovalNeeded,
     "HB056": PolicyReachesBack,
     "HB057": ManualPostingRefused,
+    "HB040": SealOutOfStep,
+    "HB041": BatchNotSealable,
+    "HB042": UnknownSealingKey,
+    "HB043": SealBroken,
+    "HB044": UnknownBlock,
     "HB090": FactsAreImmutable,
     "HB091": BatchBroken,
     "HB092": StageRefused,

@@ -9,6 +9,7 @@ from ledger.service.books import (
     seed_book,
     vat_rate_bp,
 )
+from ledger.service.known import Known, resolve_known
 from ledger.service.posting import allocate, post_batch
 from ledger.service.reading import (
     TEXT_FORMATS,
@@ -36,17 +37,28 @@ from ledger.service.receivables import (
     control_balance,
     open_items,
 )
+from ledger.service.sealing import (
+    Blocker,
+    SealingLag,
+    SealReport,
+    seal,
+    sealing_lag,
+)
 from ledger.service.verify import Fault, gaps, verify
 
 __all__ = [
     "TEXT_FORMATS",
     "AccountBalance",
     "AllocationView",
+    "Blocker",
     "Clocks",
     "EntryView",
     "Fault",
+    "Known",
     "LineView",
     "OpenItem",
+    "SealReport",
+    "SealingLag",
     "StatementLine",
     "StatementPage",
     "account_statement",
@@ -69,6 +81,9 @@ __all__ = [
     "read_entry",
     "require_book",
     "resolve_clocks",
+    "resolve_known",
+    "seal",
+    "sealing_lag",
     "seed_book",
     "trial_balance",
     "vat_rate_bp",

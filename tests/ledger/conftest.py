@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import date
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from ledger import service
 from ledger.db import transaction
 from ledger.journal import BatchDraft, EntryDraft, ItemDraft, Line
+from ledger.service.signing import Signer
 
 BOOK = "NO01"
 MARCH = date(2026, 3, 31)
@@ -62,3 +64,15 @@ def books(db: str) -> str:
         service.seed_book(session, BOOK)
         service.open_periods(session, BOOK, 2026)
     return db
+
+
+def seal_all(key: Signer) -> None:
+    """Seal until every batch is: other tests of the server may hold the horizon for a while."""
+    deadline = time.monotonic() + 60
+    while True:
+        with transaction() as session:
+            lag = service.seal(session, key).lag
+        if not lag.unsealed_batches:
+            return
+        assert time.monotonic() < deadline, lag
+        time.sleep(0.05)

@@ -309,6 +309,11 @@ def _allocation_mismatch(session: Session) -> object:
     return _allocate(session, 50_00, debit=posted.open_item_ids[0, 1])
 
 
+@provokes("not-yet-known")
+def _not_yet_known(session: Session) -> object:
+    return service.resolve_known(session, 5)
+
+
 @provokes("no-posting-rule")
 def _no_posting_rule(session: Session) -> object:
     return service.posting_account(session, "NO01", "invoice", "receivable", "barter", MARCH)

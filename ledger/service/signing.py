@@ -1,0 +1,112 @@
+"""The sealing key: an Ed25519 key in a file outside the database, made on first use.
+
+The private half is read here and nowhere else; it is never logged, shown or stored in a table.
+"""
+
+import os
+import secrets
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ledger.errors import Problem
+from ledger.seals import key_fingerprint
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+
+class SealKeyUnusable(Problem):
+    """The file of the sealing key cannot be used as one.
+
+    Raise as: f"{path}: {cause}. Restore the key from its backup.".
+    """
+
+    title = "Sealing key cannot be used"
+
+
+@dataclass(frozen=True, slots=True)
+class Signer:
+    """Signs for a key without showing it."""
+
+    key_id: str
+    public_key: bytes
+    _key: "Ed25519PrivateKey" = field(repr=False)
+
+    def sign(self, payload: bytes) -> bytes:
+        """Sign a payload (64 bytes)."""
+        return self._key.sign(payload)
+
+
+def open_signer(path: Path) -> Signer:
+    """Read the sealing key of a file, which is made where it is missing (PKCS#8 PEM, mode 0600).
+
+    Raises
+    ------
+    SealKeyUnusable : the file holds no Ed25519 key, or others may read it.
+    """
+    from cryptography.hazmat.primitives import serialization  # noqa: PLC0415 - a tenth of a second
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import (  # noqa: PLC0415
+        Ed25519PrivateKey,
+    )
+
+    if not path.exists():
+        _make(path)
+    if path.stat().st_mode & 0o077:
+        raise SealKeyUnusable(
+            f"{path} may be read by others than its owner. Set its mode to 0600; if somebody may "
+            "have copied it, move it away, and the next seal makes a new key.",
+            path=str(path),
+        )
+    try:
+        key = serialization.load_pem_private_key(path.read_bytes(), password=None)
+    except (ValueError, TypeError):
+        key = None
+    if not isinstance(key, Ed25519PrivateKey):
+        raise SealKeyUnusable(
+            f"{path} holds no Ed25519 key in PEM. Restore the key from its backup, or move the "
+            "file away, and the next seal makes a new key.",
+            path=str(path),
+        )
+    public = key.public_key().public_bytes_raw()
+    return Signer(key_fingerprint(public), public, key)
+
+
+_path: Path | None = None
+
+
+def configure(path: Path) -> None:
+    """Say where this process finds its sealing key; nothing is read or made yet."""
+    global _path  # noqa: PLW0603 - one key per process, set at the door
+    _path = path
+
+
+def signer() -> Signer:
+    """Give the signer of the configured key."""
+    if _path is None:
+        raise RuntimeError("ledger.service.signing.configure() has not been called by the door.")
+    return open_signer(_path)
+
+
+def _make(path: Path) -> None:
+    """Write a new key; of two processes that do so at once, the first one's stays."""
+    from cryptography.hazmat.primitives import serialization  # noqa: PLC0415
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import (  # noqa: PLC0415
+        Ed25519PrivateKey,
+    )
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f"{path.name}.{secrets.token_hex(4)}.draft")
+    pem = Ed25519PrivateKey.generate().private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
+        stream.write(pem)
+        stream.flush()
+        os.fsync(stream.fileno())
+    try:
+        os.link(draft, path)
+    except FileExistsError:
+        pass
+    finally:
+        draft.unlink()

@@ -45,39 +45,6 @@ def round_half_away(amount_micro: Int64, micro_per_minor: int = MICRO_PER_MINOR)
     return rounded
 
 
-def split_gross(gross_minor: Int64, rate_bp: int) -> tuple[Int64, Int64]:
-    """Split amounts that include VAT into net and VAT, so that both sum to the gross exactly.
-
-    Parameters
-    ----------
-    gross_minor : (n,) int64, either sign. [minor units]
-    rate_bp : VAT rate ≥ 0. [hundredths of a per cent: 2500 is 25 %]
-
-    Returns
-    -------
-    net, vat : (n,) int64 each; net = gross × 10000 / (10000 + rate), half away. [minor units]
-
-    Source: design.md section 4, "Net or gross is a property of the tariff".
-    """
-    _check_int64(gross_minor)
-    net = _divide_half_away(gross_minor * 10_000, 10_000 + rate_bp)
-    return net, gross_minor - net
-
-
-def vat_on_net(net_minor: Int64, rate_bp: int) -> Int64:
-    """Compute VAT on net sums, one per rate, half away from zero.
-
-    Parameters
-    ----------
-    net_minor : (n,) int64: the sum of the lines of one rate, never a single line. [minor units]
-    rate_bp : VAT rate ≥ 0. [hundredths of a per cent]
-
-    Source: norway.md section 1.5: per rate on the sum of nets (EN 16931 BR-CO-17).
-    """
-    _check_int64(net_minor)
-    return _divide_half_away(net_minor * rate_bp, 10_000)
-
-
 def largest_remainder(total: int, weights: Sequence[int]) -> list[int]:
     """Split a total over weights without losing a unit; ties go to the lower position.
 
@@ -133,10 +100,3 @@ def format_amount(minor: int) -> str:
 def _check_int64(amounts: Int64) -> None:
     if amounts.dtype != np.int64:
         raise Invalid("Amounts must be int64.", dtype=str(amounts.dtype))
-
-
-def _divide_half_away(numerator: Int64, denominator: int) -> Int64:
-    """Divide, ties away from zero. The caller keeps the numerator inside int64."""
-    whole, rest = np.divmod(np.abs(numerator), denominator)
-    rounded: Int64 = np.sign(numerator) * (whole + (rest >= denominator - rest))
-    return rounded

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ledger.errors import Invalid
-from ledger.money import round_half_away, split_gross
+from ledger.money import MINOR_PER_UNIT, round_half_away
+from rating.taxes import tax_in_gross
 from rating.usage import Bool, Int64
 
 _LOW_BITS = 31
@@ -115,7 +116,7 @@ def rounded(micro: Int64, gross: Bool, vat_rate_bp: Int64) -> Booked:
     net = minor.copy()
     for rate in np.unique(vat_rate_bp[gross]).tolist():
         rows = gross & (vat_rate_bp == rate)
-        net[rows], _ = split_gross(minor[rows], rate)
+        net[rows], _, _ = tax_in_gross(minor[rows], (rate, 10_000), MINOR_PER_UNIT)
     return Booked(micro, net, np.where(gross, minor, 0))
 
 

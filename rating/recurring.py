@@ -10,7 +10,7 @@ from datetime import date
 
 import numpy as np
 
-from ledger.errors import Invalid
+from rating.rounding import share_of
 from rating.tariff import TariffBook
 from rating.usage import Int32, Int64
 
@@ -39,22 +39,6 @@ def month_span(period: str) -> tuple[int, int]:
     first = date.fromisoformat(f"{period}-01")
     after = date(first.year + first.month // 12, first.month % 12 + 1, 1)
     return (first - _EPOCH).days, (after - _EPOCH).days
-
-
-def prorate(full_micro: Int64, days: Int64, of_days: int) -> Int64:
-    """Take days / of_days of amounts, half away from zero.
-
-    Parameters
-    ----------
-    full_micro : (n,) int64, either sign, |amount| < 2**57. [millionths]
-    days : (n,) int64 from 0 to of_days. [days]
-    of_days : from 1 to 31. [days]
-    """
-    if len(full_micro) and int(np.abs(full_micro).max()) >= 2**57:
-        raise Invalid("A monthly price of 2**57 millionths or more cannot be prorated.")
-    whole, rest = np.divmod(np.abs(full_micro) * days, of_days)
-    amount: Int64 = np.sign(full_micro) * (whole + (2 * rest >= of_days))
-    return amount
 
 
 def recurring_charges(
@@ -152,7 +136,7 @@ def _collect(found: list[tuple[Int64, int, Int64, Int64, int]]) -> FlatCharges:
     charges = FlatCharges(
         source=source,
         component=np.repeat(np.array([part[1] for part in found], np.int32), sizes),
-        amount_micro=np.concatenate([prorate(part[2], part[3], part[4]) for part in found]),
+        amount_micro=np.concatenate([share_of(part[2], part[3], part[4]) for part in found]),
         full_micro=np.concatenate([part[2] for part in found]),
         days=np.concatenate([part[3] for part in found]).astype(np.int32),
         of_days=np.repeat(np.array([part[4] for part in found], np.int32), sizes),

@@ -16,8 +16,9 @@ from typing import Literal
 import numpy as np
 
 from ledger.errors import Conflict, DoesNotTie, Invalid
-from ledger.money import format_amount, split_gross, vat_on_net
+from ledger.money import MINOR_PER_UNIT, format_amount
 from party.identifiers import make_kid
+from rating.taxes import tax_in_gross, tax_on_net
 from reporting.calendar import due_date
 
 Basis = Literal["gross", "net"]
@@ -271,7 +272,7 @@ def _vat_of_gross(charges: Sequence[Charge]) -> tuple[VatLine, ...]:
     vat = []
     for (code, rate_bp), group in _by_rate(charges):
         gross = np.array([charge.amount_minor for charge in group], dtype=np.int64)
-        net, tax = split_gross(gross, rate_bp)
+        net, tax, _ = tax_in_gross(gross, (rate_bp, 10_000), MINOR_PER_UNIT)
         _check_net(group, net.tolist())
         vat.append(VatLine(code, rate_bp, int(net.sum()), int(tax.sum())))
     return tuple(vat)
@@ -283,7 +284,8 @@ def _vat_of_net(charges: Sequence[Charge]) -> tuple[VatLine, ...]:
     for (code, rate_bp), group in _by_rate(charges):
         _check_net(group, [charge.amount_minor for charge in group])
         base = np.array([sum(charge.amount_minor for charge in group)], dtype=np.int64)
-        vat.append(VatLine(code, rate_bp, int(base[0]), int(vat_on_net(base, rate_bp)[0])))
+        _, tax, _ = tax_on_net(base, (rate_bp, 10_000), MINOR_PER_UNIT)
+        vat.append(VatLine(code, rate_bp, int(base[0]), int(tax[0])))
     return tuple(vat)
 
 

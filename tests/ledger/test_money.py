@@ -16,17 +16,7 @@ from ledger.money import (
     largest_remainder,
     parse_amount,
     round_half_away,
-    split_gross,
-    vat_on_net,
 )
-
-amounts = st.lists(st.integers(-(2**48), 2**48))
-
-
-def _half_away(value: Fraction) -> int:
-    """The slow rule: Decimal's ROUND_HALF_UP goes away from zero."""
-    exact = Decimal(value.numerator) / Decimal(value.denominator)
-    return int(exact.quantize(Decimal(1), ROUND_HALF_UP))
 
 
 @given(st.lists(st.integers(-(2**60), 2**60)), st.integers(1, 10**6))
@@ -34,21 +24,6 @@ def test_round_half_away_agrees_with_decimal(micro: list[int], unit: int) -> Non
     """The vectorised rule gives what Decimal gives, for any sign and any tie."""
     slow = [int((Decimal(a) / unit).quantize(Decimal(1), ROUND_HALF_UP)) for a in micro]
     assert round_half_away(np.array(micro, np.int64), unit).tolist() == slow
-
-
-@given(amounts, st.sampled_from([0, 1111, 1200, 1500, 2500]))
-def test_a_gross_amount_splits_without_a_rest(gross: list[int], rate: int) -> None:
-    """Net and VAT sum to the gross, and the net is the exact quotient rounded once."""
-    net, vat = split_gross(np.array(gross, np.int64), rate)
-    assert (net + vat).tolist() == gross
-    assert net.tolist() == [_half_away(Fraction(g * 10_000, 10_000 + rate)) for g in gross]
-
-
-@given(amounts, st.sampled_from([0, 1500, 2500]))
-def test_vat_on_net_agrees_with_decimal(net: list[int], rate: int) -> None:
-    """VAT is the rate of the sum, rounded once."""
-    slow = [_half_away(Fraction(n * rate, 10_000)) for n in net]
-    assert vat_on_net(np.array(net, np.int64), rate).tolist() == slow
 
 
 def test_floats_are_refused() -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
+from ledger.errors import Invalid
 from rating.cases import evaluate, read_cases
 
 CASES = [
@@ -30,3 +32,112 @@ def test_a_case_is_as_computed_by_hand(case: dict[str, object]) -> None:
     assert told.ignored == []
     assert case["expected"], "a case without expectation proves nothing"
     json.dumps(told.result, allow_nan=False)
+
+
+# For each kernel, a case file that has to notice when it is wrong.
+KERNELS = [
+    ("rating.cases.amounts.round_amounts", "round"),
+    ("rating.cases.amounts.allocate", "amounts"),
+    ("rating.cases.amounts.credited_tax", "amounts"),
+    ("rating.cases.amounts.capped_credits", "amounts"),
+    ("rating.cases.amounts.rounded_lines", "amounts"),
+    ("rating.cases.amounts.true_ups", "spend"),
+    ("rating.cases.parts.share_of", "parts"),
+    ("rating.cases.parts.change_lines", "parts"),
+    ("rating.cases.parts.seat_amount", "parts"),
+    ("rating.cases.periods.price_quantities", "periods"),
+    ("rating.cases.spend.booked_deltas", "spend"),
+    ("rating.cases.spend.period_total_fee", "spend"),
+    ("rating.cases.spend.progressive_lines", "spend"),
+    ("rating.cases.spend.transaction_fees", "spend"),
+    ("rating.cases.spend.windowed_amounts", "spend"),
+    ("rating.tiers._tier_numerator", "periods"),
+    ("rating.rounding.divide", "amounts"),
+]
+
+
+@pytest.mark.parametrize(("kernel", "file"), KERNELS)
+def test_a_broken_kernel_is_seen_by_the_cases(
+    kernel: str, file: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Cases run through the functions that bill: off by one unit of them, and cases fail."""
+    cases = read_cases((Path(__file__).parent / "cases" / f"{file}.json").read_bytes())
+    sound = [evaluate(case).ok for case in cases]
+    module, name = kernel.rsplit(".", 1)
+    right = getattr(import_module(module), name)
+    monkeypatch.setattr(kernel, lambda *args, **kwargs: right(*args, **kwargs) + 1)
+    assert [evaluate(case).ok for case in cases] != sound
+
+
+@pytest.mark.parametrize(
+    ("case", "error"),
+    [
+        (5, "A case is an object"),
+        ({"kind": "round", "given": {}}, "/id is missing."),
+        ({"id": "a"}, "/kind is missing; known are"),
+        ({"id": "a", "kind": "nope"}, "/kind is 'nope'; known are"),
+        ({"id": "a", "kind": "tax"}, "/given is missing."),
+        ({"id": "a", "kind": "tax", "given": []}, "/given needs an object."),
+        ({"id": "a", "kind": "tax", "given": {}}, "/given/price is missing."),
+        ({"id": "a", "kind": "tax", "given": {"price": 1.5}}, "/given/price a decimal is written"),
+        ({"id": "a", "kind": "tax", "given": {"price": float("nan")}}, "/given/price a decimal"),
+        ({"id": "a", "kind": "tax", "given": {"price": "NaN"}}, "/given/price needs a decimal"),
+        ({"id": "a", "kind": "tax", "given": {"price": "1e999"}}, "/given/price has more than 60"),
+        ({"id": "a", "kind": "tax", "given": {"price": "9" * 61}}, "/given/price has more than 60"),
+        ({"id": "a", "kind": "tax", "given": {"price": True}}, "/given/price needs a decimal"),
+        ({"id": "a", "kind": "tax", "given": {"price": "１"}}, "/given/price needs a decimal"),
+        ({"id": "a", "kind": "round", "given": {"values": {}}}, "/given/values needs a list."),
+        ({"id": "a", "kind": "round", "given": {"values": [3]}}, "/given/values/0 needs an object"),
+        (
+            {"id": "a", "kind": "rounded_sum", "given": {
+                "lines": ["1"], "line_rounding": {"mode": "nearest", "scale": 2}}},
+            "/given/line_rounding/mode is 'nearest'; allowed are up, down",
+        ),
+        (
+            {"id": "a", "kind": "period_price", "given": {"quantities": ["1"], "price": {
+                "model": "graduated", "tiers": [{"up_to": None, "unit_price": "1"}] * 2}}},
+            "/given/price/tiers: Tier 2 must end above the one before",
+        ),
+        (
+            {"id": "a", "kind": "proration", "given": {"full_amount": "1", "proration": {
+                "basis": "actual", "service_from": "2026-01-01", "service_to": "2026-01-01",
+                "period_from": "2026-01-01", "period_to": "2026-01-01"}}},
+            "at least a day",
+        ),
+    ],
+)  # fmt: skip
+def test_a_faulty_case_says_where(case: object, error: str) -> None:
+    """What cannot be evaluated is an error with a pointer, never a figure."""
+    told = evaluate(case)
+    assert told.result is None
+    assert error in (told.error or "")
+
+
+def test_only_what_is_expected_is_compared() -> None:
+    """Decimals by value, the named fields only, lists in order; the result carries all fields."""
+    case = read_cases((Path(__file__).parent / "cases" / "amounts.json").read_bytes())[0]
+    assert set(evaluate(case).result or {}) == {
+        "discounts", "total_discount", "net", "allocations", "line_totals"
+    }  # fmt: skip
+    assert evaluate(case | {"expected": {"net": "23.000"}}).ok
+    told = evaluate(case | {"expected": {"net": "23.01", "discounts": ["4", "3"], "x": None}})
+    assert [(d.pointer, d.expected, d.got) for d in told.differences] == [
+        ("/expected/net", "23.01", "23"),
+        ("/expected/discounts/0", "4", "3"),
+        ("/expected/discounts/1", "3", "4"),
+        ("/expected/x", None, None),
+    ]
+
+
+def test_a_misspelt_field_is_pointed_out() -> None:
+    """A field that no kind looks at is said, or its author believes that it counts."""
+    lines = '{"lines": ["1"], "rouding": {}}'
+    (case,) = read_cases(f'{{"id": "a", "kind": "rounded_sum", "given": {lines}}}')
+    assert evaluate(case).ignored == ["/given/rouding"]
+
+
+@pytest.mark.parametrize("text", ["", "[1,", "[" * 10**5, '{"a": 1, "a": 2}', '{"cases": 1}'])
+def test_a_file_that_is_no_case_file_is_refused(text: str) -> None:
+    """In one sentence, whatever it holds."""
+    with pytest.raises(Invalid):
+        read_cases(text)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -75,3 +78,37 @@ def test_wrong_words_are_told_with_what_is_right(
     """A time that is none and an offering that is none."""
     with pytest.raises(Problem, match=told):
         run(*QUOTE, "--quantity", "1", "--file", tariff, *words)
+
+
+ROUND = (
+    '{"id": "%s", "kind": "round", "expected": {"values": ["2"]}, "given": {"values": '
+    '[{"value": "%s", "rounding": {"mode": "up", "scale": 0}}]}}'
+)
+
+
+def test_cases_are_answered_line_by_line(tmp_path: Path) -> None:
+    """One line a case, in order, whatever is wrong with others; differences are told apart."""
+    good, bad = tmp_path / "good.json", tmp_path / "bad.json"
+    good.write_text(ROUND % ("a", "1.5"))
+    bad.write_text(f'{{"cases": [{ROUND % ("b", "2.5")}, 7, {ROUND % ("c", "?")}]}}')
+    assert run("case", str(good)).exit_code == 0
+    told = run("case", str(tmp_path / "none.json"), str(bad), str(good))
+    assert told.exit_code == 1
+    lines = [json.loads(line) for line in told.stdout.splitlines()]
+    assert [line["id"] for line in lines] == ["b", None, "c", "a"]
+    assert [set(line) - {"id"} for line in lines] == [{"result"}, {"error"}, {"error"}, {"result"}]
+    assert "none.json cannot be read: No such file or directory.\n" in told.stderr
+    assert 'b: /expected/values/0 expected "2", got "3"\n' in told.stderr
+
+
+def test_cases_need_no_database(tmp_path: Path) -> None:
+    """The program itself starts no server and makes no folder; cases may come through a pipe."""
+    home = tmp_path / "home"
+    told = subprocess.run(
+        [sys.executable, "app.py", "rating", "case", "-"],
+        input=ROUND % ("a", "1.5"), capture_output=True, text=True, check=False,
+        env={**os.environ, "HOVEDBOK_HOME": str(home), "DATABASE_URL": ""},
+    )  # fmt: skip
+    assert (told.returncode, told.stderr) == (0, "")
+    assert json.loads(told.stdout) == {"id": "a", "result": {"values": ["2"]}}
+    assert not home.exists()

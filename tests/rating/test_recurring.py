@@ -10,14 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger.errors import Invalid
 from rating.recurring import (
     NOT_AGREED,
     month_span,
     one_off_charges,
-    prorate,
     recurring_charges,
 )
+from rating.rounding import Overflow, share_of
 from rating.tariff import TariffBook, compile_tariff, parse_tariff
 from rating.tariff_terms import OneOff, Recurring
 from tests.rating.oracle import round_half_away
@@ -42,7 +41,7 @@ def book() -> TariffBook:
 def test_a_share_of_a_month_is_exact_and_rounded_once(full: int, of_days: int, days: int) -> None:
     """Half away from zero, for credits as for charges."""
     days = min(days, of_days)
-    share = prorate(np.array([full]), np.array([days]), of_days)
+    share = share_of(np.array([full]), np.array([days]), of_days)
     assert share.tolist() == [round_half_away(Fraction(full * days, of_days))]
 
 
@@ -102,9 +101,10 @@ def test_a_month_is_half_open(period: str) -> None:
 
 
 def test_a_price_beyond_reason_is_refused() -> None:
-    """The product with the days must fit."""
-    with pytest.raises(Invalid):
-        prorate(np.array([2**57]), np.array([1]), 31)
+    """A price whose part does not fit is refused; a product with the days that does not, is not."""
+    assert share_of(np.array([2**61]), np.array([31]), 31).tolist() == [2**61]
+    with pytest.raises(Overflow):
+        share_of(np.array([2**61]), np.array([62]), 31)
 
 
 def test_a_flat_price_is_charged_once_however_often_the_payer_changed(book: TariffBook) -> None:

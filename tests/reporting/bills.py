@@ -6,7 +6,8 @@ from datetime import date
 
 import numpy as np
 
-from ledger.money import split_gross
+from ledger.money import MINOR_PER_UNIT
+from rating.taxes import tax_in_gross
 from reporting.invoicing import Basis, BillingAccount, Charge, Terms
 
 MARCH = Terms(date(2026, 3, 1), date(2026, 4, 1), date(2026, 3, 31))
@@ -33,7 +34,8 @@ def charge(
     code, rate_bp = vat
     net_minor = amount_minor
     if basis == "gross":
-        net_minor = int(split_gross(np.array([amount_minor], np.int64), rate_bp)[0][0])
+        gross = np.array([amount_minor], np.int64)
+        net_minor = int(tax_in_gross(gross, (rate_bp, 10_000), MINOR_PER_UNIT)[0][0])
     return Charge(
         charge_key_id=key,
         subscription=subscription,

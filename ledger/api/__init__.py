@@ -1,16 +1,20 @@
 """The books over REST, one module per kind of resource."""
 
 from ledger.api import (
+    balances,
     batches,
     drafts,
     entries,
+    journal,
 )
 from ledger.web import Api
 
 _RESOURCES = (
+    balances,
     batches,
     drafts,
     entries,
+    journal,
 )
 
 

@@ -9,13 +9,12 @@ from flask.views import MethodView
 from marshmallow import Schema, fields, validate
 
 from ledger import service
-from ledger.access import check_program
 from ledger.db import transaction
 from ledger.journal import BatchDraft, EntryDraft, ItemDraft, Line
 from ledger.refusals import SourceRefReused
 from ledger.service.answers import IdempotencyKeyReused
 from ledger.web import Blueprint, current_actor, scope
-from ledger.web.fields import AsOfSchema, BookSchema, IdempotencyKeySchema, Money
+from ledger.web.fields import BookSchema, IdempotencyKeySchema, Money
 
 blueprint = Blueprint(
     "ledger", __name__, url_prefix="/api/v1", description="Entries, statements and open items"
@@ -117,114 +116,6 @@ class EntryViewSchema(Schema):
     lines = fields.List(fields.Nested(LineViewSchema), required=True)
 
 
-class StatementArguments(BookSchema):
-    """Which part of an account is wanted; both days are included."""
-
-    first_day = fields.Date(load_default=None)
-    effective_as_of = fields.Date(
-        load_default=None, metadata={"description": "The last day, YYYY-MM-DD."}
-    )
-    party_id = fields.Integer(load_default=None)
-
-
-class StatementLineSchema(Schema):
-    """A line of an account with the balance after it."""
-
-    entry_id = fields.Integer(required=True)
-    line_no = fields.Integer(required=True)
-    voucher = fields.Nested(VoucherSchema, required=True)
-    effective_date = fields.Date(required=True)
-    text = fields.String(required=True)
-    party_id = fields.Integer(required=True, allow_none=True)
-    currency = fields.String(required=True)
-    amount = Money(required=True, attribute="amount_minor")
-    balance = Money(required=True, attribute="balance_minor")
-
-
-class StatementSchema(StatementArguments):
-    """An account's lines in order."""
-
-    account = fields.String(required=True)
-    lines = fields.List(fields.Nested(StatementLineSchema), required=True)
-
-
-class OpenItemArguments(AsOfSchema):
-    """Which open items are wanted."""
-
-    party_id = fields.Integer(load_default=None)
-
-
-class OpenItemSchema(Schema):
-    """A claim (positive) or a credit (negative), and what is left of it."""
-
-    open_item_id = fields.Integer(required=True)
-    party_id = fields.Integer(required=True, allow_none=True)
-    account = fields.String(required=True)
-    kind = fields.String(required=True)
-    document_ref = fields.String(required=True)
-    kid = fields.String(required=True, allow_none=True)
-    document_date = fields.Date(required=True)
-    due_date = fields.Date(required=True)
-    currency = fields.String(required=True)
-    original = Money(required=True, attribute="original_minor")
-    outstanding = Money(required=True, attribute="outstanding_minor")
-    entry_id = fields.Integer(required=True)
-
-
-class OpenItemsSchema(OpenItemArguments):
-    """Open items as of a day."""
-
-    items = fields.List(fields.Nested(OpenItemSchema), required=True)
-
-
-@blueprint.route("/accounts/<account>/statement")
-class Statement(MethodView):
-    """The lines of one account."""
-
-    @scope("ledger:read")
-    @blueprint.arguments(StatementArguments, location="query")
-    @blueprint.response(HTTPStatus.OK, StatementSchema)
-    def get(self, wanted: dict[str, Any], account: str) -> dict[str, Any]:
-        """List an account's lines in order, each with the balance after it."""
-        with transaction() as session:
-            page = service.account_statement(
-                session, wanted["book"], account, first_day=wanted["first_day"],
-                effective_as_of=wanted["effective_as_of"], party_id=wanted["party_id"], limit=1000,
-            )  # fmt: skip
-        return {**wanted, "account": account, "lines": page.lines}
-
-
-@blueprint.route("/open-items")
-class OpenItems(MethodView):
-    """Claims and credits of which something is left."""
-
-    @scope("receivables:read")
-    @blueprint.arguments(OpenItemArguments, location="query")
-    @blueprint.response(HTTPStatus.OK, OpenItemsSchema)
-    def get(self, wanted: dict[str, Any]) -> dict[str, Any]:
-        """List what is outstanding at the end of a day."""
-        with transaction() as session:
-            service.require_book(session, wanted["book"])
-            items = service.open_items(
-                session, wanted["book"], as_of=wanted["effective_as_of"],
-                party_id=wanted["party_id"],
-            )  # fmt: skip
-        return {**wanted, "items": items}
-
-
-@blueprint.route("/entries/<series>/<int:year>/<int:number>")
-class Entry(MethodView):
-    """One posted entry by its voucher number."""
-
-    @scope("ledger:read")
-    @blueprint.arguments(BookSchema, location="query")
-    @blueprint.response(HTTPStatus.OK, EntryViewSchema)
-    def get(self, wanted: dict[str, Any], series: str, year: int, number: int) -> Any:
-        """Show an entry with its lines."""
-        with transaction() as session:
-            return service.find_voucher(session, wanted["book"], series, year, number)
-
-
 @blueprint.route("/entries")
 class Entries(MethodView):
     """Posting single entries."""
@@ -238,11 +129,7 @@ class Entries(MethodView):
         description="The key was used before for this very entry; Idempotency-Hit is true",
     )  # fmt: skip
     def post(self, draft: dict[str, Any], headers: dict[str, str]) -> Any:
-        """Post a balanced journal entry; the same Idempotency-Key never posts twice.
-
-        For programs: a person writes a draft.
-        """
-        check_program(current_actor())
+        """Post a balanced journal entry; the same Idempotency-Key never posts twice."""
         batch = _batch(draft, headers["key"])
         try:
             with transaction() as session:

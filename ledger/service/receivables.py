@@ -7,6 +7,9 @@ from datetime import date
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from ledger.refusals import UnknownOpenItem
+from ledger.service.clocks import known_only
+
 
 @dataclass(frozen=True, slots=True)
 class OpenItem:
@@ -41,26 +44,34 @@ class AllocationView:
 def open_items(
     session: Session,
     book: str,
-    as_of: date | None = None,
+    effective_as_of: date | None = None,
     party_id: int | None = None,
     *,
+    known_as_of: int | None = None,
     kids: Sequence[str] | None = None,
     accounts: Sequence[str] | None = None,
     settled: bool = False,
 ) -> list[OpenItem]:
-    """List items with what is outstanding at the end of a day (None: everything recorded).
+    """List items with what is outstanding at the end of a day, of what is known at a position.
 
     Parameters
     ----------
+    effective_as_of, known_as_of : the two clocks; None is everything recorded.
     kids, accounts : only items with one of these KIDs, on one of these accounts.
     settled : also list items of which nothing is left.
 
     Returns
     -------
     list of OpenItem, by id. Their outstanding sums, per account, to the balance of the account.
+
+    Raises
+    ------
+    NotYetKnown
     """
     # Few items: look up the use of each. All items: sum every allocation once.
     used = _USED_OF_EACH if party_id is not None or kids is not None else _USED
+    used = used.replace("{known}", known_only(session, "batch_id", known_as_of))
+    known = known_only(session, "i.open_item_id >> 20", known_as_of)
     rows = session.execute(
         text(
             "SELECT * FROM (SELECT i.open_item_id, i.party_id, a.number, i.kind, i.document_ref,"
@@ -70,14 +81,15 @@ def open_items(
             f"  FROM open_item i {used}"
             "  JOIN account a USING (account_id) JOIN book b ON b.book_id = i.book_id"
             "  WHERE b.code = :book"
-            "  AND i.effective_date <= coalesce(CAST(:day AS date), 'infinity')"
+            f"  AND i.effective_date <= coalesce(CAST(:day AS date), 'infinity'){known}"
             "  AND (CAST(:party AS bigint) IS NULL OR i.party_id = :party)"
             "  AND (CAST(:kids AS text[]) IS NULL OR i.kid = ANY (:kids))"
             "  AND (CAST(:accounts AS text[]) IS NULL OR a.number = ANY (:accounts))) x"
             " WHERE :settled OR outstanding <> 0 ORDER BY open_item_id"
         ),
         {
-            "book": book, "day": as_of, "party": party_id, "settled": settled,
+            "book": book, "day": effective_as_of, "known": known_as_of, "party": party_id,
+            "settled": settled,
             "kids": None if kids is None else list(kids),
             "accounts": None if accounts is None else list(accounts),
         },
@@ -89,40 +101,69 @@ def open_items(
 _USED = (
     "LEFT JOIN (SELECT item, sum(amount_minor) AS used FROM ("
     "  SELECT credit_item_id AS item, amount_minor FROM allocation"
-    "  WHERE effective_date <= coalesce(CAST(:day AS date), 'infinity') UNION ALL"
+    "  WHERE effective_date <= coalesce(CAST(:day AS date), 'infinity'){known} UNION ALL"
     "  SELECT debit_item_id, amount_minor FROM allocation"
-    "  WHERE effective_date <= coalesce(CAST(:day AS date), 'infinity')) s GROUP BY item) u"
+    "  WHERE effective_date <= coalesce(CAST(:day AS date), 'infinity'){known}) s GROUP BY item) u"
     " ON u.item = i.open_item_id"
 )
 _USED_OF_EACH = (
     "CROSS JOIN LATERAL (SELECT sum(amount_minor) AS used FROM ("
-    "  SELECT amount_minor, effective_date FROM allocation"
+    "  SELECT amount_minor, effective_date, batch_id FROM allocation"
     "  WHERE credit_item_id = i.open_item_id UNION ALL"
-    "  SELECT amount_minor, effective_date FROM allocation"
+    "  SELECT amount_minor, effective_date, batch_id FROM allocation"
     "  WHERE debit_item_id = i.open_item_id) s"
-    "  WHERE effective_date <= coalesce(CAST(:day AS date), 'infinity')) u"
+    "  WHERE effective_date <= coalesce(CAST(:day AS date), 'infinity'){known}) u"
 )
 
 
-def allocations_of(session: Session, open_item_id: int) -> list[AllocationView]:
-    """List the allocations that an item takes part in, on either side, oldest first."""
+def allocations_of(
+    session: Session,
+    open_item_id: int,
+    effective_as_of: date | None = None,
+    known_as_of: int | None = None,
+) -> list[AllocationView]:
+    """List the allocations that an item takes part in, on either side, oldest first.
+
+    Raises `NotYetKnown`.
+    """
     rows = session.execute(
         text(
             "SELECT allocation_id, credit_item_id, debit_item_id, amount_minor, effective_date,"
-            " rule FROM allocation WHERE credit_item_id = :item OR debit_item_id = :item"
-            " ORDER BY allocation_id"
+            " rule FROM allocation WHERE (credit_item_id = :item OR debit_item_id = :item)"
+            " AND effective_date <= coalesce(CAST(:day AS date), 'infinity')"
+            f"{known_only(session, 'batch_id', known_as_of)} ORDER BY allocation_id"
         ),
-        {"item": open_item_id},
+        {"item": open_item_id, "day": effective_as_of, "known": known_as_of},
     )
     return [AllocationView(*row) for row in rows]
 
 
+def require_item(session: Session, book: str, open_item_id: int) -> None:
+    """Raise `UnknownOpenItem` unless the book has this item: it would seem never used."""
+    found = session.scalar(
+        text(
+            "SELECT count(*) FROM open_item JOIN book USING (book_id)"
+            " WHERE code = :book AND open_item_id = :item"
+        ),
+        {"book": book, "item": open_item_id},
+    )
+    if not found:
+        raise UnknownOpenItem(
+            f"Book {book} has no open item {open_item_id}.", open_item=open_item_id
+        )
+
+
 def control_balance(
-    session: Session, book: str, accounts: Sequence[str], as_of: date | None = None
+    session: Session,
+    book: str,
+    accounts: Sequence[str],
+    effective_as_of: date | None = None,
+    known_as_of: int | None = None,
 ) -> int:
     """Sum the balances of accounts from the journal's lines, not from items. [minor units]
 
-    The other side of "open items equal the control account": an independent source.
+    The other side of "open items equal the control account": an independent source. Raises
+    `NotYetKnown`.
     """
     return int(
         session.scalar(
@@ -131,8 +172,14 @@ def control_balance(
                 " JOIN account a USING (account_id) JOIN book b USING (book_id)"
                 " WHERE b.code = :book AND a.number = ANY (:accounts)"
                 " AND l.effective_date <= coalesce(CAST(:day AS date), 'infinity')"
+                f"{known_only(session, 'l.entry_id >> 20', known_as_of)}"
             ),
-            {"book": book, "accounts": list(accounts), "day": as_of},
+            {
+                "book": book,
+                "accounts": list(accounts),
+                "day": effective_as_of,
+                "known": known_as_of,
+            },
         )
         or 0
     )

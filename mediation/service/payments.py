@@ -131,7 +131,7 @@ def unmatched(session: Session, book: str, as_of: date | None = None) -> list[Un
     account = ledger.posting_account(
         session, book, _EVENT, "unallocated", "*", on=as_of or date.max
     )
-    items = ledger.open_items(session, book, as_of=as_of, accounts=[account])
+    items = ledger.open_items(session, book, effective_as_of=as_of, accounts=[account])
     ids = [item.open_item_id for item in items]
     told = {
         row.unallocated_item_id: row

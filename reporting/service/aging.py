@@ -55,7 +55,7 @@ def aging_report(session: Session, book: str, as_of: date) -> AgingReport:
     """
     claims = [
         item
-        for item in ledger.open_items(session, book, as_of=as_of, accounts=RECEIVABLES)
+        for item in ledger.open_items(session, book, effective_as_of=as_of, accounts=RECEIVABLES)
         if item.outstanding_minor
     ]
     _check_currency(claims)
@@ -115,7 +115,7 @@ def unmatched_payments(session: Session, book: str, as_of: date | None) -> list[
             outstanding_minor=-item.outstanding_minor,
         )
         for item in sorted(
-            ledger.open_items(session, book, as_of=as_of, accounts=(UNALLOCATED,)),
+            ledger.open_items(session, book, effective_as_of=as_of, accounts=(UNALLOCATED,)),
             key=lambda item: (item.document_date, item.open_item_id),
         )
         if item.outstanding_minor

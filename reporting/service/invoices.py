@@ -142,7 +142,7 @@ def billed_keys(session: Session, charge_key_ids: Sequence[int]) -> set[int]:
 
 def outstanding_of(session: Session, book: str, invoice: IssuedInvoice, as_of: date | None) -> int:
     """Say what is left to pay of an invoice, in øre; 0 when it is settled."""
-    items = ledger.open_items(session, book, as_of=as_of, party_id=invoice.party_id)
+    items = ledger.open_items(session, book, effective_as_of=as_of, party_id=invoice.party_id)
     return sum(
         item.outstanding_minor for item in items if item.open_item_id == invoice.open_item_id
     )

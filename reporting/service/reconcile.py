@@ -327,7 +327,7 @@ def _money_ties(held: Sums, tables: Sums, payments: Sums, journal: Sums) -> list
 def _ledger_ties(session: Session, scope: Scope) -> list[Tie]:
     """Tie open items with their control accounts, and balances with lines and with zero."""
     outstanding = dict.fromkeys(_item_accounts(session, scope.book), 0)
-    for item in ledger.open_items(session, scope.book, as_of=scope.as_of):
+    for item in ledger.open_items(session, scope.book, effective_as_of=scope.as_of):
         outstanding[item.account] = outstanding.get(item.account, 0) + item.outstanding_minor
     balances = ledger.trial_balance(session, scope.book, effective_as_of=scope.as_of)
     lines = session.execute(
@@ -342,7 +342,7 @@ def _ledger_ties(session: Session, scope: Scope) -> list[Tie]:
     return [
         *(
             Tie(f"open items {account}", items, "open items",
-                ledger.control_balance(session, scope.book, [account], as_of=scope.as_of),
+                ledger.control_balance(session, scope.book, [account], effective_as_of=scope.as_of),
                 f"journal {account}")
             for account, items in sorted(outstanding.items())
         ),

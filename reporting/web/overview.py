@@ -122,7 +122,7 @@ def _balance(session: Session, book: str, _as_of: date) -> Iterator[Tile]:
 
 
 def _receivables(session: Session, book: str, as_of: date) -> Iterator[Tile]:
-    items = ledger.open_items(session, book, as_of=as_of)
+    items = ledger.open_items(session, book, effective_as_of=as_of)
     claims = [item for item in items if item.account in RECEIVABLES]
     outstanding = sum(item.outstanding_minor for item in claims)
     late = sum(

@@ -228,7 +228,7 @@ def test_money_is_allocated_at_most_once(books: str, drafts: Drafts) -> None:
     credit = post(drafts.batch("b-2", payment, allocations=(settle,))).open_item_ids[0, 2]
     with transaction() as session:
         left = {i.open_item_id: i.outstanding_minor for i in service.open_items(session, BOOK)}
-        before = service.open_items(session, BOOK, as_of=date(2026, 4, 19))
+        before = service.open_items(session, BOOK, effective_as_of=date(2026, 4, 19))
         assert service.control_balance(session, BOOK, ["1500"]) == sum(left.values())
     assert left == {invoice: 25_00, credit: -50_00}
     assert [item.outstanding_minor for item in before] == [125_00]

@@ -61,7 +61,7 @@ def test_outstanding_is_what_a_slow_model_says(
         )
         ids = [posted.open_item_ids[n, 1] for n in range(len(drawn))]
         for day in (FIRST + timedelta(n) for n in range(0, 42, 3)):
-            seen = service.open_items(session, BOOK, as_of=day)
+            seen = service.open_items(session, BOOK, effective_as_of=day)
             outstanding = {item.open_item_id: item.outstanding_minor for item in seen}
             for number, (opened, amount, _) in enumerate(drawn):
                 debits = sum(x for _, d, on, x in used if d == number and on <= day)

@@ -234,9 +234,9 @@ def test_a_claim_is_not_paid_before_it_is_made(books: Session) -> None:
     invoice = _invoice("1500", 100_00, 7, KIDS[3], day=late)
     ledger.post_batch(books, BatchDraft(BOOK, "billing", "late", "tester", (invoice,)))
     _book(books, _sent([_paid(KIDS[3], 100_00)]))
-    items = ledger.open_items(books, BOOK, as_of=APRIL, kids=[KIDS[3]])
+    items = ledger.open_items(books, BOOK, effective_as_of=APRIL, kids=[KIDS[3]])
     assert [item.outstanding_minor for item in items] == [-100_00]
-    assert ledger.open_items(books, BOOK, as_of=late, kids=[KIDS[3]]) == []
+    assert ledger.open_items(books, BOOK, effective_as_of=late, kids=[KIDS[3]]) == []
 
 
 def test_an_old_kid_of_another_length_may_have_mod11(books: Session) -> None:

@@ -3,8 +3,8 @@
 One module per noun: balances, entries, the statement of an account, all lines for an export.
 """
 
+from ledger.service.clocks import Clocks, hold_snapshot, resolve_clocks
 from ledger.service.reading.balances import AccountBalance, last_effective_date, trial_balance
-from ledger.service.reading.clocks import Clocks, hold_snapshot, resolve_clocks
 from ledger.service.reading.entries import (
     EntryView,
     LineView,
@@ -21,6 +21,8 @@ from ledger.service.reading.statement import (
     StatementLine,
     StatementPage,
     account_statement,
+    customer_statement,
+    find_account,
 )
 
 __all__ = [
@@ -32,7 +34,9 @@ __all__ = [
     "StatementLine",
     "StatementPage",
     "account_statement",
+    "customer_statement",
     "export_text",
+    "find_account",
     "find_entry",
     "find_voucher",
     "hold_snapshot",

@@ -6,7 +6,7 @@ from datetime import date
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from ledger.service.reading.clocks import known_only
+from ledger.service.clocks import known_only
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """Read single entries: by id, by voucher number, or by the reference of who sent them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from ledger.journal import Voucher
 from ledger.refusals import UnknownEntry
+from ledger.service.clocks import known_only
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,53 +55,105 @@ class EntryView:
     reversed_by: Voucher | None = None  # and the one that undid it.
 
 
-def read_entry(session: Session, entry_id: int) -> EntryView:
-    """Read one entry with its lines. Raises `UnknownEntry`."""
-    header = session.execute(text(f"{_HEADER} WHERE e.entry_id = :id"), {"id": entry_id}).first()
-    if header is None:
-        raise UnknownEntry(f"There is no entry {entry_id}.", entry_id=entry_id)
-    return _entry(session, header)
-
-
-def find_voucher(session: Session, book: str, series: str, year: int, number: int) -> EntryView:
-    """Read the entry of a voucher number. Raises `UnknownEntry`."""
-    header = session.execute(
-        text(
-            f"{_HEADER} WHERE k.code = :book AND s.code = :series AND e.fiscal_year = :year"
-            " AND e.voucher_no = :number"
-        ),
-        {"book": book, "series": series, "year": year, "number": number},
-    ).first()
-    if header is None:
+def read_entry(
+    session: Session,
+    entry_id: int,
+    effective_as_of: date | None = None,
+    known_as_of: int | None = None,
+) -> EntryView:
+    """Read one entry with its lines. Raises `UnknownEntry`, `NotYetKnown`."""
+    bound = {"id": entry_id, "day": effective_as_of, "known": known_as_of}
+    found = _find(session, "e.entry_id = :id", bound)
+    if found is None:
         raise UnknownEntry(
-            f"Book {book} has no voucher {series}/{year}/{number}.",
+            f"There is no entry {entry_id}{_as_of(effective_as_of, known_as_of)}.",
+            entry_id=entry_id,
+        )
+    return found
+
+
+def find_voucher(
+    session: Session,
+    book: str,
+    series: str,
+    year: int,
+    number: int,
+    effective_as_of: date | None = None,
+    known_as_of: int | None = None,
+) -> EntryView:
+    """Read the entry of a voucher number. Raises `UnknownEntry`, `NotYetKnown`."""
+    found = _find(
+        session,
+        "k.code = :book AND s.code = :series AND e.fiscal_year = :year AND e.voucher_no = :number",
+        {
+            "book": book, "series": series, "year": year, "number": number,
+            "day": effective_as_of, "known": known_as_of,
+        },
+    )  # fmt: skip
+    if found is None:
+        raise UnknownEntry(
+            f"Book {book} has no voucher {series}/{year}/{number}"
+            f"{_as_of(effective_as_of, known_as_of)}.",
             voucher=f"{series}/{year}/{number}",
         )
-    return _entry(session, header)
+    return found
 
 
-def find_entry(session: Session, source_system: str, source_ref: str) -> EntryView:
-    """Read the entry that a source system posted by its reference. Raises `UnknownEntry`."""
-    header = session.execute(
-        text(f"{_HEADER} WHERE e.source_system = :system AND e.source_ref = :ref"),
-        {"system": source_system, "ref": source_ref},
-    ).first()
-    if header is None:
+def find_entry(
+    session: Session,
+    source_system: str,
+    source_ref: str,
+    effective_as_of: date | None = None,
+    known_as_of: int | None = None,
+) -> EntryView:
+    """Read the entry that a source system posted by its reference.
+
+    Raises `UnknownEntry`, `NotYetKnown`.
+    """
+    found = _find(
+        session,
+        "e.source_system = :system AND e.source_ref = :ref",
+        {
+            "system": source_system, "ref": source_ref, "day": effective_as_of,
+            "known": known_as_of,
+        },
+    )  # fmt: skip
+    if found is None:
         raise UnknownEntry(
-            f"{source_system} has posted no entry {source_ref!r}.",
+            f"{source_system} has posted no entry {source_ref!r}"
+            f"{_as_of(effective_as_of, known_as_of)}.",
             source_system=source_system,
             source_ref=source_ref,
         )
-    return _entry(session, header)
+    return found
 
 
-_HEADER = (
-    "SELECT e.*, s.code AS series, b.batch_id, b.source_ref AS batch_source_ref, b.created_by,"
-    " b.recorded_at, b.approved_by,"
-    " (SELECT r.entry_id FROM journal_entry r WHERE r.reverses_entry_id = e.entry_id)"
-    " AS reversed_by_entry_id FROM journal_entry e JOIN voucher_series s USING (series_id)"
-    " JOIN book k ON k.book_id = e.book_id JOIN posting_batch b ON b.batch_id = e.entry_id >> 20"
-)
+def _find(session: Session, condition: str, bound: Mapping[str, Any]) -> EntryView | None:
+    """Find an entry that both clocks show; its reversal is told only where they show that too."""
+
+    def shown(entry: str) -> str:
+        known = known_only(session, f"{entry}.entry_id >> 20", bound["known"])
+        return f"{entry}.effective_date <= coalesce(CAST(:day AS date), 'infinity'){known}"
+
+    header = session.execute(
+        text(
+            "SELECT e.*, s.code AS series, b.batch_id, b.source_ref AS batch_source_ref,"
+            " b.created_by, b.recorded_at, b.approved_by, (SELECT r.entry_id FROM journal_entry r"
+            f"  WHERE r.reverses_entry_id = e.entry_id AND {shown('r')}) AS reversed_by_entry_id"
+            " FROM journal_entry e JOIN voucher_series s USING (series_id)"
+            " JOIN book k ON k.book_id = e.book_id"
+            " JOIN posting_batch b ON b.batch_id = e.entry_id >> 20"
+            f" WHERE {condition} AND {shown('e')}"
+        ),
+        bound,
+    ).first()
+    return None if header is None else _entry(session, header)
+
+
+def _as_of(effective_as_of: date | None, known_as_of: int | None) -> str:
+    """Say which clocks an entry was looked for by, where any was given."""
+    told = "" if effective_as_of is None else f", effective by {effective_as_of}"
+    return told + ("" if known_as_of is None else f", known by seal position {known_as_of}")
 
 
 def _entry(session: Session, header: Row[Any]) -> EntryView:

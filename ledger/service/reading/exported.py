@@ -14,8 +14,8 @@ from ledger.plaintext import (
     csv_journal,
     hledger_journal,
 )
+from ledger.service.clocks import known_only, resolve_clocks
 from ledger.service.reading.balances import trial_balance
-from ledger.service.reading.clocks import known_only, resolve_clocks
 
 TEXT_FORMATS = ("hledger", "beancount", "csv")
 _FETCHED = 5000

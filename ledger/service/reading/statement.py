@@ -1,4 +1,4 @@
-"""The statement of an account: pages of its lines, each with the balance after it.
+"""The statement of an account or a party: pages of lines, each with the balance after it.
 
 Lines have no index by account: it would cost more than all their other indexes together. The deltas
 have one, and say in which batch and on which day an account has how many lines; a page reads those
@@ -17,7 +17,7 @@ from ledger.cursors import read_cursor, write_cursor
 from ledger.errors import Conflict
 from ledger.journal import Voucher
 from ledger.refusals import UnknownAccount
-from ledger.service.reading.clocks import known_only
+from ledger.service.clocks import known_only
 
 PAGE = 100
 PAGE_MAX = 1000
@@ -45,16 +45,18 @@ class StatementLine:
     currency: str
     amount_minor: int
     balance_minor: int
+    account: str
 
 
 @dataclass(frozen=True, slots=True)
 class StatementPage:
-    """Consecutive lines of an account, oldest first, between two balances per currency.
+    """Consecutive lines, oldest first, between two balances per currency.
 
+    `account` is None on the statement of a party, which spans its control accounts.
     `next_cursor` leads on in the direction that was asked for; None at the end.
     """
 
-    account: str
+    account: str | None
     name: str
     opening_minor: Mapping[str, int]
     lines: tuple[StatementLine, ...]
@@ -66,7 +68,7 @@ class StatementPage:
 class _Wanted:
     """The arguments of one statement, as its cursors know them."""
 
-    account_id: int
+    accounts: tuple[int, ...]
     party_id: int | None
     first_day: date | None
     effective_as_of: date | None
@@ -76,7 +78,7 @@ class _Wanted:
     def bound(self) -> dict[str, Any]:
         """Bind the arguments for SQL; days without limit are far away."""
         return {
-            "account": self.account_id, "party": self.party_id, "known": self.known_as_of,
+            "accounts": list(self.accounts), "party": self.party_id, "known": self.known_as_of,
             "first": self.first_day or date.min, "last": self.effective_as_of or date.max,
         }  # fmt: skip
 
@@ -116,26 +118,64 @@ def account_statement(
         up; never with `known_as_of`.
     """
     account_id, name = find_account(session, book, account)
-    wanted = _Wanted(account_id, party_id, first_day, effective_as_of, known_as_of, newest)
+    wanted = _Wanted((account_id,), party_id, first_day, effective_as_of, known_as_of, newest)
+    return _page(session, wanted, account, name, after, limit)
+
+
+def customer_statement(
+    session: Session,
+    book: str,
+    party_id: int,
+    *,
+    first_day: date | None = None,
+    effective_as_of: date | None = None,
+    known_as_of: int | None = None,
+    after: str | None = None,
+    limit: int = PAGE,
+    newest: bool = False,
+) -> StatementPage:
+    """Give a page of what a party was charged and has paid: its lines on all control accounts.
+
+    Arguments and refusals are those of `account_statement`.
+    """
+    accounts = session.scalars(
+        text(
+            "SELECT account_id FROM account JOIN book USING (book_id)"
+            " WHERE code = :book AND is_control AND open_item ORDER BY account_id"
+        ),
+        {"book": book},
+    )
+    wanted = _Wanted(tuple(accounts), party_id, first_day, effective_as_of, known_as_of, newest)
+    return _page(session, wanted, None, "", after, limit)
+
+
+def _page(
+    session: Session, wanted: _Wanted, account: str | None, name: str, after: str | None,
+    limit: int,
+) -> StatementPage:  # fmt: skip
+    """Read a page, and hold it against the balance that its cursor carries."""
     place, carried = _read(after, wanted)
     limit = max(1, min(limit, PAGE_MAX))
     rows = _rows(session, wanted, place, limit + 1)
     more, rows = len(rows) > limit, rows[:limit]
-    if newest:
+    if wanted.newest:
         rows.reverse()
     first = (rows[0].effective_date, rows[0].entry_id, rows[0].line_no) if rows else None
     opening = _balance_before(session, wanted, first)
     lines, closing = _run(opening, rows)
-    met = closing if newest else opening
+    met = closing if wanted.newest else opening
     if carried is not None and carried != _nonzero(met):
         raise StatementMoved(
-            f"Account {account} was posted to before the place of this cursor. Start again "
-            "without it, or give known_as_of so that the pages stay what they were.",
+            f"{f'Party {wanted.party_id}' if account is None else f'Account {account}'} was posted "
+            "to before the place of this cursor. Start again without it, or give known_as_of so "
+            "that the pages stay what they were.",
             account=account,
+            party_id=wanted.party_id,
         )
     cursor = None
     if more:
-        cursor = _write(lines[0], opening, wanted) if newest else _write(lines[-1], closing, wanted)
+        ahead = (lines[0], opening) if wanted.newest else (lines[-1], closing)
+        cursor = _write(*ahead, wanted)
     return StatementPage(account, name, opening, lines, closing, cursor)
 
 
@@ -170,11 +210,12 @@ def _rows(session: Session, wanted: _Wanted, place: _Place | None, limit: int) -
             "unnest(CAST(:days AS date[]), CAST(:lows AS bigint[]), CAST(:highs AS bigint[]))"
             "  AS span (day, low, high) CROSS JOIN LATERAL (SELECT * FROM journal_line l"
             "   WHERE l.effective_date = day AND l.entry_id >= low AND l.entry_id < high"
-            f"   AND l.account_id = :account {passed} {order} LIMIT :n) l"
+            f"   AND l.account_id = ANY (:accounts) {passed} {order} LIMIT :n) l"
         )
     else:
         source = (
-            "journal_line l WHERE l.party_id = :party AND l.account_id = :account"
+            "journal_line l WHERE l.party_id = CAST(:party AS bigint)"
+            " AND l.account_id = ANY (:accounts)"
             " AND l.effective_date >= :first AND l.effective_date <= :last"
             f" {passed}{known_only(session, 'l.entry_id >> 20', wanted.known_as_of)}"
         )
@@ -183,8 +224,9 @@ def _rows(session: Session, wanted: _Wanted, place: _Place | None, limit: int) -
             text(
                 "SELECT l.entry_id, l.line_no, s.code, e.fiscal_year, e.voucher_no,"
                 " l.effective_date, coalesce(l.text, e.text) AS text, l.party_id, l.currency,"
-                f" l.amount_minor FROM (SELECT l.* FROM {source} {order} LIMIT :n) l"
+                f" l.amount_minor, a.number FROM (SELECT l.* FROM {source} {order} LIMIT :n) l"
                 " JOIN journal_entry e USING (entry_id) JOIN voucher_series s USING (series_id)"
+                " JOIN account a ON a.account_id = l.account_id"
                 f" {order.replace('effective_date', 'l.effective_date')}"
             ),
             bound,
@@ -214,7 +256,7 @@ def _spans(
     found = session.execute(
         text(
             "SELECT effective_date, batch_id, line_count FROM balance_delta"
-            " WHERE account_id = :account AND effective_date >= :first"
+            " WHERE account_id = ANY (:accounts) AND effective_date >= :first"
             f" AND effective_date <= :last {passed}"
             f" {known_only(session, 'batch_id', wanted.known_as_of)}"
             f" ORDER BY effective_date {ordered}, batch_id {ordered} LIMIT :n"
@@ -241,19 +283,20 @@ def _balance_before(session: Session, wanted: _Wanted, first: _Place | None) -> 
     known = wanted.known_as_of
     if wanted.party_id is not None:
         summed = (
-            "SELECT currency, amount_minor AS amount FROM journal_line WHERE party_id = :party"
-            " AND account_id = :account AND effective_date <= :day"
+            "SELECT currency, amount_minor AS amount FROM journal_line"
+            " WHERE party_id = CAST(:party AS bigint)"
+            " AND account_id = ANY (:accounts) AND effective_date <= :day"
             " AND (effective_date, entry_id, line_no) < (:day, :entry, :line)"
             f" {known_only(session, 'entry_id >> 20', known)}"
         )
     else:
         summed = (
             "SELECT currency, debit_minor - credit_minor AS amount FROM balance_delta"
-            " WHERE account_id = :account AND effective_date <= :day"
+            " WHERE account_id = ANY (:accounts) AND effective_date <= :day"
             " AND (effective_date, batch_id) < (:day, CAST(:entry AS bigint) >> 20)"
             f" {known_only(session, 'batch_id', known)}"
             " UNION ALL SELECT currency, amount_minor FROM journal_line"
-            " WHERE account_id = :account AND effective_date = :day"
+            " WHERE account_id = ANY (:accounts) AND effective_date = :day"
             " AND entry_id >= (CAST(:entry AS bigint) >> 20) << 20"
             " AND (entry_id, line_no) < (:entry, :line)"
         )
@@ -276,7 +319,7 @@ def _run(
         lines.append(
             StatementLine(
                 row.entry_id, row.line_no, voucher, row.effective_date, row.text, row.party_id,
-                row.currency, row.amount_minor, after,
+                row.currency, row.amount_minor, after, row.number,
             )
         )  # fmt: skip
     return tuple(lines), balance

@@ -9,7 +9,7 @@ from datetime import date
 
 from sqlalchemy.orm import Session
 
-from ledger.errors import Invalid
+from ledger.service.known import resolve_known
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +32,13 @@ def resolve_clocks(
 ) -> Clocks:
     """Say what both clocks come to; where all is sealed, "everything" is the last position.
 
-    Raises `Invalid` for a position that no seal has reached.
+    Raises `NotYetKnown` for a position that no seal has reached.
     """
-    known_only(session, "", known_as_of)
-    return Clocks(effective_as_of, None, sealed=False)
+    known = resolve_known(session, known_as_of)
+    position = known.position
+    if position is None and known.sealed:
+        position = known.last_position
+    return Clocks(effective_as_of, position, known.sealed)
 
 
 def hold_snapshot(session: Session) -> None:
@@ -51,9 +54,9 @@ def known_only(session: Session, batch: str, known_as_of: int | None) -> str:
     batch : the SQL expression of the batch, e.g. "d.batch_id"; a constant of this code.
     known_as_of : bound by the caller as :known.
 
-    Raises `Invalid`: an empty answer would be taken for a balance of zero.
+    Raises `NotYetKnown`: an empty answer would be taken for a balance of zero.
     """
     if known_as_of is None:
         return ""
-    del session, batch
-    raise Invalid(f"Nothing is known as of position {known_as_of}: no seal has been made.")
+    resolve_known(session, known_as_of)
+    return f" AND {batch} IN (SELECT batch_id FROM seal_member WHERE position <= :known)"

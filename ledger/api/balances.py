@@ -1,0 +1,293 @@
+"""Balances over REST: books, charts, the trial balance, statements of accounts and of the book."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any
+
+from flask.views import MethodView
+from marshmallow import Schema, fields
+
+from ledger import service
+from ledger.api.clocks import (
+    ClockArguments,
+    NextSchema,
+    PageArguments,
+    ResolvedSchema,
+    next_link,
+    reading,
+)
+from ledger.api.entries import VoucherSchema
+from ledger.db import transaction
+from ledger.errors import Invalid
+from ledger.service import statements
+from ledger.service.chart import chart_of_accounts
+from ledger.web import Blueprint, scope
+from ledger.web.fields import BookSchema, Money
+
+blueprint = Blueprint(
+    "ledger-balances", __name__, url_prefix="/api/v1", description="Books, charts and balances"
+)
+
+
+class BookNameSchema(Schema):
+    """A book and whose it is."""
+
+    book = fields.String(required=True)
+    legal_entity = fields.String(required=True)
+    currency = fields.String(required=True)
+
+
+class BooksSchema(Schema):
+    """All books."""
+
+    books = fields.List(fields.Nested(BookNameSchema), required=True)
+
+
+class ChartAccountSchema(Schema):
+    """An account of the present chart."""
+
+    account = fields.String(required=True, attribute="number")
+    name = fields.String(required=True)
+    account_class = fields.String(
+        required=True, data_key="class", metadata={"description": "A, L, Q, I or E."}
+    )
+    currency = fields.String(required=True, allow_none=True)
+    party_required = fields.Boolean(required=True)
+    open_item = fields.Boolean(required=True)
+    manual_post_allowed = fields.Boolean(required=True)
+    grouping_category = fields.String(required=True)
+    grouping_code = fields.String(required=True)
+    valid_from = fields.Date(required=True)
+    valid_to = fields.Date(required=True, allow_none=True)
+
+
+class ChartSchema(BookSchema):
+    """The chart of accounts of a book, by number."""
+
+    accounts = fields.List(fields.Nested(ChartAccountSchema), required=True)
+
+
+class AccountBalanceSchema(Schema):
+    """An account's turnover and balance in one currency, debit positive."""
+
+    account = fields.String(required=True)
+    name = fields.String(required=True)
+    currency = fields.String(required=True)
+    debit = Money(required=True, attribute="debit_minor")
+    credit = Money(required=True, attribute="credit_minor")
+    balance = Money(required=True, attribute="balance_minor")
+    base_balance = Money(required=True, attribute="base_minor")
+
+
+class BalancesSchema(ResolvedSchema):
+    """The trial balance; profit and loss is not closed."""
+
+    accounts = fields.List(fields.Nested(AccountBalanceSchema), required=True)
+
+
+class FigureSchema(Schema):
+    """An account on a balance sheet or income statement."""
+
+    account = fields.String(required=True)
+    name = fields.String(required=True)
+    amount = Money(required=True, attribute="amount_minor")
+    compared = Money(required=True, attribute="comparative_minor")
+
+
+class GroupSchema(Schema):
+    """The accounts of one official grouping code."""
+
+    category = fields.String(required=True)
+    code = fields.String(required=True)
+    amount = Money(required=True, attribute="amount_minor")
+    compared = Money(required=True, attribute="comparative_minor")
+    accounts = fields.List(fields.Nested(FigureSchema), required=True, attribute="figures")
+
+
+class SectionSchema(Schema):
+    """A class of accounts, in the sign its readers expect."""
+
+    account_class = fields.String(required=True, data_key="class")
+    title = fields.String(required=True)
+    amount = Money(required=True, attribute="amount_minor")
+    compared = Money(required=True, attribute="comparative_minor")
+    groups = fields.List(fields.Nested(GroupSchema), required=True)
+
+
+class ShapedSchema(ResolvedSchema):
+    """Sections and the result, which tie to the trial balance or are not answered at all."""
+
+    sections = fields.List(fields.Nested(SectionSchema), required=True)
+    result = Money(required=True, attribute="result_minor")
+    compared_result = Money(required=True, attribute="comparative_result_minor")
+    ties_to_trial_balance = fields.Boolean(required=True)
+
+
+class BalanceSheetArguments(ClockArguments):
+    """The day, and another to set beside it; without one the comparative amounts are zero."""
+
+    compared_as_of = fields.Date(load_default=None)
+
+
+class IncomeArguments(ClockArguments):
+    """A period and a comparative period; all days are included."""
+
+    first_day = fields.Date(required=True)
+    effective_as_of = fields.Date(required=True)
+    compared_first_day = fields.Date(load_default=None)
+    compared_as_of = fields.Date(load_default=None)
+
+
+class StatementArguments(ClockArguments, PageArguments):
+    """Which lines of an account are wanted; both days are included."""
+
+    first_day = fields.Date(load_default=None)
+    party_id = fields.Integer(load_default=None)
+    newest = fields.Boolean(
+        load_default=False,
+        metadata={"description": "Begin with the last page; each page is still oldest first."},
+    )
+
+
+class StatementLineSchema(Schema):
+    """A line with the balance after it, per currency."""
+
+    entry_id = fields.Integer(required=True)
+    line_no = fields.Integer(required=True)
+    voucher = fields.Nested(VoucherSchema, required=True)
+    effective_date = fields.Date(required=True)
+    account = fields.String(required=True)
+    text = fields.String(required=True)
+    party_id = fields.Integer(required=True, allow_none=True)
+    currency = fields.String(required=True)
+    amount = Money(required=True, attribute="amount_minor")
+    balance = Money(required=True, attribute="balance_minor")
+
+
+class StatementSchema(ResolvedSchema, NextSchema):
+    """Consecutive lines between two balances per currency."""
+
+    account = fields.String(required=True, allow_none=True)
+    name = fields.String(required=True)
+    party_id = fields.Integer(required=True, allow_none=True)
+    first_day = fields.Date(required=True, allow_none=True)
+    opening = fields.Dict(keys=fields.String(), values=Money(), required=True)
+    lines = fields.List(fields.Nested(StatementLineSchema), required=True)
+    closing = fields.Dict(keys=fields.String(), values=Money(), required=True)
+
+
+@blueprint.route("/books")
+class Books(MethodView):
+    """The books there are."""
+
+    @scope("ledger:read")
+    @blueprint.response(HTTPStatus.OK, BooksSchema)
+    def get(self) -> dict[str, Any]:
+        """List the books."""
+        with transaction() as session:
+            return {"books": statements.read_books(session)}
+
+
+@blueprint.route("/accounts")
+class Chart(MethodView):
+    """The chart of accounts."""
+
+    @scope("ledger:read")
+    @blueprint.arguments(BookSchema, location="query")
+    @blueprint.response(HTTPStatus.OK, ChartSchema)
+    def get(self, wanted: dict[str, Any]) -> dict[str, Any]:
+        """List the accounts of a book by number."""
+        with transaction() as session:
+            service.require_book(session, wanted["book"])
+            return {**wanted, "accounts": chart_of_accounts(session, wanted["book"])}
+
+
+@blueprint.route("/balances")
+class Balances(MethodView):
+    """The trial balance."""
+
+    @scope("ledger:read")
+    @blueprint.arguments(ClockArguments, location="query")
+    @blueprint.response(HTTPStatus.OK, BalancesSchema)
+    def get(self, wanted: dict[str, Any]) -> dict[str, Any]:
+        """Sum every account that has postings; zero is a balance."""
+        with reading(wanted) as (session, resolved):
+            return {**resolved, "accounts": service.trial_balance(session, **wanted)}
+
+
+@blueprint.route("/balance-sheet")
+class BalanceSheet(MethodView):
+    """Assets, liabilities and equity."""
+
+    @scope("ledger:read")
+    @blueprint.arguments(BalanceSheetArguments, location="query")
+    @blueprint.response(HTTPStatus.OK, ShapedSchema)
+    def get(self, wanted: dict[str, Any]) -> dict[str, Any]:
+        """Show the balance sheet of a day by class and grouping code."""
+        with reading(wanted) as (session, resolved):
+            shaped = statements.balance_sheet(session, **wanted)
+        return {**resolved, **_told(shaped)}
+
+
+@blueprint.route("/income-statement")
+class IncomeStatement(MethodView):
+    """Income and expenses."""
+
+    @scope("ledger:read")
+    @blueprint.arguments(IncomeArguments, location="query")
+    @blueprint.response(HTTPStatus.OK, ShapedSchema)
+    def get(self, wanted: dict[str, Any]) -> dict[str, Any]:
+        """Show income, expenses and the result of a period."""
+        pair = (wanted["compared_first_day"], wanted["compared_as_of"])
+        if (pair[0] is None) != (pair[1] is None):
+            raise Invalid("Give both compared_first_day and compared_as_of, or neither.")
+        with reading(wanted) as (session, resolved):
+            shaped = statements.income_statement(
+                session, wanted["book"], wanted["first_day"], wanted["effective_as_of"],
+                wanted["known_as_of"], compared=None if pair[0] is None else pair,
+            )  # fmt: skip
+        return {**resolved, **_told(shaped)}
+
+
+@blueprint.route("/accounts/<account>/statement")
+class Statement(MethodView):
+    """The lines of one account."""
+
+    @scope("ledger:read")
+    @blueprint.arguments(StatementArguments, location="query")
+    @blueprint.response(HTTPStatus.OK, StatementSchema)
+    def get(self, wanted: dict[str, Any], account: str) -> dict[str, Any]:
+        """List an account's lines in order, each with the balance after it."""
+        with reading(wanted) as (session, resolved):
+            page = service.account_statement(session, account=account, **wanted)
+        return {**wanted, **resolved, **_page(page)}
+
+
+@blueprint.route("/parties/<int:party_id>/statement")
+class CustomerStatement(MethodView):
+    """What a party was charged and has paid."""
+
+    @scope("receivables:read")
+    @blueprint.arguments(StatementArguments(exclude=("party_id",)), location="query")
+    @blueprint.response(HTTPStatus.OK, StatementSchema)
+    def get(self, wanted: dict[str, Any], party_id: int) -> dict[str, Any]:
+        """List a party's lines on all control accounts, with the balance after each."""
+        with reading(wanted) as (session, resolved):
+            page = service.customer_statement(session, party_id=party_id, **wanted)
+        return {**wanted, **resolved, "party_id": party_id, **_page(page)}
+
+
+def _page(page: service.StatementPage) -> dict[str, Any]:
+    return {
+        "account": page.account, "name": page.name, "opening": page.opening_minor,
+        "lines": page.lines, "closing": page.closing_minor, "next": next_link(page.next_cursor),
+    }  # fmt: skip
+
+
+def _told(shaped: Any) -> dict[str, Any]:
+    return {
+        "sections": shaped.sections, "result_minor": shaped.result_minor,
+        "comparative_result_minor": shaped.comparative_result_minor,
+        "ties_to_trial_balance": True,
+    }  # fmt: skip

@@ -1,0 +1,90 @@
+"""What every read over REST takes and echoes: the book, the two clocks, and a place in a list."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import urlencode
+
+from flask import request
+from marshmallow import Schema, fields, validate
+from sqlalchemy.orm import Session
+
+from ledger import service
+from ledger.db import transaction
+from ledger.web.fields import AsOfSchema
+
+PAGE_MAX = 1000
+
+
+class ClockArguments(AsOfSchema):
+    """The book, the last day, and the last seal position that counts."""
+
+    known_as_of = fields.Integer(
+        load_default=None,
+        validate=validate.Range(0, 2**63 - 1),
+        metadata={
+            "description": "Only what was sealed up to this position; left out, everything "
+            "committed. Figures of a position never change."
+        },
+    )
+
+
+class PageArguments(Schema):
+    """A place in a list: the cursor of the page before, and how many rows are wanted."""
+
+    after = fields.String(load_default=None, validate=validate.Length(1, 2000))
+    limit = fields.Integer(load_default=100, validate=validate.Range(1, PAGE_MAX))
+
+
+class ResolvedSchema(Schema):
+    """The clocks as they were resolved: what the figures count."""
+
+    book = fields.String(required=True)
+    effective_as_of = fields.Date(
+        required=True, allow_none=True, metadata={"description": "Null: no limit of days."}
+    )
+    known_as_of = fields.Integer(
+        required=True,
+        allow_none=True,
+        metadata={
+            "description": "The seal position. Null: everything committed, of which something is "
+            "not sealed yet, so that the same request may see more later."
+        },
+    )
+    sealed = fields.Boolean(
+        required=True, metadata={"description": "Everything that counts is sealed."}
+    )
+
+
+class NextSchema(Schema):
+    """Where a list goes on; null at its end."""
+
+    next = fields.String(required=True, allow_none=True)
+
+
+@contextmanager
+def reading(wanted: Mapping[str, Any]) -> Iterator[tuple[Session, dict[str, Any]]]:
+    """Open a transaction that reads one moment of a known book; gives the resolved clocks too."""
+    with transaction() as session:
+        service.hold_snapshot(session)
+        service.require_book(session, wanted["book"])
+        clocks = service.resolve_clocks(session, wanted["effective_as_of"], wanted["known_as_of"])
+        yield (
+            session,
+            {
+                "book": wanted["book"],
+                "effective_as_of": clocks.effective_as_of,
+                "known_as_of": clocks.known_as_of,
+                "sealed": clocks.sealed,
+            },
+        )
+
+
+def next_link(cursor: str | None) -> str | None:
+    """Give the address of the next page: this request with the cursor; None at the end."""
+    if cursor is None:
+        return None
+    arguments = {**request.args.to_dict(), "after": cursor}
+    return f"{request.path}?{urlencode(arguments)}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from importlib import import_module
 from pathlib import Path
 
@@ -141,3 +142,13 @@ def test_a_file_that_is_no_case_file_is_refused(text: str) -> None:
     """In one sentence, whatever it holds."""
     with pytest.raises(Invalid):
         read_cases(text)
+
+
+def test_the_examples_of_the_pricing_page_hold() -> None:
+    """What docs/pricing.md shows is what the command answers."""
+    page = Path(__file__).resolve().parents[2] / "docs" / "pricing.md"
+    shown = re.findall(r"```json\n(.*?)```", page.read_text("utf-8"), re.DOTALL)
+    assert len(shown) >= 4
+    for text in shown:
+        (told,) = map(evaluate, read_cases(text))
+        assert (told.ok, told.ignored) == (True, []), told

@@ -18,6 +18,7 @@ SCOPES: Mapping[str, str] = {
     "ledger:read": "read accounts, entries, statements and balances",
     "ledger:post": "post journal entries",
     "ledger:approve": "approve drafts made by others",
+    "chart:write": "change the chart, dimensions and rates of exchange",
     "receivables:read": "read open items, aging lists and unallocated payments",
     "party:read": "read customers, their accounts and subscriptions",
     "mediation:read": "read feeds, control totals and suspense",
@@ -32,7 +33,7 @@ _READS = frozenset(name for name in SCOPES if name.endswith(":read"))
 _BOOKS = frozenset({"desk:read", "ledger:read", "receivables:read", "party:read", "documents:read"})
 
 ROLES: Mapping[str, frozenset[str]] = {
-    "accountant": _BOOKS | {"ledger:post", "mediation:read"},
+    "accountant": _BOOKS | {"ledger:post", "chart:write", "mediation:read"},
     "collector": _BOOKS - {"ledger:read"},
     "operations": frozenset(
         {"desk:read", "party:read", "documents:read", "mediation:read", "mediation:run"}

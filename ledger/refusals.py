@@ -49,6 +49,18 @@ class AccountClosed(Conflict):
     title = "Account is closed"
 
 
+class AccountInUse(Conflict):
+    """An account that is to be closed has a balance, or was used after the day."""
+
+    title = "Account is in use"
+
+
+class DimensionRefused(Invalid):
+    """A line lacks a dimension that its account needs, or carries one that it must not."""
+
+    title = "Dimension not allowed"
+
+
 class PartyRequired(Invalid):
     """A line on a control account of customers does not say which customer."""
 
@@ -309,6 +321,8 @@ BY_SQLSTATE: Mapping[str, type[Problem]] = {
     "HB042": UnknownSealingKey,
     "HB043": SealBroken,
     "HB044": UnknownBlock,
+    "HB060": AccountInUse,
+    "HB061": DimensionRefused,
     "HB090": FactsAreImmutable,
     "HB091": BatchBroken,
     "HB092": StageRefused,

@@ -6,6 +6,7 @@ from ledger.api import (
     drafts,
     entries,
     journal,
+    structure,
 )
 from ledger.web import Api
 
@@ -15,6 +16,7 @@ _RESOURCES = (
     drafts,
     entries,
     journal,
+    structure,
 )
 
 

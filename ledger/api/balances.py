@@ -21,9 +21,8 @@ from ledger.api.entries import VoucherSchema
 from ledger.db import transaction
 from ledger.errors import Invalid
 from ledger.service import statements
-from ledger.service.chart import chart_of_accounts
 from ledger.web import Blueprint, scope
-from ledger.web.fields import BookSchema, Money
+from ledger.web.fields import Money
 
 blueprint = Blueprint(
     "ledger-balances", __name__, url_prefix="/api/v1", description="Books, charts and balances"
@@ -42,30 +41,6 @@ class BooksSchema(Schema):
     """All books."""
 
     books = fields.List(fields.Nested(BookNameSchema), required=True)
-
-
-class ChartAccountSchema(Schema):
-    """An account of the present chart."""
-
-    account = fields.String(required=True, attribute="number")
-    name = fields.String(required=True)
-    account_class = fields.String(
-        required=True, data_key="class", metadata={"description": "A, L, Q, I or E."}
-    )
-    currency = fields.String(required=True, allow_none=True)
-    party_required = fields.Boolean(required=True)
-    open_item = fields.Boolean(required=True)
-    manual_post_allowed = fields.Boolean(required=True)
-    grouping_category = fields.String(required=True)
-    grouping_code = fields.String(required=True)
-    valid_from = fields.Date(required=True)
-    valid_to = fields.Date(required=True, allow_none=True)
-
-
-class ChartSchema(BookSchema):
-    """The chart of accounts of a book, by number."""
-
-    accounts = fields.List(fields.Nested(ChartAccountSchema), required=True)
 
 
 class AccountBalanceSchema(Schema):
@@ -187,20 +162,6 @@ class Books(MethodView):
         """List the books."""
         with transaction() as session:
             return {"books": statements.read_books(session)}
-
-
-@blueprint.route("/accounts")
-class Chart(MethodView):
-    """The chart of accounts."""
-
-    @scope("ledger:read")
-    @blueprint.arguments(BookSchema, location="query")
-    @blueprint.response(HTTPStatus.OK, ChartSchema)
-    def get(self, wanted: dict[str, Any]) -> dict[str, Any]:
-        """List the accounts of a book by number."""
-        with transaction() as session:
-            service.require_book(session, wanted["book"])
-            return {**wanted, "accounts": chart_of_accounts(session, wanted["book"])}
 
 
 @blueprint.route("/balances")

@@ -11,36 +11,27 @@ import click
 from sqlalchemy.orm import Session
 
 from ledger import service
+from ledger.cli.options import book_option, day_option, json_option
 from ledger.db import transaction
 from ledger.money import format_amount, parse_amount
 from ledger.service import statements
 from ledger.service.journal_list import JournalFilter, JournalRow, list_entries
 from ledger.statements import Statement
 
-_book = click.option("--book", default="NO01", show_default=True, help="The book's code.")
-_json = click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
 _known = click.option("--known-as-of", type=int, help="Only what was sealed up to this position.")
-_DAY = click.DateTime(["%Y-%m-%d"])
 
-
-def _day(name: str, meaning: str, *, required: bool = False) -> Callable[[Any], Any]:
-    """Declare an option that takes a day, YYYY-MM-DD, and gives a date."""
-    return click.option(
-        name, type=_DAY, required=required, help=meaning,
-        callback=lambda _ctx, _option, chosen: None if chosen is None else chosen.date(),
-    )  # fmt: skip
-
-
-_as_of = _day("--as-of", "Count postings up to and including this day; every posting by default.")
-_from = _day("--from", "The first day; everything by default.")
-_to = _day("--to", "The last day; everything by default.")
+_as_of = day_option(
+    "--as-of", "Count postings up to and including this day; every posting by default."
+)
+_from = day_option("--from", "The first day; everything by default.")
+_to = day_option("--to", "The last day; everything by default.")
 
 
 @click.command("balance")
 @_as_of
 @_known
-@_book
-@_json
+@book_option
+@json_option
 def balance_command(
     as_of: date | None, known_as_of: int | None, book: str, *, as_json: bool
 ) -> None:
@@ -70,8 +61,8 @@ def balance_command(
 @_to
 @_known
 @click.option("--party", type=int, help="Only lines of this party.")
-@_book
-@_json
+@book_option
+@json_option
 def statement_command(account: str, book: str, *, as_json: bool, **wanted: Any) -> None:
     """Print the lines of an account with the balance after each."""
     with transaction() as session:
@@ -88,8 +79,8 @@ def statement_command(account: str, book: str, *, as_json: bool, **wanted: Any) 
 @_from
 @_to
 @_known
-@_book
-@_json
+@book_option
+@json_option
 def customer_command(party: int, book: str, *, as_json: bool, **wanted: Any) -> None:
     """Print what a party was charged and has paid, on all control accounts."""
     with transaction() as session:
@@ -100,10 +91,10 @@ def customer_command(party: int, book: str, *, as_json: bool, **wanted: Any) -> 
 
 @click.command("balance-sheet")
 @_as_of
-@_day("--compare", "Beside it the balances of this day.")
+@day_option("--compare", "Beside it the balances of this day.")
 @_known
-@_book
-@_json
+@book_option
+@json_option
 def balance_sheet_command(
     as_of: date | None, compare: date | None, known_as_of: int | None, book: str, *, as_json: bool
 ) -> None:
@@ -117,13 +108,13 @@ def balance_sheet_command(
 
 
 @click.command("income-statement")
-@_day("--from", "The first day.", required=True)
-@_day("--to", "The last day.", required=True)
-@_day("--compare-from", "The first day of the comparative period.")
-@_day("--compare-to", "The last day of the comparative period.")
+@day_option("--from", "The first day.", required=True)
+@day_option("--to", "The last day.", required=True)
+@day_option("--compare-from", "The first day of the comparative period.")
+@day_option("--compare-to", "The last day of the comparative period.")
 @_known
-@_book
-@_json
+@book_option
+@json_option
 def income_statement_command(book: str, *, as_json: bool, **wanted: Any) -> None:
     """Print income, expenses and the result of a period."""
     pair = (wanted["compare_from"], wanted["compare_to"])
@@ -158,8 +149,8 @@ def income_statement_command(book: str, *, as_json: bool, **wanted: Any) -> None
 @click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True)
 @click.option("--after", help="Go on after the page that ended with this cursor.")
 @_known
-@_book
-@_json
+@book_option
+@json_option
 def journal_command(
     book: str, known_as_of: int | None, limit: int, after: str | None, *, oldest: bool,
     as_json: bool, **wanted: Any,

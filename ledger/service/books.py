@@ -3,6 +3,7 @@
 import csv
 from datetime import date
 from importlib.resources import files
+from typing import NamedTuple
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
@@ -147,6 +148,34 @@ def posting_account(
             on=on.isoformat(),
         )
     return str(account)
+
+
+class PostingRuleView(NamedTuple):
+    """A posting rule as accountants read it; '*' is any selector."""
+
+    event: str
+    leg: str
+    selector: str
+    account: str
+    valid_from: date
+
+
+def posting_rules(session: Session, book: str, on: date | None = None) -> list[PostingRuleView]:
+    """List every posting rule of a book, or those that hold on a day. Raises `UnknownBook`."""
+    require_book(session, book)
+    rows = session.execute(
+        text(
+            "SELECT event, leg, selector, account_number, valid_from FROM posting_rule p"
+            " JOIN book b USING (book_id) WHERE b.code = :book AND (CAST(:on AS date) IS NULL"
+            "  OR (valid_from <= :on AND NOT EXISTS (SELECT FROM posting_rule q"
+            "   WHERE q.book_id = p.book_id AND (q.event, q.leg, q.selector)"
+            "   = (p.event, p.leg, p.selector) AND q.valid_from > p.valid_from"
+            "   AND q.valid_from <= :on)))"
+            " ORDER BY event, leg, selector, valid_from"
+        ),
+        {"book": book, "on": on},
+    )
+    return [PostingRuleView(*row) for row in rows]
 
 
 def vat_rate_bp(session: Session, book: str, code: str, on: date) -> int:

@@ -20,12 +20,13 @@ _DRAFT_ORDER = ("keep_draft_order", 1 | 2 | 4, "ledger_keep_draft_order")
 _OTHER_EYES = ("require_other_eyes", 1 | 2 | 4, "ledger_require_other_eyes")
 _APPROVED = ("require_approval", 1 | 2 | 4, "ledger_require_approval")
 _POLICY_DATES = ("keep_policy_dates", 1 | 2 | 4, "ledger_keep_policy_dates")
+_DIMENSIONS = ("require_dimensions", 4, "ledger_require_dimensions")
 _WHOLE = (_CHANGE, _TRUNCATE, _OWNED)
 GUARDS: dict[str, tuple[tuple[str, int, str], ...]] = {
     "posting_batch": (*_WHOLE, _CHECKED),
     "batch_closed": (_CHANGE, _TRUNCATE),
     "journal_entry": (*_WHOLE, _MANUAL),
-    "journal_line": _WHOLE,
+    "journal_line": (*_WHOLE, _DIMENSIONS),
     "balance_delta": _WHOLE,
     "open_item": _WHOLE,
     "allocation": _WHOLE,
@@ -37,6 +38,9 @@ GUARDS: dict[str, tuple[tuple[str, int, str], ...]] = {
     "period": (_CHANGE, _TRUNCATE),
     "period_lock_event": (_CHANGE, _TRUNCATE, _HARD_LOCK),
     "voucher_gap": (_CHANGE, _TRUNCATE),
+    "dimension_rule": (_CHANGE, _TRUNCATE),
+    "exchange_rate": (_CHANGE, _TRUNCATE),
+    "balance_assertion": (_CHANGE, _TRUNCATE),
     "posting_request": (_CHANGE, _TRUNCATE),
     "posting_request_step": (_CHANGE, _TRUNCATE),
     "voucher_counter": (_GROWTH, _TRUNCATE),

@@ -17,6 +17,7 @@ from ledger.journal import (
     request_hash,
 )
 from ledger.refusals import MalformedEntry, SourceRefReused
+from ledger.service.rates import exchanged
 from ledger.service.refused import translated
 from ledger.service.staging import fill_stage
 
@@ -45,6 +46,10 @@ def post_batch(session: Session, draft: BatchDraft) -> Posted:
     known = _find_batch(session, draft, content)
     if known is not None:
         return _posted(session, known, replayed=True)
+    # Rates are looked up only now: what was sent decides whether it was sent before.
+    priced = exchanged(session, draft)
+    if priced is not draft:
+        draft, bodies = priced, [encode_entry(entry) for entry in priced.entries]
     hashes = [entry_hash(body, draft.book, draft.source_system, draft.actor) for body in bodies]
     with translated():
         fill_stage(session, draft, hashes)

@@ -18,11 +18,15 @@ from ledger.db import transaction
 from ledger.db.server import PrivateServer
 from ledger.drafts import Draft
 from ledger.journal import AllocationDraft
-from ledger.service import drafting
+from ledger.service import assertions, dimensions, drafting, rates
+from ledger.service.assertions import Assertion
+from ledger.service.dimensions import DimensionRule
 from ledger.service.guards import GUARDS
 from ledger.service.intake import Sender
+from ledger.service.rates import Rate
 from ledger.service.requests import accept_request, post_request_job
 from ledger.vault import vault
+from tests.ledger.conftest import MARCH
 
 if TYPE_CHECKING:
     from tests.ledger.conftest import Drafts
@@ -43,6 +47,7 @@ COLUMN = {
     "posting_batch": "entry_count", "voucher_gap": "reason",
     "journal_draft": "created_by", "draft_version": "author", "draft_attachment": "sha256",
     "draft_approval": "approver", "draft_posted": "batch_id", "approval_policy": "actor",
+    "dimension_rule": "rule", "exchange_rate": "rate_e8", "balance_assertion": "expected_minor",
     "posting_request": "ref", "posting_request_step": "posted",
 }  # fmt: skip
 
@@ -101,7 +106,8 @@ BY_SERVICE = {
     **{f"insert into {t}": f"INSERT INTO {t} DEFAULT VALUES" for t in
        (*FACTS, *PARTITIONS, "voucher_counter")
        if t not in {"audit_event", "dimension_set", "posting_rule", "posting_request",
-                    "posting_request_step"}},
+                    "posting_request_step", "dimension_rule", "exchange_rate",
+                    "balance_assertion"}},
     **{f"update {t}": f"UPDATE {t} SET {COLUMN[t]} = {COLUMN[t]}" for t in (*FACTS, *PARTITIONS)},
     **{f"delete from {t}": f"DELETE FROM {t}" for t in (*FACTS, *PARTITIONS)},
     **{f"truncate {t}": f"TRUNCATE {t} CASCADE" for t in (*FACTS, *PARTITIONS)},
@@ -213,6 +219,12 @@ def posted(books: str, drafts: Drafts) -> str:
         payment = drafts.payment("p-1", 5_00)
         service.post_batch(session, drafts.batch("b-2", payment, allocations=(settle,)))
         _post_by_two_people(session, drafts)
+        dimensions.add_dimension(session, "NO01", "unit", "Unit")
+        rule = DimensionRule("unit", "99", "required", MARCH)
+        dimensions.set_dimension_rule(session, "NO01", rule, actor="x")
+        rates.set_rate(session, "NOK", Rate("EUR", MARCH, 1, "x"), actor="x")
+        said = Assertion("1920", "NOK", MARCH, 5, "x")
+        assertions.assert_balance(session, "NO01", said, actor="x")
         number = accept_request(session, Sender("NO01", "REST:x", "x"), "r", "ndjson", b"nonsense")
     post_request_job(number)
     return books
@@ -342,16 +354,30 @@ def test_the_service_may_call_these_functions_only(posted: str) -> None:
             ),
             {"facts": [*GUARDS, *PARTITIONS]},
         ).all()
-    assert callable_ == [
-        "ledger_approval_needed", "ledger_close_draft", "ledger_is_certain", "ledger_judge_draft",
-        "ledger_lock_period", "ledger_lock_seals", "ledger_open_draft", "ledger_open_periods",
-        "ledger_open_stage", "ledger_policy_day", "ledger_post_staged", "ledger_record_anchor",
-        "ledger_register_key", "ledger_seal_block", "ledger_set_approval_policy",
-        "ledger_unsealed_batches", "ledger_write_draft",
-    ]  # fmt: skip
+    assert set(callable_) == {
+        "ledger_approval_needed",
+        "ledger_close_account",
+        "ledger_close_draft",
+        "ledger_is_certain",
+        "ledger_judge_draft",
+        "ledger_lock_period",
+        "ledger_lock_seals",
+        "ledger_name_account",
+        "ledger_open_draft",
+        "ledger_open_periods",
+        "ledger_open_stage",
+        "ledger_policy_day",
+        "ledger_post_staged",
+        "ledger_record_anchor",
+        "ledger_register_key",
+        "ledger_seal_block",
+        "ledger_set_approval_policy",
+        "ledger_unsealed_batches",
+        "ledger_write_draft",
+    }
     assert sorted(writable) == [
-        "audit_event", "dimension_set", "posting_request", "posting_request_step",
-        "posting_rule", "vat_code",
+        "audit_event", "balance_assertion", "dimension_rule", "dimension_set", "exchange_rate",
+        "posting_request", "posting_request_step", "posting_rule", "vat_code",
     ]  # fmt: skip
 
 

@@ -22,13 +22,17 @@ from ledger import access, service
 from ledger.db import transaction
 from ledger.drafts import Draft
 from ledger.errors import Problem
+from ledger.exchange import parse_rate
 from ledger.intake import Defaults, Fault
 from ledger.intake.bodies import read_envelope
 from ledger.intake.ndjson import read_record
 from ledger.intake.records import RecordMalformed
 from ledger.journal import AllocationDraft, BatchDraft, Declared, EntryDraft
-from ledger.service import draft_reading, drafting
+from ledger.service import assertions, chart, dimensions, draft_reading, drafting, rates
 from ledger.service.access import client_actor
+from ledger.service.assertions import Assertion
+from ledger.service.dimensions import DimensionRule
+from ledger.service.rates import Rate
 from ledger.service.requests import request_state
 from ledger.vault import vault
 from rating import service as rating
@@ -166,6 +170,42 @@ def _record_malformed(_session: Session) -> object:
     assert isinstance(found, Fault)
     assert found.code == "record-malformed"
     raise RecordMalformed(found.sentence)
+
+
+@provokes("account-taken")
+def _account_taken(session: Session) -> object:
+    known = chart.account(session, "NO01", "1920")
+    return chart.open_account(session, "NO01", known, actor="tester")
+
+
+@provokes("account-in-use")
+def _account_in_use(session: Session) -> object:
+    _post(session, drafts.journal("j", ("7830", 5_00), ("1920", -5_00)))
+    return chart.close_account(session, "NO01", "1920", APRIL, actor="tester", reason="x")
+
+
+@provokes("dimension-refused")
+def _dimension_refused(session: Session) -> object:
+    dimensions.add_dimension(session, "NO01", "product", "Product")
+    rule = DimensionRule("product", "30", "required", MARCH)
+    dimensions.set_dimension_rule(session, "NO01", rule, actor="tester")
+    return _post(session, drafts.journal("j", ("1920", 5_00), ("3000", -5_00)))
+
+
+@provokes("rate-fixed")
+def _rate_fixed(session: Session) -> object:
+    for rate in ("11.5", "11.6"):
+        made = Rate("EUR", MARCH, parse_rate(rate), "bank")
+        rates.set_rate(session, "NOK", made, actor="tester")
+    return None
+
+
+@provokes("assertion-differs")
+def _assertion_differs(session: Session) -> object:
+    for amount in (5_00, 6_00):
+        said = Assertion("1920", "NOK", MARCH, amount, "bank")
+        assertions.assert_balance(session, "NO01", said, actor="tester")
+    return None
 
 
 @provokes("unknown-posting-request")

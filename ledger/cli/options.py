@@ -1,0 +1,24 @@
+"""Options that the commands of the books share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date
+from typing import Any
+
+import click
+
+ACTOR = "cli"
+
+book_option = click.option("--book", default="NO01", show_default=True, help="The book's code.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
+
+
+def day_option(name: str, meaning: str, **more: Any) -> Callable[[Any], Any]:
+    """Declare an option that takes a day, YYYY-MM-DD, as a date."""
+
+    def as_date(_context: click.Context, _parameter: click.Parameter, given: Any) -> date | None:
+        return None if given is None else given.date()
+
+    kind = click.DateTime(["%Y-%m-%d"])
+    return click.option(name, type=kind, callback=as_date, help=meaning, **more)

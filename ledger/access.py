@@ -56,6 +56,15 @@ class ScopeMissing(Forbidden):
     title = "Scope is missing"
 
 
+class ProgramsOnly(Forbidden):
+    """A person tried to post directly; what a person posts is drafted, so that another can look.
+
+    Raise as: f"{actor} is a person: write a draft instead (POST /api/v1/drafts).".
+    """
+
+    title = "Programs only"
+
+
 class TokenInvalid(Unauthorised):
     """The bearer token is malformed, unknown, revoked or expired; which one is not said.
 
@@ -126,6 +135,16 @@ def check_allowed(actor: Actor, scope: str) -> None:
             f"This needs the scope {scope}, {SCOPES[scope]}; {actor.reference} does not have it. "
             "Ask an administrator for a role that carries it.",
             scope=scope,
+        )
+
+
+def check_program(actor: Actor) -> None:
+    """Refuse a person, with `ProgramsOnly`, where only a program may post without a draft."""
+    if actor.kind == "staff":
+        raise ProgramsOnly(
+            f"{actor.reference} is a person: write a draft instead, at the desk (/journal/new) or "
+            "by POST /api/v1/drafts.",
+            actor=actor.reference,
         )
 
 

@@ -16,6 +16,7 @@ from marshmallow import Schema, fields, validate
 from werkzeug.exceptions import UnsupportedMediaType
 
 from ledger import service
+from ledger.access import check_program
 from ledger.db import transaction
 from ledger.errors import Invalid
 from ledger.intake import Defaults, Drafted, Fault
@@ -124,7 +125,11 @@ class PostingBatches(MethodView):
         description="A job works it off; Location says where to ask",
     )  # fmt: skip
     def post(self, query: dict[str, Any], headers: dict[str, str]) -> Any:
-        """Post entries, all or (mode per-entry) those that can be; each key posts once."""
+        """Post entries, all or (mode per-entry) those that can be; each key posts once.
+
+        For programs: a person writes a draft.
+        """
+        check_program(current_actor())
         body = request.get_data(cache=True)
         envelope, body_format = _envelope(query, body)
         actor = current_actor().reference

@@ -9,6 +9,7 @@ from flask.views import MethodView
 from marshmallow import Schema, fields, validate
 
 from ledger import service
+from ledger.access import check_program
 from ledger.db import transaction
 from ledger.journal import BatchDraft, EntryDraft, ItemDraft, Line
 from ledger.refusals import SourceRefReused
@@ -129,7 +130,11 @@ class Entries(MethodView):
         description="The key was used before for this very entry; Idempotency-Hit is true",
     )  # fmt: skip
     def post(self, draft: dict[str, Any], headers: dict[str, str]) -> Any:
-        """Post a balanced journal entry; the same Idempotency-Key never posts twice."""
+        """Post a balanced journal entry; the same Idempotency-Key never posts twice.
+
+        For programs: a person writes a draft.
+        """
+        check_program(current_actor())
         batch = _batch(draft, headers["key"])
         try:
             with transaction() as session:

@@ -60,6 +60,17 @@ class DraftView:
         return self.latest.draft
 
     @property
+    def compared(self) -> DraftVersion | None:
+        """Give the version to lay beside the latest: the last one judged, else the last unlike it.
+
+        Whoever approves sees everything that changed since somebody looked.
+        """
+        earlier = self.versions[:-1]
+        judged = [version for version in earlier if version.verdict is not None]
+        unlike = [v for v in earlier if v.content_hash != self.latest.content_hash]
+        return next(iter(reversed(judged or unlike)), None)
+
+    @property
     def authors(self) -> frozenset[str]:
         """Name everybody who may not judge it."""
         return frozenset({self.created_by, *(version.author for version in self.versions)})

@@ -213,17 +213,17 @@ def _attempt(
 
 def _draft_page(session: Session, view: DraftView, refusal: Problem | None = None) -> str:
     actor, names = current_actor(), _names(session, view.book)
-    before = view.versions[-2].draft.entry if len(view.versions) > 1 else None
-    entry = view.draft.entry
-    changes = compare_lines(entry.lines if before is None else before.lines, entry.lines)
+    entry, before = view.draft.entry, view.compared
+    old = view.draft if before is None else before.draft
+    changes = compare_lines(old.entry.lines, entry.lines)
     voucher = None
     if view.batch_id is not None:
         voucher = ledger.read_entry(session, view.batch_id << 20).voucher
     own = actor.reference in view.authors
     batch = as_batch(view.draft, view.draft_id, view.latest.author)
     return render_template(
-        "journal.html", view=view, entry=entry, before=before, changes=changes, names=names,
-        voucher=voucher, own=own, refusal=refusal, editable=fits(view.draft),
+        "journal.html", view=view, entry=entry, before=before, old=old, changes=changes,
+        names=names, voucher=voucher, own=own, refusal=refusal, editable=fits(view.draft),
         judges=view.state == "submitted" and actor.may("ledger:approve") and not own,
         writes=view.state != "posted" and actor.may("ledger:post"),
         alone=view.state == "submitted" and not drafting.needs_approval(session, batch),

@@ -402,6 +402,11 @@ def _own_draft(session: Session) -> object:
     return _approve(session, _draft(session), "staff:anna")
 
 
+@provokes("programs-only")
+def _programs_only(_session: Session) -> object:
+    return access.check_program(access.Actor("staff", 1, "anna", frozenset({"ledger:post"})))
+
+
 @provokes("approval-needed")
 def _approval_needed(session: Session) -> object:
     view = _draft(session)

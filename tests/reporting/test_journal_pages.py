@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,9 @@ from flask.testing import FlaskClient
 from ledger.db import transaction
 from ledger.drafts import content_of
 from ledger.service import draft_reading
+from ledger.service.histories import histories
+from ledger.service.signing import open_signer
+from tests.ledger.conftest import seal_all
 from tests.reporting import test_desk
 from tests.reporting.desk_books import RECEIPT, RECEIPT_HASH
 from tests.reporting.test_desk import PAGE, enter, text_of
@@ -106,6 +110,19 @@ def test_an_approver_decides_on_what_was_read(client: FlaskClient) -> None:
     page = text_of(client, "/entries/JNL/2026/1")
     assert "Approved by approver" in page
     assert "receipt.pdf" in page
+
+
+def test_a_voucher_says_in_which_block_it_is_sealed(client: FlaskClient, home: Path) -> None:
+    """Not sealed yet, then the block's number; the draft and its approval are sealed with it."""
+    enter(client, "approver")
+    wanted = latest(1).latest.content_hash.hex()
+    send(client, "/journal/1/verdict", verdict="approved", content_hash=wanted)
+    assert "not sealed yet" in text_of(client, "/entries/JNL/2026/1")
+    seal_all(open_signer(home / "seal-key"))
+    assert "Seal Block 1," in text_of(client, "/entries/JNL/2026/1")
+    assert {"draft_version", "draft_approval", "draft_posted", "approval_policy"} <= set(
+        histories()
+    )
 
 
 def test_two_who_change_one_version_do_not_overwrite_each_other(client: FlaskClient) -> None:

@@ -53,6 +53,8 @@ class EntryView:
     approved_by: str | None = None
     reverses: Voucher | None = None  # The voucher that this one undoes,
     reversed_by: Voucher | None = None  # and the one that undid it.
+    block_no: int | None = None  # The seal block that holds its batch; None until it is sealed.
+    sealed_at: datetime | None = None
 
 
 def read_entry(
@@ -139,10 +141,13 @@ def _find(session: Session, condition: str, bound: Mapping[str, Any]) -> EntryVi
         text(
             "SELECT e.*, s.code AS series, b.batch_id, b.source_ref AS batch_source_ref,"
             " b.created_by, b.recorded_at, b.approved_by, (SELECT r.entry_id FROM journal_entry r"
-            f"  WHERE r.reverses_entry_id = e.entry_id AND {shown('r')}) AS reversed_by_entry_id"
+            f"  WHERE r.reverses_entry_id = e.entry_id AND {shown('r')}) AS reversed_by_entry_id,"
+            " sb.block_no, sb.signed_at"
             " FROM journal_entry e JOIN voucher_series s USING (series_id)"
             " JOIN book k ON k.book_id = e.book_id"
             " JOIN posting_batch b ON b.batch_id = e.entry_id >> 20"
+            " LEFT JOIN seal_member sm ON sm.batch_id = b.batch_id"
+            " LEFT JOIN seal_block sb ON sb.block_no = sm.block_no"
             f" WHERE {condition} AND {shown('e')}"
         ),
         bound,
@@ -176,6 +181,8 @@ def _entry(session: Session, header: Row[Any]) -> EntryView:
         approved_by=header.approved_by,
         reverses=_voucher(session, header.reverses_entry_id),
         reversed_by=_voucher(session, header.reversed_by_entry_id),
+        block_no=header.block_no,
+        sealed_at=header.signed_at,
     )
 
 

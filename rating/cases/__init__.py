@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ledger.errors import Invalid, Problem
-from rating.cases import amounts, calendar, parts, periods, sessions, spend
+from rating.cases import allowances, amounts, calendar, parts, periods, sessions, spend
 from rating.cases.fields import Noted, escape, unread
 from rating.cases.numbers import parse_figure
 
@@ -20,6 +20,8 @@ Kind = Callable[[Mapping[str, Any]], dict[str, Any]]
 
 # What each kind of case is evaluated by; a module of this package lists its own in KINDS.
 KINDS: Mapping[str, Kind] = {
+    **allowances.KINDS,
+    **allowances.KINDS,
     **amounts.KINDS,
     **calendar.KINDS,
     **parts.KINDS,

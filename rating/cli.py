@@ -14,6 +14,7 @@ from ledger.errors import Invalid
 from rating import service
 from rating.cases import Difference, evaluate, read_cases
 from rating.explain import Explanation, explain_event, kroner
+from rating.listing import rate_lines, tariff_lines
 from rating.phrases import Language
 from rating.pipeline import rate
 from rating.tariff import TariffBook, parse_tariff
@@ -77,6 +78,8 @@ def show(on_day: str, name: str | None, *, as_json: bool) -> None:
         click.echo(json.dumps(_summary(book)))
         return
     click.echo(f"{book.label}, valid from {book.tariff.valid_from}, content {book.content_hash}")
+    for line in tariff_lines(book.tariff):
+        click.echo(f"  {line}")
     for offering in book.tariff.offerings:
         basis = "with VAT" if offering.price_basis == "gross" else "without VAT"
         click.echo(f"\n{offering.id}  {offering.name} ({basis})")
@@ -87,10 +90,8 @@ def show(on_day: str, name: str | None, *, as_json: bool) -> None:
         for included in offering.allowances:
             click.echo(f"  {included.quantity} included  {', '.join(included.components)}")
         for price in offering.rates:
-            click.echo(
-                f"  {kroner(price.price_micro, 'en'):>10} per {price.per}  {price.usage} to "
-                f"{price.zone}{f' in band {price.band}' if price.band else ''}"
-            )
+            for line in rate_lines(price):
+                click.echo(f"  {line}")
 
 
 @rating_cli.command()

@@ -18,7 +18,7 @@ import numpy as np
 from rating.allowances import Counters, consume
 from rating.clock import Timeline
 from rating.pieces import Sessions
-from rating.pricing import overflows, price, timelines, unsold
+from rating.pricing import may_overflow, overflows, price, timelines, unsold
 from rating.tariff import TariffBook
 from rating.tariff_terms import START_BAND
 from rating.usage import (
@@ -80,7 +80,7 @@ def rate(
         payable = part.quantity - free[rows]
         paid = (reason[rows] == Reason.OK) & (payable != 0 if book.tariff.refunds else payable > 0)
         at = slice(None) if paid.all() else np.flatnonzero(paid)
-        sessions = _sessions(part, at, cell[rows][at], payable[at])
+        sessions = _sessions(part, at, cell[rows][at], _size(payable[at], book))
         priced = price(book, lines, sessions)
         amount[rows][at], units[rows][at] = priced.amount_micro, priced.billed_units
         rate_row[rows][at] = priced.row
@@ -99,12 +99,12 @@ def _chunks(length: int, chunk: int) -> Iterator[slice]:
 
 
 def _sessions(batch: UsageBatch, rows: slice | Int64, cell: Int32, quantity: Int64) -> Sessions:
-    """Say of located events what is to be priced; a refund as the use it gives back."""
+    """Say of located events what is to be priced."""
     elapsed, continued = batch.elapsed_before, batch.continuation
     return Sessions(
         cell=cell,
         start=batch.started_at[rows],
-        quantity=np.abs(quantity),
+        quantity=quantity,
         spans=batch.usage_type[rows] == VOICE,
         elapsed=None if elapsed is None else elapsed[rows],
         continued=None if continued is None else continued[rows],
@@ -168,7 +168,8 @@ def _timelines(batch: UsageBatch, book: TariffBook, reason: Int16) -> tuple[Time
     sound = batch.started_at[reason == Reason.OK]
     if not book.plans or not len(sound):
         return ()
-    calls = np.where(batch.usage_type == VOICE, np.abs(batch.quantity), 0)[reason == Reason.OK]
+    sizes = _size(batch.quantity, book)
+    calls = np.where(batch.usage_type == VOICE, sizes, 0)[reason == Reason.OK]
     ticks = book.units_per_quantity
     last = int(sound.max()) + int(calls.max())
     return timelines(book, int(sound.min()) // ticks, -(-last // ticks))
@@ -182,25 +183,43 @@ def _refuse_unpriceable(
     reason: Int16,
 ) -> None:
     """Suspend events that touch a time or a step without a price, or cost more than fits."""
-    spans = (batch.usage_type == VOICE) & (book.tariff.band_split != START_BAND)
-    seconds = np.where(spans, np.abs(batch.quantity), 1)
-    plan = np.append(book.cells.plan, np.int32(-1))[cell]
     for number, line in enumerate(lines):
-        if not line.gaps_before[-1]:
-            continue
-        rows = np.flatnonzero((plan == number) & (reason == Reason.OK))
-        start = batch.started_at[rows]
-        first = np.searchsorted(line.borders, start, side="right") - 1
-        last_second = start + np.maximum(seconds[rows], 1) - 1
-        last = np.searchsorted(line.borders, last_second, side="right") - 1
-        open_at = line.gaps_before[last + 1] > line.gaps_before[first]
-        reason[rows[open_at]] = Reason.NO_RATE
-        cell[rows[open_at]] = -1
-    rows = np.flatnonzero((reason == Reason.OK) & (batch.quantity != 0))
-    sessions = _sessions(batch, rows, cell[rows], batch.quantity[rows])
-    # A step without price ends the search of an event's price: too dear is only what has one.
-    beyond = unsold(book, lines, sessions)
-    too_much = np.setdiff1d(overflows(book, lines, sessions), beyond)
-    for found, why in ((beyond, Reason.NO_RATE), (too_much, Reason.OVERFLOW)):
-        reason[rows[found]] = why
-        cell[rows[found]] = -1
+        if line.gaps_before[-1]:
+            plan = np.append(book.cells.plan, np.int32(-1))[cell]
+            rows = np.flatnonzero((plan == number) & (reason == Reason.OK))
+            _mark(_untimed(batch, book, line, rows), Reason.NO_RATE, cell, reason)
+    if not len(book.cells.plan):
+        return
+    suspect = may_overflow(book, lines, cell, _size(batch.quantity, book))
+    if book.cells.bounded.any():
+        suspect |= book.cells.bounded[cell]
+    rows = np.flatnonzero(suspect & (reason == Reason.OK) & (batch.quantity != 0))
+    if len(rows):
+        sessions = _sessions(batch, rows, cell[rows], _size(batch.quantity[rows], book))
+        # Too dear is only what has a price throughout.
+        beyond = unsold(book, lines, sessions)
+        too_much = np.setdiff1d(overflows(book, lines, sessions), beyond)
+        _mark(rows[beyond], Reason.NO_RATE, cell, reason)
+        _mark(rows[too_much], Reason.OVERFLOW, cell, reason)
+
+
+def _mark(rows: Int64, why: Reason, cell: Int32, reason: Int16) -> None:
+    reason[rows] = why
+    cell[rows] = -1
+
+
+def _untimed(batch: UsageBatch, book: TariffBook, line: Timeline, rows: Int64) -> Int64:
+    """Find which of the rows use an instant at which their plan has no price."""
+    start, seconds = batch.started_at[rows], np.ones(len(rows), np.int64)
+    if book.tariff.band_split != START_BAND:
+        calls = batch.usage_type[rows] == VOICE
+        seconds[calls] = np.maximum(np.abs(batch.quantity[rows[calls]]), 1)
+    first = np.searchsorted(line.borders, start, side="right") - 1
+    last = np.searchsorted(line.borders, start + seconds - 1, side="right") - 1
+    found: Int64 = rows[line.gaps_before[last + 1] > line.gaps_before[first]]
+    return found
+
+
+def _size(quantity: Int64, book: TariffBook) -> Int64:
+    """Give what is to be priced: of a refund, the use that it gives back."""
+    return np.abs(quantity) if book.tariff.refunds else quantity

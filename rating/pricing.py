@@ -58,9 +58,11 @@ def price(book: TariffBook, lines: Sequence[Timeline], sessions: Sessions) -> Pr
         np.zeros(len(cell), np.int64), np.zeros(len(cell), np.int64), book.cells.rows[cell, 0]
     )
     plan = book.cells.plan[cell]
-    wide = _wide(book, lines, sessions)
-    cut = book.cells.stepped[cell]
-    spans = sessions.spans & (book.tariff.band_split != START_BAND)
+    wide = may_overflow(book, lines, cell, quantity)
+    cut = book.cells.stepped[cell] if book.cells.stepped.any() else np.zeros(len(cell), np.bool_)
+    spans = sessions.spans
+    if book.tariff.band_split == START_BAND:
+        spans = np.zeros(len(cell), np.bool_)
     for number, line in enumerate(lines):
         rows = np.flatnonzero(plan == number)
         if not len(rows):
@@ -165,17 +167,17 @@ def price_exactly(book: TariffBook, parts: Sequence[Piece], *, continued: bool =
     return min(amount, most) if most < NEVER else amount
 
 
-def _wide(book: TariffBook, lines: Sequence[Timeline], sessions: Sessions) -> Bool:
+def may_overflow(book: TariffBook, lines: Sequence[Timeline], cell: Int32, quantity: Int64) -> Bool:
     """Mark what might not fit in int64: quantity and what increments add, times the dearest price.
 
     With carry the pieces together reach at most one increment beyond the end; without, each of them
     may be rounded up by one.
     """
-    added = book.cells.max_increment[sessions.cell]
+    added = book.cells.max_increment
     if book.tariff.band_split != SPLIT_CARRY:
         most = max((len(line.borders) for line in lines), default=1) + book.steps.prices.shape[1]
         added = added * most
-    wide: Bool = sessions.quantity + added > book.cells.max_units[sessions.cell]
+    wide: Bool = quantity + added[cell] > book.cells.max_units[cell]
     return wide
 
 
@@ -211,7 +213,8 @@ def overflows(book: TariffBook, lines: Sequence[Timeline], sessions: Sessions) -
     depends on the event and the book alone.
     """
     found = []
-    for row in np.flatnonzero(_wide(book, lines, sessions)).tolist():
+    wide = may_overflow(book, lines, sessions.cell, sessions.quantity)
+    for row in np.flatnonzero(wide).tolist():
         session: Session = sessions.one(row)
         amount = price_exactly(
             book, list(pieces(book, lines, session)), continued=sessions.goes_on(row)

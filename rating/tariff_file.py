@@ -188,7 +188,7 @@ def _rate(table: Reader) -> Rate:
         whole_step=table.choice("step_mode", ("part", "whole"), "part") == "whole",
         until=table.integer("until", 0, MAX_ALLOWANCE, 0),
         max_charge_micro=table.price("max_charge", MAX_PRICE_MICRO, None),
-        rounding=table.choice("rounding", tuple(Mode), Mode.HALF_UP),
+        rounding=table.choice("rounding", tuple(mode.value for mode in Mode), Mode.HALF_UP),
         round_to_micro=table.price("round_to", MAX_PRICE_MICRO, 1) or 1,
     )
     table.refuse_unknown()

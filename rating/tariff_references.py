@@ -6,7 +6,7 @@ Names that point nowhere, things said twice, prices that contradict themselves.
 import itertools
 from collections.abc import Iterable
 
-from rating.tariff_terms import UNIT_OF_USAGE, Band, Offering, Rate, Tariff
+from rating.tariff_terms import UNIT_OF_USAGE, Band, Offering, Rate, Tariff, band_weekdays
 
 
 def wrong_references(tariff: Tariff) -> list[str]:
@@ -24,7 +24,7 @@ def wrong_references(tariff: Tariff) -> list[str]:
                 f"{band.from_second // 3600:02}:{band.from_second // 60 % 60:02}"
                 f" on weekday {day}{_dates(band)} at priority {band.priority}"
                 for band in tariff.bands
-                for day in band.weekdays
+                for day in band_weekdays(band)
             ),
         ),
     ]

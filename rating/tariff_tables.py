@@ -13,8 +13,6 @@ import numpy as np
 from rating.clock import DayPlan
 from rating.rounding import Mode, Rounding, round_amounts
 from rating.tariff_terms import (
-    EVERY_DAY,
-    HOLIDAY,
     NO_PRICE,
     Band,
     Offering,
@@ -22,6 +20,7 @@ from rating.tariff_terms import (
     Step,
     Tariff,
     TariffInvalid,
+    band_weekdays,
 )
 from rating.usage import Bool, Int32, Int64
 
@@ -242,13 +241,12 @@ def day_plan(
     default = len(priced) - 1 if None in priced else -1
     considered = [band for band in reversed(bands) if default >= 0 or band.id in priced]
     considered.sort(key=lambda band: (band.priority, band.from_second))
-    days = [{*b.weekdays, HOLIDAY} if b.weekdays == EVERY_DAY else b.weekdays for b in considered]
     return DayPlan(
         seconds=np.array([band.from_second for band in considered], np.int64),
         slots=np.array(
             [priced.index(b.id) if b.id in priced else default for b in considered], np.int32
         ),
-        weekdays=_among([tuple(numbers) for numbers in days], 9),
+        weekdays=_among([band_weekdays(band) for band in considered], 9),
         months=_among([band.months or range(13) for band in considered], 13),
         month_days=_among([band.month_days or range(32) for band in considered], 32),
         holidays=np.array(sorted((day - _EPOCH).days for day in holidays), np.int64),

@@ -60,6 +60,11 @@ class Band:
     month_days: tuple[int, ...] = ()  # of the month; empty is all
 
 
+def band_weekdays(band: Band) -> tuple[int, ...]:
+    """List the weekdays of a band, with holidays where it holds every day."""
+    return (*EVERY_DAY, HOLIDAY) if band.weekdays == EVERY_DAY else band.weekdays
+
+
 @dataclass(frozen=True, slots=True)
 class Component:
     """What an invoice line and a revenue account are about."""

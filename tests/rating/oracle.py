@@ -11,7 +11,7 @@ from datetime import UTC, datetime, time
 from fractions import Fraction
 from zoneinfo import ZoneInfo
 
-from rating.tariff_terms import Rate, Tariff
+from rating.tariff_terms import Band, Rate, Step, Tariff
 
 USAGES = {1: "voice", 2: "sms", 3: "data"}
 YEAR = 366 * 86_400
@@ -29,6 +29,8 @@ class Event:
     group: int
     subscription: int
     offering: int
+    elapsed: int = 0
+    continues: bool = False
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ def zone_of(tariff: Tariff, event: Event) -> str | None:
     """Find the zone by rating group or by the longest prefix."""
     if event.usage == 3:
         return next((z.id for z in tariff.zones if event.group in z.rating_groups), None)
-    for length in range(len(event.number), 0, -1):
+    for length in range(len(event.number), -1, -1):
         for zone in tariff.zones:
             if event.number[:length] in zone.prefixes:
                 return zone.id
@@ -73,7 +75,7 @@ def row_at(tariff: Tariff, rows: list[Rate], instant: int) -> Rate | None:
     begun = [
         band
         for band in tariff.bands
-        if wall.isoweekday() in band.weekdays
+        if _applies(tariff, band, wall)
         and band.from_second <= second
         and (None in by_band or band.id in by_band)
     ]
@@ -83,18 +85,32 @@ def row_at(tariff: Tariff, rows: list[Rate], instant: int) -> Rate | None:
     return by_band.get(holds.id, by_band.get(None))
 
 
+def _applies(tariff: Tariff, band: Band, wall: datetime) -> bool:
+    """Say whether a band holds on the date; a public holiday is weekday 8."""
+    holiday = wall.date() in tariff.holidays
+    every_day = band.weekdays == (1, 2, 3, 4, 5, 6, 7)
+    return (
+        (every_day or (8 if holiday else wall.isoweekday()) in band.weekdays)
+        and (not band.months or wall.month in band.months)
+        and (not band.month_days or wall.day in band.month_days)
+    )
+
+
 def portions_of(
     tariff: Tariff, rows: list[Rate], event: Event, quantity: int
 ) -> list[tuple[Rate | None, int]]:
     """Cut an event at every minute (borders lie on minutes) and join what has the same price."""
-    if event.usage != 1:
+    bandless = all(row.band is None for row in rows)
+    if event.usage != 1 or tariff.band_split == "start_band" or bandless:
         return [(row_at(tariff, rows, event.start), quantity)]
     found: list[tuple[Rate | None, int]] = []
     at, end = event.start, event.start + quantity
     while at < end:
         stop = min(end, at - at % 60 + 60)
         row = row_at(tariff, rows, at)
-        if found and found[-1][0] is row:
+        wall = local(tariff, at)
+        new_day = tariff.band_split == "split" and wall.hour == wall.minute == wall.second == 0
+        if found and found[-1][0] is row and not new_day:
             found[-1] = (row, found[-1][1] + stop - at)
         else:
             found.append((row, stop - at))
@@ -112,18 +128,53 @@ def price_of(tariff: Tariff, rows: list[Rate], event: Event, quantity: int) -> t
     """Price a quantity: (amount in millionths, units paid for)."""
     if quantity == 0:
         return 0, 0
+    exact, units, used, paid_until = Fraction(0), 0, 0, 0
     parts = portions_of(tariff, rows, event, quantity)
-    exact, units, carry = Fraction(0), 0, 0
-    for row, length in parts:
-        assert row is not None
-        unpaid = max(0, length - carry)
-        billed = -(-unpaid // row.increment) * row.increment if row.increment else unpaid
-        carry = carry + billed - length
-        units += billed
-        exact += Fraction(billed * row.price_micro, row.per)
     first = parts[0][0]
     assert first is not None
-    return max(round_half_away(exact) + first.setup_micro, first.minimum_micro), units
+    for row, length in parts:
+        assert row is not None
+        for step, part in steps_of(row, event.elapsed + used, length, event.elapsed + quantity):
+            assert step is not None
+            begin = max(used, paid_until) if tariff.band_split == "split_carry" else used
+            unpaid = max(0, used + part - begin)
+            billed = -(-unpaid // step.increment) * step.increment if step.increment else unpaid
+            paid_until, used = begin + billed, used + part
+            units += billed
+            exact += Fraction(billed * step.price_micro, step.per)
+    if not event.continues:
+        exact = max(exact + first.setup_micro, Fraction(first.minimum_micro))
+    if first.max_charge_micro is not None:
+        exact = min(exact, Fraction(first.max_charge_micro))
+    unit = Fraction(first.round_to_micro)
+    return int(rounded(exact / unit, first.rounding) * unit), units
+
+
+def steps_of(row: Rate, begin: int, length: int, end: int) -> list[tuple[Step | None, int]]:
+    """Cut usage from `begin` on into the steps it falls into; None is beyond the last."""
+    steps: list[Step | None] = [Step(0, row.price_micro, row.per, row.increment), *row.steps]
+    edges = [0, *(step.start for step in row.steps), *([row.until] if row.until else [])]
+    steps += [None] if row.until else []
+    if row.whole_step:
+        return [(steps[max(n for n, at in enumerate(edges) if at < end)], length)]
+    edges.append(begin + length + 1)
+    cut = [
+        (step, min(begin + length, edges[n + 1]) - max(begin, edges[n]))
+        for n, step in enumerate(steps)
+    ]
+    return [part for part in cut if part[1] > 0]
+
+
+def rounded(exact: Fraction, mode: str) -> int:
+    """Round a fraction that is not negative to a whole number."""
+    down = exact.numerator // exact.denominator
+    rest = exact - down
+    if mode == "down":
+        return down
+    if mode == "up":
+        return down + (rest > 0)
+    tie = mode == "half_up" or down % 2 == 1
+    return down + (rest > Fraction(1, 2) or (tie and rest == Fraction(1, 2)))
 
 
 def fault_of(tariff: Tariff, event: Event) -> str | None:
@@ -136,9 +187,11 @@ def fault_of(tariff: Tariff, event: Event) -> str | None:
     last = datetime(2100, 1, 1, tzinfo=UTC).timestamp() - YEAR
     if wall is None or wall.year < 2000 or event.start >= last:
         return "OUT_OF_RANGE"
+    if event.elapsed < 0 or event.elapsed > 2**60:
+        return "OUT_OF_RANGE"
     if abs(event.quantity) > 2**60 or (event.usage == 1 and abs(event.quantity) > YEAR):
         return "OUT_OF_RANGE"
-    if event.quantity < 0:
+    if event.quantity < 0 and not tariff.refunds:
         return "NEGATIVE"
     first = datetime.combine(tariff.valid_from, time(0), ZoneInfo(tariff.time_zone))
     return "NOT_YET_VALID" if wall < first else None
@@ -153,6 +206,19 @@ def rate_by_hand(tariff: Tariff, events: list[Event]) -> dict[int, Outcome]:
     return outcomes
 
 
+def _sold(tariff: Tariff, rows: list[Rate], event: Event, quantity: int) -> bool:
+    """Say whether all of an event has a price: its time, and its steps."""
+    used = event.elapsed
+    for row, length in portions_of(tariff, rows, event, quantity):
+        if row is None:
+            return False
+        parts = steps_of(row, used, length, event.elapsed + quantity) if length else []
+        if any(step is None for step, _ in parts):
+            return False
+        used += length
+    return True
+
+
 def _rate_one(tariff: Tariff, event: Event, left: dict[tuple[int, str, int, int], int]) -> Outcome:
     fault = fault_of(tariff, event)
     if fault:
@@ -161,16 +227,20 @@ def _rate_one(tariff: Tariff, event: Event, left: dict[tuple[int, str, int, int]
     if zone is None:
         return Outcome("NO_ZONE")
     rows = rows_of(tariff, event, zone)
-    if not rows or any(r is None for r, _ in portions_of(tariff, rows, event, event.quantity)):
+    size, sign = abs(event.quantity), -1 if event.quantity < 0 else 1
+    if not rows or not _sold(tariff, rows, event, size):
         return Outcome("NO_RATE", zone=zone)
-    if price_of(tariff, rows, event, event.quantity)[0] >= 2**62:
+    if price_of(tariff, rows, event, size)[0] >= 2**62:
         return Outcome("OVERFLOW", zone=zone)
-    component, payable = rows[0].component, event.quantity
+    component, payable = rows[0].component, size
     eligible = [
         allowance
         for allowance in tariff.offerings[event.offering].allowances
         if component in allowance.components
     ]
+    if event.quantity < 0:  # A refund: the price of the use with the other sign, no allowance.
+        amount, billed = price_of(tariff, rows, event, size)
+        return Outcome("OK", sign * amount, zone, component, sign * billed)
     if event.quantity and any(allowance.prorate for allowance in eligible):
         return Outcome("NO_GRANT", zone=zone)
     wall = local(tariff, event.start)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import date
+from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from rating.tariff_terms import (
     Allowance,
@@ -16,6 +18,7 @@ from rating.tariff_terms import (
     OneOff,
     Rate,
     Recurring,
+    Step,
     Tariff,
     Zone,
 )
@@ -143,7 +146,7 @@ price_basis = "gross"
   increment = 0
 """
 
-PREFIXES = ("4", "47", "478", "4782", "47829", "478290", "4782900", "0", "0112", "46", "9")
+PREFIXES = ("", "4", "47", "478", "4782", "47829", "478290", "4782900", "0", "0112", "46", "9")
 _BANDS = ("a", "b", "c")
 _ZONES = ("X", "Y", "Z")
 
@@ -166,6 +169,9 @@ def tariffs(draw: st.DrawFn) -> Tariff:
     return Tariff(
         "RANDOM", 1, date(2026, 1, 1), "NOK", "Europe/Oslo",
         zones, draw(_bands()), components, offerings,
+        holidays=draw(st.sampled_from([(), (date(2026, 3, 29), date(2026, 1, 1))])),
+        band_split=draw(st.sampled_from(["split_carry", "split_carry", "split", "start_band"])),
+        refunds=draw(st.booleans()),
     )  # fmt: skip
 
 
@@ -176,9 +182,10 @@ def _bands(draw: st.DrawFn) -> tuple[Band, ...]:
         second = 60 * draw(
             st.one_of(st.sampled_from([0, 120, 150, 480, 1020]), st.integers(0, 1439))
         )
-        days = draw(st.sampled_from([EVERY_DAY, WORKDAYS, (6, 7), (7,), (1, 3)]))
+        days = draw(st.sampled_from([EVERY_DAY, WORKDAYS, (6, 7), (7, 8), (1, 3)]))
         priority = draw(st.sampled_from([0, 0, 0, 5]))
-        bands[second, priority] = Band(name, second, days, priority)
+        months, month_days = draw(st.sampled_from([((), ())] * 3 + [((1, 3), ()), ((), (1, 29))]))
+        bands[second, priority] = Band(name, second, days, priority, months, month_days)
     return tuple(bands.values())
 
 
@@ -196,6 +203,7 @@ def _offerings(draw: st.DrawFn, number: int, components: tuple[Component, ...]) 
                     per=draw(st.sampled_from(pers)),
                     increment=draw(st.sampled_from([0, 1, 6, 30, 60, 100])),
                     minimum_micro=draw(st.sampled_from([0, 0, 5_000_000])),
+                    **draw(_extras(pers)),
                 )
                 for band in shape
             ]  # fmt: skip
@@ -212,6 +220,28 @@ def _offerings(draw: st.DrawFn, number: int, components: tuple[Component, ...]) 
         f"O{number}", f"Offering {number}", draw(st.sampled_from(["gross", "net"])),
         (), (), allowances, tuple(rates),
     )  # fmt: skip
+
+
+@st.composite
+def _extras(draw: st.DrawFn, pers: tuple[int, int]) -> dict[str, Any]:
+    """Draw steps, a cap and a rounding, or mostly none of them."""
+    if draw(st.booleans()):
+        return {}
+    starts = sorted(draw(st.sets(st.sampled_from([30, 60, 90, 600, 5000]), max_size=2)))
+    steps = tuple(
+        Step(at, draw(_prices())[1], draw(st.sampled_from(pers)), draw(st.sampled_from([0, 1, 60])))
+        for at in starts
+    )
+    mode, unit = draw(st.sampled_from([("half_up", 1), ("up", 10_000), ("half_even", 10_000),
+                                       ("down", 1), ("half_up", 1_000_000)]))  # fmt: skip
+    return {
+        "steps": steps,
+        "whole_step": draw(st.booleans()),
+        "until": draw(st.sampled_from([0, 0, 7200])),
+        "max_charge_micro": draw(st.sampled_from([None, None, 5_000_000, 12_345_678])),
+        "rounding": mode,
+        "round_to_micro": unit,
+    }
 
 
 def _prices() -> st.SearchStrategy[tuple[int, int]]:
@@ -236,6 +266,7 @@ def events(size: int = 12) -> st.SearchStrategy[list[Event]]:
         st.sampled_from([0, 1, 59, 60, 61, 90, 100, 1000]),
         st.integers(0, 9000),
         st.integers(0, 10**8),
+        st.integers(-9000, -1),
         st.sampled_from([-1, 2**52, 2**60, 2**60 + 1, 2**62]),
     )
     event = st.builds(
@@ -251,14 +282,16 @@ def events(size: int = 12) -> st.SearchStrategy[list[Event]]:
         group=st.sampled_from([0, 100, 200, 900]),
         subscription=st.integers(0, 1),
         offering=st.sampled_from([0, 0, 1, 1, 7, -1]),
+        elapsed=st.sampled_from([0, 0, 0, 59, 600, -1, 2**60 + 1]),
+        continues=st.sampled_from([False, False, True]),
     )
     return st.lists(event, max_size=size, unique_by=lambda e: e.key).map(_short_calls)
 
 
 def _short_calls(drawn: list[Event]) -> list[Event]:
-    """Keep calls within a day where the oracle walks minute by minute."""
+    """Keep calls short where the oracle walks minute by minute."""
     return [
-        replace(e, quantity=e.quantity % 90_000) if e.usage == 1 and 0 < e.quantity < 2**50 else e
+        replace(e, quantity=e.quantity % 50_000) if e.usage == 1 and 0 < e.quantity < 2**50 else e
         for e in drawn
     ]
 
@@ -274,7 +307,18 @@ def batch_of(drawn: list[Event]) -> UsageBatch:
         rating_group=np.array([e.group for e in drawn], np.int32),
         subscription=np.array([e.subscription for e in drawn], np.int32),
         offering=np.array([e.offering for e in drawn], np.int32),
+        **_optional(drawn),
     )
+
+
+def _optional(drawn: list[Event]) -> dict[str, NDArray[Any]]:
+    """Give the columns of sessions that go on, where one does."""
+    if not any(e.elapsed or e.continues for e in drawn):
+        return {}
+    return {
+        "elapsed_before": np.array([e.elapsed for e in drawn], np.int64),
+        "continuation": np.array([e.continues for e in drawn], np.bool_),
+    }
 
 
 def with_terms(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import calendar
+import itertools
 from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
 
@@ -13,11 +15,13 @@ from hypothesis import strategies as st
 from rating.clock import (
     EARLIEST,
     LATEST,
+    anchor_days,
     clock_of,
     local_seconds,
     midnight,
     month_number,
     months,
+    stretches,
     timeline,
 )
 from rating.tariff_tables import day_plan
@@ -116,3 +120,27 @@ def test_the_instant_of_a_clock_change_already_shows_the_new_time() -> None:
     line = timeline(day_plan(BANDS, ["night", "day", "small-hours"]), OSLO, change - 10, change)
     assert line.borders.tolist() == [change - 10, change]
     assert line.slots.tolist() == [0, 2]  # 01:59 is night; at 03:00 the band of 02:30 has begun
+
+
+def test_stretches_sum_to_what_they_cut() -> None:
+    """Borders inside cut; the ends are those of the session, in ticks."""
+    plan = day_plan(BANDS, ["night", "day", "small-hours"])
+    line = timeline(plan, OSLO, 1_772_600_000, 1_772_700_000, by_day=True, ticks=10)
+    start, end = 17_726_000_005, 17_726_999_995
+    slots, lengths = stretches(line, start, end)
+    assert int(lengths.sum()) == end - start
+    assert (lengths > 0).all()
+    assert len(slots) == len(lengths) > 4
+    assert stretches(line, start, start)[1].tolist() == []
+
+
+@given(st.integers(1, 31), st.dates(date(1990, 1, 1), date(2090, 1, 1)), st.integers(0, 60))
+def test_anchors_are_one_a_month_and_keep_their_day(anchor: int, first: date, count: int) -> None:
+    """Each is the anchor day or, where the month is shorter, its last day."""
+    days = [day.item() for day in anchor_days(anchor, np.datetime64(first), count)]
+    assert len(days) == count
+    assert all(day >= first for day in days)
+    for before, after in itertools.pairwise(days):
+        assert after.year * 12 + after.month == before.year * 12 + before.month + 1
+    for day in days:
+        assert day.day == min(anchor, calendar.monthrange(day.year, day.month)[1])

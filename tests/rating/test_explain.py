@@ -70,3 +70,45 @@ def test_an_explanation_from_another_book_is_refused() -> None:
     dearer = parse_tariff(SMALL.replace('"0.90"', '"0.95"').encode())
     with pytest.raises(DoesNotTie):
         explain_event(batch, rate(batch, BOOK), dearer, 0)
+
+
+EXTRAS = SMALL.replace("version = 1", 'version = 1\nrefunds = "charged"', 1).replace(
+    'minimum = "5.00"',
+    """minimum = "5.00"
+  max_charge = "20.00"
+  round_to = "0.01"
+  rounding = "up"
+  [[offering.rate.step]]
+  from = 60
+  price = "0.31"
+  per = 60""",
+)
+
+
+def test_steps_cap_rounding_and_refunds_are_told() -> None:
+    """Each part of the amount has its sentence, in the order in which it is added."""
+    book = parse_tariff(EXTRAS.encode())
+    dear = replace(CALL, number="47829111", quantity=-61)
+    batch = batch_of([dear])
+    told = explain_event(batch, rate(batch, book), book, 0)
+    assert told.sentences[1:] == (
+        "En tilbakebetaling: det bruken ville ha kostet, med motsatt fortegn.",
+        "1 min 00 s, betales som 60 s à 19,90 per 60 s: -19,90.",
+        "1 s etter 1 min 00 s, betales som 1 s à 0,31 per 60 s: -0,005167.",
+        "Avrunding til hele 0,01: -0,004833.",
+        "Sum -19,91 kr med mva.",
+    )
+    long = batch_of([replace(dear, quantity=6000)])
+    assert explain_event(long, rate(long, book), book, 0).sentences[-2:] == (
+        "Ned til høyesteprisen 20,00: -30,59.",
+        "Sum 20,00 kr med mva.",
+    )
+
+
+def test_a_continuation_says_why_it_pays_no_set_up_fee() -> None:
+    """The first part of the session has paid it."""
+    batch = batch_of([replace(CALL, continues=True)])
+    assert (
+        "Continues a session that has paid its set-up fee: 0.00."
+        in explain_event(batch, rate(batch, BOOK), BOOK, 0, "en").sentences
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 
 import numpy as np
@@ -17,6 +18,8 @@ from rating.tariff_terms import Tariff
 from tests.rating.oracle import Event, Outcome, rate_by_hand
 from tests.rating.tariffs import SMALL, batch_of, events, tariffs
 
+# A long run: HOVEDBOK_RATING_EXAMPLES=100000, some ten events each.
+EXAMPLES = int(os.environ.get("HOVEDBOK_RATING_EXAMPLES", "200"))
 COLUMNS = [name for name in Rated.__slots__ if name != "counters"]
 
 
@@ -54,7 +57,7 @@ def amounts(book: TariffBook, *drawn: Event) -> list[int]:
     return rate(batch_of(numbered), book).amount_micro.tolist()
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=EXAMPLES, deadline=None)
 @given(tariffs(), events())
 def test_any_tariff_and_any_events_agree_with_the_oracle(
     tariff: Tariff, drawn: list[Event]
@@ -118,7 +121,7 @@ def test_two_batches_of_different_subscriptions_equal_one(
     assert apart == whole
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(tariffs(), events())
 def test_every_explanation_sums_to_the_amount(tariff: Tariff, drawn: list[Event]) -> None:
     """Set-up fee, portions and minimum of each event add up to what was stored."""
@@ -162,6 +165,50 @@ def test_a_call_through_the_autumn_night_meets_the_border_twice() -> None:
     call = event("2026-10-25T00:00:00", 7200)
     # Half an hour night, half an hour day, the clock goes back, and the same again.
     assert amounts(book, call) == [490_000 + 2 * (1800 * 10_000 + 30 * 900_000)]
+
+
+@settings(max_examples=60, deadline=None)
+@given(tariffs(), events())
+def test_a_refund_mirrors_its_charge(tariff: Tariff, drawn: list[Event]) -> None:
+    """With the sign turned, amount and units are turned too, allowances left out."""
+    offerings = tuple(replace(offering, allowances=()) for offering in tariff.offerings)
+    book = compile_tariff(replace(tariff, refunds=True, offerings=offerings))
+    used = [replace(e, quantity=abs(e.quantity)) for e in drawn]
+    charged = rate(batch_of(used), book)
+    back = rate(batch_of([replace(e, quantity=-e.quantity) for e in used]), book)
+    assert back.amount_micro.tolist() == [-amount for amount in charged.amount_micro.tolist()]
+    assert back.billed_units.tolist() == [-units for units in charged.billed_units.tolist()]
+    assert back.reason.tolist() == charged.reason.tolist()
+
+
+def test_usage_beyond_the_last_step_has_no_price() -> None:
+    """A bounded last step: up to 60 s there is a price, the 61st second suspends the call."""
+    book = parse_tariff(SMALL.replace('minimum = "5.00"', "until = 60").encode())
+    call = event("2026-03-04T15:00:00", 60, number="47829111")
+    rated = rate(batch_of([call, replace(call, key=2, quantity=61)]), book)
+    assert rated.reason.tolist() == [Reason.OK, Reason.NO_RATE]
+    assert rated.amount_micro.tolist() == [19_900_000, 0]
+
+
+def test_a_public_holiday_is_no_weekday() -> None:
+    """On 1 May, a Friday, the day band of weekdays does not begin."""
+    book = parse_tariff(
+        SMALL.replace("version = 1", "version = 1\nholidays = [2026-05-01]").encode()
+    )
+    first_of_may = event("2026-05-01T10:00:00", 60)
+    assert amounts(book, first_of_may) == [490_000 + 60 * 10_000]
+    a_week_later = event("2026-05-08T10:00:00", 60)
+    assert amounts(book, a_week_later) == [690_000 + 900_000]
+
+
+def test_the_autumn_midnight_cuts_a_split_call_at_the_local_date() -> None:
+    """22:00 UTC in summer time, 23:00 UTC after the change: the date on the wall decides."""
+    source = SMALL.replace("version = 1", 'version = 1\nband_split = "split"')
+    book = parse_tariff(source.replace("increment = 1", "increment = 60").encode())
+    for midnight in ("2026-10-24T22:00:00", "2026-10-25T23:00:00"):
+        start = int(np.datetime64(midnight, "s").astype(np.int64)) - 10
+        call = Event(1, start, 20, 1, "4790000001", 0, 0, 0)
+        assert amounts(book, call) == [490_000 + 2 * 600_000]
 
 
 def test_nothing_used_costs_nothing(book: TariffBook) -> None:

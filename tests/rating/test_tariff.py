@@ -8,10 +8,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from rating.tariff import OfferingUnknown, compile_tariff, parse_tariff
+from rating.tariff import OfferingUnknown, compile_tariff, in_force, parse_tariff
 from rating.tariff_file import read_tariff
 from rating.tariff_terms import Tariff, TariffInvalid
 from tests.rating.tariffs import SMALL, tariffs
+
+STEP = '\n  [[offering.rate.step]]\n  from = 60\n  price = "0.1"\n'
+TWO_STEPS = "per = 100" + STEP + STEP
 
 # What is changed in the small tariff, and what must be said about it.
 FAULTS = [
@@ -40,6 +43,17 @@ FAULTS = [
     ('from = "17:00"', 'from = "08:00"', "band start 08:00 on weekday 1 at priority 0 is defined"),
     ('name = "SMALL"', "name = 7", "name: needs a name of 1 to 64 characters; got 7"),
     ("quantity = 1000", "quantity = true", "allowance[1].quantity: needs an integer"),
+    ("per = 100", 'per = 100\n  max_charge = "0"\n  minimum = "1"', "max_charge: is below the"),
+    ("per = 100", 'per = 100\n  rounding = "nearest"', "needs 'up' or 'down' or 'half_up' or"),
+    ("per = 100", "per = 100\n  step_mode = 1", "step_mode: needs 'part' or 'whole'; got 1"),
+    ("per = 100", TWO_STEPS, "rate[5].step: steps must be in order of `from`"),
+    ("per = 100", "per = 100\n  until = 60" + STEP, "until: the last step starts at 60"),
+    ("per = 100", "per = 100" + STEP.replace("from", "form"), "rate[5].step[1].form: is not a key"),
+    ("version = 1", "version = 1\nholidays = [17]", "holidays: needs a list of dates such as"),
+    ("version = 1", 'version = 1\nband_split = "no"', "band_split: needs 'split_carry' or 'split'"),
+    ("version = 1", "version = 1\nrefunds = true", "refunds: needs 'refused' or 'charged'"),
+    ('from = "08:00"', 'from = "08:00"\nmonths = [13]', "band[2].months: needs a list of integers"),
+    ("weekdays = [1, 2, 3, 4, 5]", "weekdays = [9]", "integers from 1 to 8"),
     ('[[zone]]\nid = "DATA"', '[zone]\nid = "DATA"', "not TOML"),
 ]  # fmt: skip
 
@@ -80,7 +94,23 @@ def test_layout_and_comments_do_not_change_the_hash_but_a_price_does() -> None:
     assert len(book.content_hash) == 64
 
 
-@settings(max_examples=50, deadline=None)
+def test_a_file_that_uses_no_later_key_hashes_as_it_did() -> None:
+    """The hash of the small tariff before there were steps, holidays and refunds."""
+    book = parse_tariff(SMALL.encode())
+    assert book.content_hash.startswith("8708f7190ee9cfb5")
+    plain = SMALL.replace("version = 1", 'version = 1\nrefunds = "refused"\nholidays = []')
+    assert parse_tariff(plain.encode()).content_hash == book.content_hash
+    charged = SMALL.replace("version = 1", 'version = 1\nrefunds = "charged"')
+    assert parse_tariff(charged.encode()).content_hash != book.content_hash
+
+
+def test_the_version_in_force_is_the_last_that_was_valid() -> None:
+    """In any order of the list; of two from the same day the later in the list."""
+    valid_from = np.array([200, 100, 200])
+    assert in_force(valid_from, np.array([99, 100, 199, 200, 900])).tolist() == [-1, 1, 1, 2, 2]
+
+
+@settings(max_examples=25, deadline=None)
 @given(tariffs())
 def test_the_same_content_compiles_to_the_same_arrays(tariff: Tariff) -> None:
     """Compiling has no memory and no chance in it."""

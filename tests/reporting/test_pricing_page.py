@@ -1,4 +1,4 @@
-"""docs/pricing.md computes what it says: its Python, and its call over two bands."""
+"""docs/pricing.md computes what it says: its Python, its quotes and its tariff keys."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 from click.testing import CliRunner
 
 from rating.cli import rating_cli
+from rating.tariff import parse_tariff
 from tests.flows.transcript import difference, fits, steps
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "pricing.md"
@@ -51,16 +52,27 @@ def test_the_worked_examples_come_to_what_the_page_says() -> None:
     assert told.failed == 0
 
 
-def test_the_call_over_two_bands_costs_what_the_page_says(tmp_path: Path) -> None:
-    """The rates on the page, in a tariff, give the sentences on the page."""
+def test_the_quotes_come_to_what_the_page_says(tmp_path: Path) -> None:
+    """The rates before each quote of the page, in a tariff, give the sentences below it."""
     page = PAGE.read_text("utf-8")
-    rates = re.search(r"```toml\n(.*?)```", page, re.DOTALL)
-    assert rates
+    rates = [toml for toml in re.findall(r"```toml\n(.*?)```", page, re.DOTALL) if "rate]" in toml]
+    quotes = list(steps(page))
+    assert len(quotes) == len(rates) >= 2
     tariff = tmp_path / "tariff.toml"
-    tariff.write_text(FRAME + rates[1])
-    (step,) = steps(page)
-    program, room, *words = shlex.split(step.command)
-    assert (program, room) == ("hovedbok", "rating")
-    words = [str(tariff) if word == tariff.name else word for word in words]
-    done = CliRunner().invoke(rating_cli, words, catch_exceptions=False)
-    assert fits(step.output, done.output), difference(step.output, done.output)
+    for step, toml in zip(quotes, rates, strict=True):
+        tariff.write_text(FRAME + toml)
+        program, room, *words = shlex.split(step.command)
+        assert (program, room) == ("hovedbok", "rating")
+        words = [str(tariff) if word == tariff.name else word for word in words]
+        done = CliRunner().invoke(rating_cli, words, catch_exceptions=False)
+        assert fits(step.output, done.output), difference(step.output, done.output)
+
+
+def test_the_holidays_on_the_page_are_a_tariff_that_loads() -> None:
+    """Keys of the top level stand before the first table, as on the page."""
+    page = PAGE.read_text("utf-8")
+    found = re.search(r"```toml\n(holidays.*?)\n(\[\[band.*?)```", page, re.DOTALL)
+    assert found
+    book = parse_tariff((FRAME.replace("[[zone]]", f"{found[1]}\n{found[2]}[[zone]]", 1)).encode())
+    assert [band.weekdays for band in book.tariff.bands if band.id == "weekend"] == [(6, 7, 8)]
+    assert len(book.tariff.holidays) == 2

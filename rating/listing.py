@@ -1,0 +1,63 @@
+"""The prices of a tariff as lines of text: what `hovedbok rating show` prints."""
+
+from rating.explain import kroner
+from rating.rounding import Mode
+from rating.tariff_terms import SPLIT_CARRY, Band, Rate, Tariff
+
+_SPLITS = {
+    "split": "each band rounds up on its own",
+    "start_band": "the band at the start prices the whole call",
+}
+
+
+def tariff_lines(tariff: Tariff) -> list[str]:
+    """Say what holds for all prices: bands, holidays, how bands split, what refunds do."""
+    lines = [_band(band) for band in tariff.bands]
+    if tariff.holidays:
+        lines.append(f"holidays {', '.join(map(str, tariff.holidays))}")
+    if tariff.band_split != SPLIT_CARRY:
+        lines.append(f"calls over several bands: {_SPLITS[tariff.band_split]}")
+    if tariff.refunds:
+        lines.append("refunds (negative quantities) are charged with the opposite sign")
+    return lines
+
+
+def _band(band: Band) -> str:
+    parts = [f"band {band.id} from {band.from_second // 3600:02}:{band.from_second // 60 % 60:02}"]
+    if len(band.weekdays) < 7:
+        parts.append(f"weekdays {_numbers(band.weekdays)}")
+    if band.months:
+        parts.append(f"months {_numbers(band.months)}")
+    if band.month_days:
+        parts.append(f"days of the month {_numbers(band.month_days)}")
+    if band.priority:
+        parts.append(f"priority {band.priority}")
+    return ", ".join(parts)
+
+
+def _numbers(numbers: tuple[int, ...]) -> str:
+    return " ".join(map(str, numbers))
+
+
+def rate_lines(rate: Rate) -> list[str]:
+    """Say what one row asks for: its price, then each further step and term on a line."""
+    where = f"{rate.usage} to {rate.zone}{f' in band {rate.band}' if rate.band else ''}"
+    lines = [f"{kroner(rate.price_micro, 'en'):>10} per {rate.per}  {where}"]
+    for step in rate.steps:
+        price = f"{kroner(step.price_micro, 'en'):>10} per {step.per}"
+        counted = f"in whole {step.increment}" if step.increment > 1 else "as used"
+        lines.append(f"{price}  from {step.start} on, {counted}")
+    terms = [
+        (rate.setup_micro, f"set-up fee {kroner(rate.setup_micro, 'en')}"),
+        (rate.increment > 1, f"in whole {rate.increment}"),
+        (rate.whole_step, "the step of the last unit prices the whole"),
+        (rate.until, f"no price beyond {rate.until}"),
+        (rate.minimum_micro, f"at least {kroner(rate.minimum_micro, 'en')}"),
+        (rate.max_charge_micro is not None, f"at most {kroner(rate.max_charge_micro or 0, 'en')}"),
+        (
+            rate.round_to_micro > 1 or rate.rounding != Mode.HALF_UP,
+            f"rounded {rate.rounding} to whole {kroner(rate.round_to_micro, 'en')}",
+        ),
+    ]
+    told = ", ".join(text for holds, text in terms if holds)
+    return [*lines, f"{'':>10} {told}"] if told else lines

@@ -5,6 +5,9 @@ from datetime import date
 
 from ledger.errors import Invalid
 
+# The general ledger stands over all; VAT is touched by lines that a return is made of.
+MODULES = ("GL", "AR", "BILLING", "VAT")
+
 _CODE = re.compile(r"(\d{4})-(0[1-9]|1[0-2])", re.ASCII)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from http import HTTPStatus
 
 from ledger.errors import Conflict, Forbidden, Invalid, NotFound, Problem
+from ledger.undoing import UNDOING, AllocationUndone
 
 
 class EntryNotBalanced(Invalid):
@@ -288,6 +289,7 @@ class StageRefused(Problem):
 
 
 BY_SQLSTATE: Mapping[str, type[Problem]] = {
+    **UNDOING,
     "HB001": EntryNotBalanced,
     "HB002": MalformedEntry,
     "HB003": UnknownBook,
@@ -328,6 +330,18 @@ BY_SQLSTATE: Mapping[str, type[Problem]] = {
     "HB092": StageRefused,
 }
 BY_CONSTRAINT: Mapping[str, tuple[type[Problem], str]] = {
+    "ck_period_lock_exception_four_eyes": (
+        Invalid,
+        "An exception is granted by somebody else than whom it is for.",
+    ),
+    "ck_period_lock_exception_term": (
+        Invalid,
+        "An exception expires at an instant ahead, at most 31 days away.",
+    ),
+    "uq_allocation_reverses": (
+        AllocationUndone,
+        "The allocation has been undone before. Allocate anew instead.",
+    ),
     "uq_journal_entry_source": (
         EntryRefReused,
         (

@@ -8,7 +8,7 @@ import sys
 import click
 
 from ledger import service
-from ledger.cli import reading, structure
+from ledger.cli import periods, reading, structure
 from ledger.cli.drafts import draft_cli
 from ledger.cli.posting import post_command
 from ledger.db import transaction
@@ -25,7 +25,7 @@ def ledger_cli() -> None:
 
 ledger_cli.add_command(post_command)
 ledger_cli.add_command(draft_cli)
-for _command in (*reading.COMMANDS, *structure.COMMANDS):
+for _command in (*reading.COMMANDS, *periods.COMMANDS, *structure.COMMANDS):
     ledger_cli.add_command(_command)
 
 

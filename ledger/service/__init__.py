@@ -2,7 +2,6 @@
 
 from ledger.service.books import (
     functional_currency,
-    lock_period,
     open_periods,
     posting_account,
     require_book,
@@ -10,6 +9,17 @@ from ledger.service.books import (
     vat_rate_bp,
 )
 from ledger.service.known import Known, resolve_known
+from ledger.service.periods import (
+    LatePosting,
+    PeriodException,
+    PeriodState,
+    first_open_day,
+    grant_exception,
+    late_postings,
+    lock_period,
+    period_states,
+    reopen_period,
+)
 from ledger.service.posting import allocate, post_batch
 from ledger.service.reading import (
     TEXT_FORMATS,
@@ -40,6 +50,7 @@ from ledger.service.receivables import (
     open_items,
     require_item,
 )
+from ledger.service.reversal import reverse_entry, undo_allocation
 from ledger.service.sealing import (
     Blocker,
     SealingLag,
@@ -58,8 +69,11 @@ __all__ = [
     "EntryView",
     "Fault",
     "Known",
+    "LatePosting",
     "LineView",
     "OpenItem",
+    "PeriodException",
+    "PeriodState",
     "SealReport",
     "SealingLag",
     "StatementLine",
@@ -73,25 +87,32 @@ __all__ = [
     "find_account",
     "find_entry",
     "find_voucher",
+    "first_open_day",
     "functional_currency",
     "gaps",
+    "grant_exception",
     "hold_snapshot",
     "iter_tied_lines",
     "last_effective_date",
+    "late_postings",
     "lock_period",
     "open_items",
     "open_periods",
+    "period_states",
     "post_batch",
     "posting_account",
     "read_entry",
+    "reopen_period",
     "require_book",
     "require_item",
     "resolve_clocks",
     "resolve_known",
+    "reverse_entry",
     "seal",
     "sealing_lag",
     "seed_book",
     "trial_balance",
+    "undo_allocation",
     "vat_rate_bp",
     "verify",
 ]

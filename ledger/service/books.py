@@ -96,32 +96,6 @@ def open_periods(session: Session, book: str, year: int) -> int:
         )
 
 
-def lock_period(
-    session: Session, book: str, period: str, *, module: str, level: str, actor: str, reason: str
-) -> int:
-    """Lock a period ("2026-03") for a module (GL stands over all), or open it again if only soft.
-
-    Waits for postings that are under way; a posting that comes later waits for this commit.
-
-    Parameters
-    ----------
-    module : GL, AR, BILLING or VAT.
-    level : open, soft or hard; a hard lock has no inverse.
-
-    Returns the id of the lock event. Raises `UnknownPeriod`, `PeriodLockedForGood`.
-    """
-    with translated():
-        event = session.scalar(
-            text("SELECT ledger_lock_period(:book, :period, :module, :level, :actor, :reason)"),
-            {
-                "book": book, "period": period, "module": module, "level": level, "actor": actor,
-                "reason": reason,
-            },
-        )  # fmt: skip
-    assert event is not None
-    return int(event)
-
-
 def posting_account(
     session: Session, book: str, event: str, leg: str, selector: str, on: date
 ) -> str:

@@ -15,6 +15,7 @@ _CHECKED = ("check_batch", 1 | 4, "ledger_check_batch")
 _GROWTH = ("require_growth", 1 | 2 | 8 | 16, "ledger_require_growth")
 _VAT_RATE = ("keep_vat_rate", 1 | 2 | 8 | 16, "ledger_keep_vat_rate")
 _HARD_LOCK = ("keep_hard_lock", 1 | 2 | 4, "ledger_keep_hard_lock")
+_EXCEPTION = ("keep_exception", 1 | 2 | 4, "ledger_keep_exception")
 _MANUAL = ("refuse_manual", 1 | 4, "ledger_refuse_manual")
 _DRAFT_ORDER = ("keep_draft_order", 1 | 2 | 4, "ledger_keep_draft_order")
 _OTHER_EYES = ("require_other_eyes", 1 | 2 | 4, "ledger_require_other_eyes")
@@ -37,6 +38,7 @@ GUARDS: dict[str, tuple[tuple[str, int, str], ...]] = {
     "posting_rule": (_CHANGE, _TRUNCATE),
     "period": (_CHANGE, _TRUNCATE),
     "period_lock_event": (_CHANGE, _TRUNCATE, _HARD_LOCK),
+    "period_lock_exception": (_CHANGE, _TRUNCATE, _EXCEPTION),
     "voucher_gap": (_CHANGE, _TRUNCATE),
     "dimension_rule": (_CHANGE, _TRUNCATE),
     "exchange_rate": (_CHANGE, _TRUNCATE),

@@ -45,7 +45,7 @@ def post_batch(session: Session, draft: BatchDraft) -> Posted:
     content = request_hash(draft, iter(bodies))
     known = _find_batch(session, draft, content)
     if known is not None:
-        return _posted(session, known, replayed=True)
+        return read_posted(session, known, replayed=True)
     # Rates are looked up only now: what was sent decides whether it was sent before.
     priced = exchanged(session, draft)
     if priced is not draft:
@@ -54,7 +54,7 @@ def post_batch(session: Session, draft: BatchDraft) -> Posted:
     with translated():
         fill_stage(session, draft, hashes)
         batch_id, replayed = _post_staged(session, draft, content)
-    return _posted(session, batch_id, replayed=replayed)
+    return read_posted(session, batch_id, replayed=replayed)
 
 
 def allocate(session: Session, draft: BatchDraft) -> Posted:
@@ -102,7 +102,7 @@ def _post_staged(session: Session, draft: BatchDraft, content: bytes) -> tuple[i
     return int(batch_id), bool(replayed)
 
 
-def _posted(session: Session, batch_id: int, *, replayed: bool) -> Posted:
+def read_posted(session: Session, batch_id: int, *, replayed: bool) -> Posted:
     """Read back what a batch became; a replay reads exactly what the first call did."""
     low = batch_id << 20
     span = {"low": low, "high": low + (1 << 20)}

@@ -27,7 +27,7 @@ from ledger.intake import Defaults, Fault
 from ledger.intake.bodies import read_envelope
 from ledger.intake.ndjson import read_record
 from ledger.intake.records import RecordMalformed
-from ledger.journal import AllocationDraft, BatchDraft, Declared, EntryDraft
+from ledger.journal import AllocationDraft, BatchDraft, Declared, EntryDraft, Posted
 from ledger.service import assertions, chart, dimensions, draft_reading, drafting, rates
 from ledger.service.access import client_actor
 from ledger.service.assertions import Assertion
@@ -153,7 +153,7 @@ def test_the_gallery_is_whole() -> None:
     assert len(GALLERY) >= 30
 
 
-def _post(session: Session, entry: EntryDraft, ref: str = "b-1") -> object:
+def _post(session: Session, entry: EntryDraft, ref: str = "b-1") -> Posted:
     return service.post_batch(session, drafts.batch(ref, entry))
 
 
@@ -285,6 +285,74 @@ def _period_locked_for_good(session: Session) -> object:
     return service.lock_period(session, "NO01", "2026-03", level="open", reason="again", **GL)
 
 
+@provokes("lock-refused")
+def _lock_refused(session: Session) -> object:
+    until = datetime(2099, 1, 1, tzinfo=UTC)
+    return service.reopen_period(session, "NO01", "2026-03", reason="late", until=until, **GL)
+
+
+@provokes("not-soft-closed")
+def _not_soft_closed(session: Session) -> object:
+    return service.grant_exception(
+        session, "NO01", "2026-03", module="GL", actor="staff:anna", reason="late bill",
+        granted_by="staff:per", expires_at=datetime(2099, 1, 1, tzinfo=UTC),
+    )  # fmt: skip
+
+
+def _reversed(session: Session, amount: int = 100_00, day: date = MARCH) -> object:
+    """Post a journal of 100.00 and reverse it with an amount and on a day; reverse that again."""
+    posted = _post(session, drafts.journal("j-1", ("1921", 100_00), ("3000", -100_00)))
+    undone = drafts.journal("r-1", ("1921", -amount), ("3000", amount), day=day)
+    undone = replace(undone, entry_type="reversal", reverses_entry_id=posted.entry_ids[0])
+    back = service.post_batch(session, drafts.batch("b-r", undone))
+    return service.reverse_entry(session, back.entry_ids[0], reason="again", actor="tester")
+
+
+@provokes("not-a-mirror")
+def _not_a_mirror(session: Session) -> object:
+    return _reversed(session, amount=90_00)
+
+
+@provokes("reversal-too-early")
+def _reversal_too_early(session: Session) -> object:
+    return _reversed(session, day=date(2026, 3, 30))
+
+
+@provokes("reversal-is-final")
+def _reversal_is_final(session: Session) -> object:
+    return _reversed(session)
+
+
+@provokes("item-in-use")
+def _item_in_use(session: Session) -> object:
+    _allocate(session, 50_00)
+    payment = service.find_entry(session, "test", "p-1")
+    return service.reverse_entry(session, payment.entry_id, reason="bounced", actor="tester")
+
+
+def _undone(session: Session, allocation_id: int, day: date = APRIL) -> object:
+    return service.undo_allocation(
+        session, allocation_id, effective_date=day, reason="wrong invoice", actor="tester"
+    )
+
+
+@provokes("unknown-allocation")
+def _unknown_allocation(session: Session) -> object:
+    return _undone(session, 17)
+
+
+@provokes("allocation-undone")
+def _allocation_undone(session: Session) -> object:
+    allocation_id = _allocate(session, 50_00).batch_id << 20
+    _undone(session, allocation_id)
+    return _undone(session, allocation_id)
+
+
+@provokes("undo-refused")
+def _undo_refused(session: Session) -> object:
+    return _undone(session, _allocate(session, 50_00).batch_id << 20, day=MARCH)
+
+
 @provokes("source-ref-reused")
 def _source_ref_reused(session: Session) -> object:
     _post(session, drafts.invoice("i-1"))
@@ -322,7 +390,7 @@ def _already_reversed(session: Session) -> object:
     return None
 
 
-def _allocate(session: Session, amount: int, debit: int | None = None) -> object:
+def _allocate(session: Session, amount: int, debit: int | None = None) -> Posted:
     """Allocate an amount of a payment of 50.00 to an invoice of 125.00."""
     posted = service.post_batch(
         session, drafts.batch("b-1", drafts.invoice("i-1"), drafts.payment("p-1", 50_00))

@@ -1,0 +1,262 @@
+"""Periods: who may still post where, who said so, and what came in after a month was closed."""
+
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from ledger.errors import Invalid
+from ledger.journal import Voucher
+from ledger.periods import MODULES, period_bounds
+from ledger.service.books import require_book
+from ledger.service.refused import translated
+
+
+@dataclass(frozen=True, slots=True)
+class PeriodException:
+    """Leave for one actor to post into a soft-closed period until an instant."""
+
+    actor: str
+    reason: str
+    granted_by: str
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class PeriodState:
+    """How a module of a period stands, since when, by whom and why; never touched: all None."""
+
+    period: str
+    module: str
+    level: str
+    actor: str | None = None
+    reason: str | None = None
+    since: datetime | None = None
+    reopened_until: datetime | None = None
+    exceptions: tuple[PeriodException, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LatePosting:
+    """An entry that was recorded after its period had been closed for one of its modules.
+
+    `under` says how it could: "exception", or "reopened" where the lock had been lifted.
+    """
+
+    entry_id: int
+    voucher: Voucher
+    effective_date: date
+    text: str
+    module: str
+    under: str
+    closed_at: datetime
+    recorded_at: datetime
+    actor: str
+
+
+def lock_period(
+    session: Session, book: str, period: str, *, module: str, level: str, actor: str, reason: str
+) -> int:
+    """Lock a period ("2026-03") for a module (GL stands over all), or open it again if only soft.
+
+    Waits for postings that are under way; a posting that comes later waits for this commit. Every
+    exception from an earlier lock of the module ends.
+
+    Parameters
+    ----------
+    module : GL, AR, BILLING or VAT (lines with a VAT code).
+    level : open, soft or hard; a hard lock has no inverse.
+
+    Returns the id of the lock event. Raises `UnknownPeriod`, `PeriodLockedForGood`, `LockRefused`.
+    """
+    return _lock(session, book, period, module, level, actor, reason, None)
+
+
+def reopen_period(
+    session: Session, book: str, period: str, *, module: str, actor: str, reason: str,
+    until: datetime | None = None,
+) -> int:  # fmt: skip
+    """Open a soft-closed module of a period to everybody again; with `until` it closes by itself.
+
+    Returns the id of the lock event. Raises as `lock_period`.
+    """
+    return _lock(session, book, period, module, "open", actor, reason, until)
+
+
+def grant_exception(
+    session: Session, book: str, period: str, *, module: str, actor: str, reason: str,
+    granted_by: str, expires_at: datetime,
+) -> int:  # fmt: skip
+    """Let one actor post into a soft-closed module of a period until an instant, at most 31 days.
+
+    It lifts the lock of that module and no other: where the general ledger is closed too, that
+    takes an exception of its own. Locking the module again ends it.
+
+    Returns the id of the exception. Raises `UnknownPeriod`, `NotSoftClosed` (open, or hard), and
+    `Invalid` where the actor grants it to themselves, gives no reason, or the term is odd.
+    """
+    _check_module(module)
+    if granted_by == actor:
+        raise Invalid(f"{actor} cannot make an exception for themselves; ask somebody else.")
+    _check_reason(reason)
+    with translated():
+        granted = session.scalar(
+            text(
+                "SELECT ledger_grant_exception(:book, :period, :module, :actor, :reason, :by,"
+                " CAST(:until AS timestamptz))"
+            ),
+            {
+                "book": book, "period": period, "module": module, "actor": actor,
+                "reason": reason, "by": granted_by, "until": expires_at,
+            },
+        )  # fmt: skip
+    assert granted is not None
+    return int(granted)
+
+
+def period_states(session: Session, book: str) -> list[PeriodState]:
+    """List how each opened period stands for each module, in order; raises `UnknownBook`.
+
+    A module that is open still takes nothing while GL is closed: GL stands over all.
+    """
+    require_book(session, book)
+    events = {
+        (row.period_code, row.module): row
+        for row in session.execute(text(_LATEST_EVENTS), {"book": book})
+    }
+    exceptions: dict[tuple[str, str], list[PeriodException]] = defaultdict(list)
+    for row in session.execute(text(_STANDING_EXCEPTIONS), {"book": book}):
+        exceptions[row.period_code, row.module].append(
+            PeriodException(row.actor, row.reason, row.granted_by, row.expires_at)
+        )
+    codes = session.scalars(
+        text("SELECT p.code FROM period p JOIN book b USING (book_id) WHERE b.code = :book"
+             " ORDER BY p.starts_on"),
+        {"book": book},
+    )  # fmt: skip
+    states = []
+    for period in codes:
+        for module in MODULES:
+            event = events.get((period, module))
+            if event is None:
+                states.append(PeriodState(period, module, "open"))
+                continue
+            states.append(
+                PeriodState(
+                    period, module, event.level, event.actor, event.reason, event.recorded_at,
+                    event.expires_at if event.level == "open" else None,
+                    tuple(exceptions[period, module]) if event.level == "soft" else (),
+                )
+            )  # fmt: skip
+    return states
+
+
+def late_postings(session: Session, book: str, period: str) -> list[LatePosting]:
+    """List entries of a period that were recorded after it had been closed for their module.
+
+    An entry that met several locks is listed once for each. Raises `Invalid`, `UnknownBook`.
+    """
+    first, after = period_bounds(period)
+    require_book(session, book)
+    rows = session.execute(
+        text(_LATE), {"book": book, "period": period, "first": first, "after": after}
+    )
+    return [
+        LatePosting(
+            row.entry_id, Voucher(row.series, row.fiscal_year, row.voucher_no),
+            row.effective_date, row.text, row.module, row.under, row.closed_at, row.recorded_at,
+            row.created_by,
+        )
+        for row in rows
+    ]  # fmt: skip
+
+
+def first_open_day(
+    session: Session, book: str, series: str, not_before: date, *, vat: bool = False
+) -> date:
+    """Give the first day, from `not_before` on, whose period takes postings of a series.
+
+    Exceptions do not count: what nobody chose a day for goes where everybody may post. With `vat`
+    the VAT return of the period must be open too.
+
+    Raises `UnknownSeries`, and `UnknownPeriod` where no opened period is open.
+    """
+    with translated():
+        found: date | None = session.scalar(
+            text("SELECT ledger_first_open_day(:book, :series, :day, :vat)"),
+            {"book": book, "series": series, "day": not_before, "vat": vat},
+        )
+    assert found is not None
+    return found
+
+
+def _lock(
+    session: Session, book: str, period: str, module: str, level: str, actor: str, reason: str,
+    until: datetime | None,
+) -> int:  # fmt: skip
+    _check_module(module)
+    _check_reason(reason)
+    with translated():
+        event = session.scalar(
+            text(
+                "SELECT ledger_lock_period(:book, :period, :module, :level, :actor, :reason,"
+                " CAST(:until AS timestamptz))"
+            ),
+            {
+                "book": book, "period": period, "module": module, "level": level, "actor": actor,
+                "reason": reason, "until": until,
+            },
+        )  # fmt: skip
+    assert event is not None
+    return int(event)
+
+
+def _check_module(module: str) -> None:
+    if module not in MODULES:
+        raise Invalid(f"{module!r} is no module; choose among {', '.join(MODULES)}.")
+
+
+def _check_reason(reason: str) -> None:
+    if not reason.strip() or "\0" in reason:
+        raise Invalid("Say why, in words: an auditor reads the reason of every lock.")
+
+
+_LATEST_EVENTS = """
+    SELECT DISTINCT ON (e.period_code, e.module) e.period_code, e.module, e.actor, e.reason,
+        e.recorded_at, e.expires_at,
+        CASE WHEN e.level = 'open' AND e.expires_at <= now() THEN 'soft' ELSE e.level END AS level
+    FROM period_lock_event e JOIN book b USING (book_id) WHERE b.code = :book
+    ORDER BY e.period_code, e.module, e.lock_event_id DESC"""
+_STANDING_EXCEPTIONS = """
+    SELECT x.* FROM period_lock_exception x JOIN book b USING (book_id)
+    WHERE b.code = :book AND x.expires_at > now() AND x.lock_event_id = (
+        SELECT max(lock_event_id) FROM period_lock_event e
+        WHERE e.book_id = x.book_id AND e.period_code = x.period_code AND e.module = x.module)
+    ORDER BY x.exception_id"""
+# The modules of an entry: that of its series, GL over all, and VAT where it has lines of a return.
+# The standing event of each when the entry was recorded tells how it could be posted.
+_LATE = """
+    WITH entry AS (
+        SELECT e.*, s.code AS series, s.module AS own, b.created_by, b.recorded_at
+        FROM journal_entry e JOIN voucher_series s USING (series_id)
+        JOIN posting_batch b ON b.batch_id = e.entry_id >> 20
+        WHERE e.book_id = (SELECT book_id FROM book WHERE code = :book)
+            AND e.effective_date >= :first AND e.effective_date < :after),
+    closed AS (
+        SELECT module, min(recorded_at) AS closed_at FROM period_lock_event
+        WHERE book_id = (SELECT book_id FROM book WHERE code = :book)
+            AND period_code = :period AND level <> 'open' GROUP BY module)
+    SELECT e.entry_id, e.series, e.fiscal_year, e.voucher_no, e.effective_date, e.text, c.module,
+        CASE WHEN (SELECT v.level = 'open' FROM period_lock_event v
+            WHERE v.book_id = e.book_id AND v.period_code = :period AND v.module = c.module
+                AND v.recorded_at < e.recorded_at
+                AND (v.expires_at IS NULL OR v.expires_at > e.recorded_at)
+            ORDER BY v.lock_event_id DESC LIMIT 1) THEN 'reopened' ELSE 'exception' END AS under,
+        c.closed_at, e.recorded_at, e.created_by
+    FROM entry e JOIN closed c ON c.closed_at < e.recorded_at AND (c.module IN (e.own, 'GL')
+        OR (c.module = 'VAT' AND EXISTS (SELECT FROM journal_line l JOIN vat_code v
+            USING (vat_code_id) WHERE l.entry_id = e.entry_id
+            AND l.effective_date = e.effective_date AND v.saft_code NOT IN ('0', '7'))))
+    ORDER BY e.recorded_at, e.entry_id, c.module"""

@@ -22,7 +22,7 @@ import click
 from sqlalchemy import make_url
 from sqlalchemy.exc import DataError
 
-from ledger import db, jobs, vault
+from ledger import db, jobs, keys, vault
 from ledger.cli import serving
 from ledger.db.server import PrivateServer
 from ledger.errors import Invalid, Problem
@@ -32,9 +32,14 @@ if TYPE_CHECKING:
 
 # A job's name and the function that does it; each opens its own transaction and may run twice.
 JOBS: Mapping[str, str] = {
+    "deliver_webhooks": "ledger.service.webhooks:deliver_job",
     "post_request": "ledger.service.requests:post_request_job",
+    "seal_books": "ledger.service.sealing:seal_job",
     "render_invoices": "reporting.service.documents:render_invoices_job",
 }
+
+# What a worker does every minute, in this order: events are told once they are sealed.
+PERIODIC = ("seal_books", "deliver_webhooks")
 
 # A command's name, the click group behind it, and what the list of commands says of it: the list
 # is printed without loading a room. "ledger export" is a command that a higher room adds to a group
@@ -150,7 +155,8 @@ def settings() -> Settings:
         None if found.database_url else PrivateServer(found.home).ensure_running,
     )
     vault.configure(found.vault_url)
-    jobs.configure(job_functions)
+    keys.configure(found.home)
+    jobs.configure(job_functions, PERIODIC)
     return found
 
 

@@ -19,6 +19,7 @@ SCOPES: Mapping[str, str] = {
     "ledger:post": "post journal entries",
     "ledger:approve": "approve drafts made by others",
     "chart:write": "change the chart, dimensions and rates of exchange",
+    "webhooks:write": "be told of events",
     "receivables:read": "read open items, aging lists and unallocated payments",
     "party:read": "read customers, their accounts and subscriptions",
     "mediation:read": "read feeds, control totals and suspense",

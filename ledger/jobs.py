@@ -53,12 +53,16 @@ def defer(session: Session, task: str, **arguments: object) -> int:
 
 
 _tasks: Callable[[], Mapping[str, Task]] | None = None
+_periodic: tuple[str, ...] = ()
 
 
-def configure(tasks: Callable[[], Mapping[str, Task]]) -> None:
-    """Say which functions do the jobs of this process; they are loaded when the first is due."""
-    global _tasks  # noqa: PLW0603 - one job table per process, set at the door
-    _tasks = tasks
+def configure(tasks: Callable[[], Mapping[str, Task]], periodic: tuple[str, ...] = ()) -> None:
+    """Say which functions do the jobs of this process; they are loaded when the first is due.
+
+    `periodic` names those that a worker does every minute, one after the other, unasked.
+    """
+    global _tasks, _periodic
+    _tasks, _periodic = tasks, periodic
 
 
 def work(*, wait: bool, concurrency: int = 1) -> None:
@@ -132,6 +136,14 @@ def _app(tasks: Mapping[str, Task]) -> "procrastinate.App":
     )
     for name, function in tasks.items():
         app.task(name=name, queue="default", retry=5)(function)
+
+    if _periodic:
+
+        @app.periodic(cron="* * * * *")
+        @app.task(name="every_minute", queue="default", queueing_lock="every_minute")
+        def every_minute(timestamp: int) -> None:  # noqa: ARG001 - procrastinate says when
+            for name in _periodic:
+                tasks[name]()
 
     @app.periodic(cron="* * * * *")
     @app.task(name="take_over_stalled", queue="default", pass_context=True)

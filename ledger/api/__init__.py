@@ -5,6 +5,7 @@ from ledger.api import (
     batches,
     drafts,
     entries,
+    events,
     journal,
     structure,
 )
@@ -15,6 +16,7 @@ _RESOURCES = (
     batches,
     drafts,
     entries,
+    events,
     journal,
     structure,
 )

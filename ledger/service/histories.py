@@ -23,6 +23,7 @@ _NOT_MASTER = {
     "allocation", "event_outbox", "voucher_counter",
     "seal_block", "seal_member", "seal_master", "seal_anchor",
     "posting_request", "posting_request_step",
+    "webhook", "webhook_ended", "webhook_replay", "webhook_delivery",
 }  # fmt: skip
 # Written by migrations and seeding only, so they need no guard of their own to be sealed.
 _UNGUARDED = ("book", "currency", "dimension", "dimension_value", "voucher_series")

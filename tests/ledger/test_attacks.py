@@ -18,7 +18,7 @@ from ledger.db import transaction
 from ledger.db.server import PrivateServer
 from ledger.drafts import Draft
 from ledger.journal import AllocationDraft
-from ledger.service import assertions, dimensions, drafting, rates
+from ledger.service import assertions, dimensions, drafting, rates, webhooks
 from ledger.service.assertions import Assertion
 from ledger.service.dimensions import DimensionRule
 from ledger.service.guards import GUARDS
@@ -50,7 +50,9 @@ COLUMN = {
     "posting_batch": "entry_count", "voucher_gap": "reason",
     "journal_draft": "created_by", "draft_version": "author", "draft_attachment": "sha256",
     "draft_approval": "approver", "draft_posted": "batch_id", "approval_policy": "actor",
-    "dimension_rule": "rule", "exchange_rate": "rate_e8", "balance_assertion": "expected_minor",
+    "webhook": "url", "webhook_ended": "reason", "webhook_replay": "actor",
+    "webhook_delivery": "outcome", "dimension_rule": "rule", "exchange_rate": "rate_e8",
+    "balance_assertion": "expected_minor",
     "posting_request": "ref", "posting_request_step": "posted",
 }  # fmt: skip
 
@@ -110,7 +112,8 @@ BY_SERVICE = {
        (*FACTS, *PARTITIONS, "voucher_counter")
        if t not in {"audit_event", "dimension_set", "posting_rule", "posting_request",
                     "posting_request_step", "dimension_rule", "exchange_rate",
-                    "balance_assertion"}},
+                    "balance_assertion", "webhook", "webhook_ended", "webhook_replay",
+                    "webhook_delivery"}},
     **{f"update {t}": f"UPDATE {t} SET {COLUMN[t]} = {COLUMN[t]}" for t in (*FACTS, *PARTITIONS)},
     **{f"delete from {t}": f"DELETE FROM {t}" for t in (*FACTS, *PARTITIONS)},
     **{f"truncate {t}": f"TRUNCATE {t} CASCADE" for t in (*FACTS, *PARTITIONS)},
@@ -228,9 +231,22 @@ def posted(books: str, drafts: Drafts) -> str:
         rates.set_rate(session, "NOK", Rate("EUR", MARCH, 1, "x"), actor="x")
         said = Assertion("1920", "NOK", MARCH, 5, "x")
         assertions.assert_balance(session, "NO01", said, actor="x")
+        _tell_somebody(session)
         number = accept_request(session, Sender("NO01", "REST:x", "x"), "r", "ndjson", b"nonsense")
     post_request_job(number)
     return books
+
+
+def _tell_somebody(session: Session) -> None:
+    """A webhook that was told, told again and ended."""
+    number, _ = webhooks.register(session, "NO01", "https://example.org/", actor="x")
+    webhooks.replay(session, number, 0, actor="x")
+    webhooks.end(session, number, actor="x", reason="x")
+    session.execute(
+        text("INSERT INTO webhook_delivery (webhook_id, first_position, last_position, attempt_no,"
+             " delivered, outcome) VALUES (:id, 1, 1, 1, true, '200')"),
+        {"id": number},
+    )  # fmt: skip
 
 
 def _post_by_two_people(session: Session, drafts: Drafts) -> None:
@@ -383,10 +399,21 @@ def test_the_service_may_call_these_functions_only(posted: str) -> None:
         "ledger_unsealed_batches",
         "ledger_write_draft",
     }
-    assert sorted(writable) == [
-        "audit_event", "balance_assertion", "dimension_rule", "dimension_set", "exchange_rate",
-        "posting_request", "posting_request_step", "posting_rule", "vat_code",
-    ]  # fmt: skip
+    assert set(writable) == {
+        "audit_event",
+        "balance_assertion",
+        "dimension_rule",
+        "dimension_set",
+        "exchange_rate",
+        "posting_request",
+        "posting_request_step",
+        "posting_rule",
+        "vat_code",
+        "webhook",
+        "webhook_delivery",
+        "webhook_ended",
+        "webhook_replay",
+    }
 
 
 def _assert_unharmed() -> None:

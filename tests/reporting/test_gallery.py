@@ -28,13 +28,14 @@ from ledger.intake.bodies import read_envelope
 from ledger.intake.ndjson import read_record
 from ledger.intake.records import RecordMalformed
 from ledger.journal import AllocationDraft, BatchDraft, Declared, EntryDraft, Posted
-from ledger.service import assertions, chart, dimensions, draft_reading, drafting, rates
+from ledger.service import assertions, chart, dimensions, draft_reading, drafting, rates, webhooks
 from ledger.service.access import client_actor
 from ledger.service.assertions import Assertion
 from ledger.service.dimensions import DimensionRule
 from ledger.service.rates import Rate
 from ledger.service.requests import request_state
 from ledger.vault import vault
+from ledger.webhooks import check_address
 from rating import service as rating
 from rating.rounding import by_magnitude
 from rating.tiers import PeriodPrice, Tier, price_quantities
@@ -170,6 +171,16 @@ def _record_malformed(_session: Session) -> object:
     assert isinstance(found, Fault)
     assert found.code == "record-malformed"
     raise RecordMalformed(found.sentence)
+
+
+@provokes("unknown-webhook")
+def _unknown_webhook(session: Session) -> object:
+    return webhooks.webhook(session, 17, "client:trial")
+
+
+@provokes("webhook-address-refused")
+def _webhook_address_refused(_session: Session) -> object:
+    return check_address("http://example.org/")
 
 
 @provokes("account-taken")

@@ -1,20 +1,19 @@
 """Allowances: what a subscription has included each month, used in the order of events.
 
 Events are ordered by start and then by event key, so the outcome does not depend on arrival. Per
-pool (subscription, allowance, local month) the pass is one cumulative sum:
-
-    free = clip(balance - quantity used by earlier events of the pool, 0, quantity)
-
-Several allowances of an offering are passes one after the other, in the order of the tariff file,
-each over what the ones before left; that equals event-by-event consumption (rating 4.6).
+pool (owner, allowance, local month) the pass is one cumulative sum of `rating.drawing`; the owner
+is the subscription, or those who share. The allowances of an offering are passes one after the
+other, in layers of their order, each over what the ones before left; an allowance is served in one
+pass for all kinds of events, so that equals event-by-event consumption (rating 4.6).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ledger.errors import Invalid
 from rating.clock import months
+from rating.drawing import NO_CAP, Cost, in_increments, pay, within_caps
 from rating.tariff import TariffBook
 from rating.usage import Int16, Int32, Int64, Reason, UsageBatch
 
@@ -24,6 +23,8 @@ NOT_STATED = -1
 @dataclass(frozen=True, slots=True, eq=False)
 class Counters:
     """What each pool has used, one row per pool in order of (subscription, allowance, month).
+
+    In the place of the subscription stands the code of the pool where the allowance is shared.
 
     `last_start` and `last_key` name the last event served. An older event that comes afterwards
     would have changed what was served: it leaves with reason LATE, and the month is rated again.
@@ -50,7 +51,7 @@ class Counters:
     def grants(
         cls, subscription: Int32, allowance: Int32, month: Int32, granted: Int64
     ) -> "Counters":
-        """Make unused counters that state what is granted, for prorated allowances.
+        """Make unused counters that state what is granted, for prorated and shared ones.
 
         Raises `Invalid` when a pool is named twice or a grant is negative.
         """
@@ -68,8 +69,9 @@ class Counters:
 
 
 def consume(
-    batch: UsageBatch, cell: Int32, reason: Int16, book: TariffBook, counters: Counters
-) -> tuple[Int64, Counters]:
+    batch: UsageBatch, cell: Int32, reason: Int16, book: TariffBook, counters: Counters,
+    cost: Cost | None = None,
+) -> tuple[Int64, Counters]:  # fmt: skip
     """Serve the priced events of a batch from their allowances.
 
     Parameters
@@ -78,32 +80,47 @@ def consume(
     cell : (n,) index into `book.cells`, -1 where unpriced.
     reason : (n,) reasons so far; events that NO_GRANT or LATE suspends are marked in place.
     counters : what was used before; pools may be missing.
+    cost : what parts of events cost, where the book has allowances of money.
 
     Returns
     -------
     free : (n,) int64, the part of each quantity that an allowance covers.
     counters : what is used now, of all pools seen before or touched here.
     """
-    if len(counters) or book.prorated.any():
+    if len(counters) or book.included.stated.any():
         # Before anything is served: an event that one allowance suspends must not use another.
         _suspend(batch, cell, reason, book, counters)
     free = np.zeros(len(batch), np.int64)
-    for slot in range(book.cells.allowances.shape[1]):
-        rows, allowance = _candidates(batch, cell, reason, book, slot)
+    for layer in range(book.cells.allowances.shape[1]):
+        rows, allowance = _candidates(batch, cell, reason, book, layer)
         rows, allowance = rows[left := batch.quantity[rows] > free[rows]], allowance[left]
         if len(rows):
-            counters = _pass(batch, rows, allowance, free, book, counters)
+            counters = _pass(batch, rows, allowance, free, book, counters, cost)
     return free, counters
 
 
 def _candidates(
-    batch: UsageBatch, cell: Int32, reason: Int16, book: TariffBook, slot: int
+    batch: UsageBatch, cell: Int32, reason: Int16, book: TariffBook, layer: int
 ) -> tuple[Int64, Int32]:
-    """Give the rows that may use an allowance of this slot, and which allowance that is."""
-    served = np.append(book.cells.allowances[:, slot], np.int32(-1))[cell]
+    """Give the rows that may use an allowance of this layer, and which allowance that is."""
+    served = np.append(book.cells.allowances[:, layer], np.int32(-1))[cell]
     wants = (served >= 0) & (reason == Reason.OK) & (batch.quantity > 0)
     rows = np.flatnonzero(wants)
-    return rows, served[rows]
+    allowance = served[rows]
+    begins, ends = book.included.valid_from, book.included.valid_to
+    if (begins > -(2**62)).any() or (ends < 2**62).any():
+        start = batch.started_at[rows]
+        valid = (begins[allowance] <= start) & (start < ends[allowance])
+        rows, allowance = rows[valid], allowance[valid]
+    return rows, allowance
+
+
+def _owners(batch: UsageBatch, rows: Int64, allowance: Int32, book: TariffBook) -> Int32:
+    """Give whose balance each row draws on: its pool's where that is shared, else its own."""
+    own = batch.subscription[rows]
+    if batch.pool is None or not book.included.shared.any():
+        return own
+    return np.where(book.included.shared[allowance], batch.pool[rows], own)
 
 
 def _suspend(
@@ -111,83 +128,116 @@ def _suspend(
 ) -> None:
     """Mark the events that cannot be served in order, or whose grant nobody stated."""
     late, ungranted = np.zeros(len(batch), np.bool_), np.zeros(len(batch), np.bool_)
-    for slot in range(book.cells.allowances.shape[1]):
-        rows, allowance = _candidates(batch, cell, reason, book, slot)
+    for layer in range(book.cells.allowances.shape[1]):
+        rows, allowance = _candidates(batch, cell, reason, book, layer)
         start, key = batch.started_at[rows], batch.event_key[rows]
-        pools = _look_up(counters, batch.subscription[rows], allowance, months(book.clock, start))
+        owner = _owners(batch, rows, allowance, book)
+        pools = _look_up(counters, owner, allowance, months(book.clock, start))
         late[rows] |= (start < pools.last_start) | (
             (start == pools.last_start) & (key <= pools.last_key)
         )
-        ungranted[rows] |= book.prorated[allowance] & (pools.granted == NOT_STATED)
+        ungranted[rows] |= book.included.stated[allowance] & (pools.granted == NOT_STATED)
     reason[late] = Reason.LATE
     reason[ungranted] = Reason.NO_GRANT
 
 
 def _pass(
-    batch: UsageBatch,
-    rows: Int64,
-    allowance: Int32,
-    free: Int64,
-    book: TariffBook,
-    counters: Counters,
-) -> Counters:
+    batch: UsageBatch, rows: Int64, allowance: Int32, free: Int64, book: TariffBook,
+    counters: Counters, cost: Cost | None,
+) -> Counters:  # fmt: skip
     """Serve one allowance of each event of `rows`; adds to `free`, gives the counters after."""
-    order = _event_order(batch, rows, allowance)
-    rows, allowance = rows[order], allowance[order]
-    subscription, start = batch.subscription[rows], batch.started_at[rows]
+    owner = _owners(batch, rows, allowance, book)
+    order = _event_order(batch, rows, owner, allowance)
+    rows, allowance, owner = rows[order], allowance[order], owner[order]
+    start = batch.started_at[rows]
     month = months(book.clock, start)
     first = np.ones(len(rows), np.bool_)
     first[1:] = (
-        (subscription[1:] != subscription[:-1])
-        | (allowance[1:] != allowance[:-1])
-        | (month[1:] != month[:-1])
+        (owner[1:] != owner[:-1]) | (allowance[1:] != allowance[:-1]) | (month[1:] != month[:-1])
     )
     heads = np.flatnonzero(first)
     pool = np.cumsum(first) - 1
-    pools = _look_up(counters, subscription[heads], allowance[heads], month[heads])
-    granted = np.where(pools.granted == NOT_STATED, book.granted[pools.allowance], pools.granted)
-    given = _serve(
-        batch.quantity[rows] - free[rows], np.maximum(granted - pools.used, 0), heads, pool
-    )
+    pools = _look_up(counters, owner[heads], allowance[heads], month[heads])
+    stated = pools.granted != NOT_STATED
+    granted = np.where(stated, pools.granted, book.included.quantity[pools.allowance])
+    balance = np.maximum(granted - pools.used, 0)
+    members = _members(batch, rows, allowance, month, book, counters)
+    wanted = batch.quantity[rows] - free[rows]
+    given, drawn = _draw(wanted, balance, pool, pools.allowance, rows, members, book, cost)
     free[rows] += given
-    used = pools.used + np.add.reduceat(given, heads)
     tails = np.append(heads[1:], len(rows)) - 1
     touched = Counters(
-        pools.subscription, pools.allowance, pools.month, used, pools.granted,
+        pools.subscription, pools.allowance, pools.month,
+        pools.used + np.add.reduceat(drawn, heads), pools.granted,
         start[tails], batch.event_key[rows[tails]],
     )  # fmt: skip
-    return _merge(counters, touched)
+    counters = _merge(counters, touched)
+    return counters if members is None else _merge(counters, members.after(drawn))
 
 
-def _serve(wanted: Int64, balance: Int64, heads: Int64, pool: Int64) -> Int64:
-    """Give each event of a pool what earlier ones left: (n,) wanted, (p,) balance."""
-    limit = balance[pool]
-    # An event that wants more than the whole balance empties the pool just as if it wanted the
-    # balance: the cut keeps the running sum of a pool inside int64. (The running sum over all pools
-    # may wrap; differences within a pool are exact all the same.)
-    cut = np.minimum(wanted, limit)
-    lengths = np.diff(np.append(heads, len(wanted)))
-    if int(lengths.max()) * int(balance.max(initial=0)) >= 2**62:
-        return _serve_slowly(wanted, balance, pool)
-    before = np.cumsum(cut) - cut
-    before -= before[heads][pool]
-    given: Int64 = np.clip(limit - before, 0, wanted)
-    return given
+@dataclass(frozen=True, slots=True, eq=False)
+class _Members:
+    """What the members of capped pools have used before, and to whom of them each row belongs.
+
+    A member's use of allowance a is counted as that of allowance a + the number of allowances.
+    """
+
+    counters: Counters  # one row a member and pool
+    member: Int64  # (n,) row of `counters`, -1 where the allowance has no cap
+    left: Int64  # (n,) of the cap before these events, NO_CAP where there is none
+
+    def after(self, drawn: Int64) -> Counters:
+        """Add what was drawn."""
+        capped = self.member >= 0
+        used = self.counters.used.copy()
+        np.add.at(used, self.member[capped], drawn[capped])
+        return replace(self.counters, used=used)
 
 
-def _serve_slowly(wanted: Int64, balance: Int64, pool: Int64) -> Int64:
-    """Do the same event by event, for pools whose sums might not fit."""
-    left = balance.tolist()
-    given = np.zeros(len(wanted), np.int64)
-    for row, (want, number) in enumerate(zip(wanted.tolist(), pool.tolist(), strict=True)):
-        given[row] = min(want, left[number])
-        left[number] -= int(given[row])
-    return given
+def _members(
+    batch: UsageBatch, rows: Int64, allowance: Int32, month: Int32, book: TariffBook,
+    counters: Counters,
+) -> _Members | None:  # fmt: skip
+    cap = book.included.cap[allowance]
+    capped = np.flatnonzero(cap != NO_CAP)
+    if not len(capped):
+        return None
+    code = allowance + np.int32(len(book.allowances))
+    names = np.stack([batch.subscription[rows], code, month])[:, capped]
+    unique, place = np.unique(names, axis=1, return_inverse=True)
+    before = _look_up(counters, *(column.astype(np.int32) for column in unique))
+    member = np.full(len(rows), -1)
+    member[capped] = place.ravel()
+    left = np.full(len(rows), NO_CAP, np.int64)
+    left[capped] = np.maximum(cap[capped] - before.used[member[capped]], 0)
+    return _Members(before, member, left)
 
 
-def _event_order(batch: UsageBatch, rows: Int64, allowance: Int32) -> Int64:
-    """Order rows by (subscription, allowance, start, event key): pools are then contiguous."""
-    subscription = batch.subscription[rows].astype(np.int64)
+def _draw(
+    wanted: Int64, balance: Int64, pool: Int64, allowance: Int32, rows: Int64,
+    members: _Members | None, book: TariffBook, cost: Cost | None,
+) -> tuple[Int64, Int64]:  # fmt: skip
+    """Draw on the balances of pools: what each row gets, and what its pool loses."""
+    increment = book.included.increment[allowance]
+    if members is not None:
+        wanted = within_caps(wanted, members.left, increment, pool, members.member)
+    money = book.included.money[allowance]
+    if not money.any():
+        return in_increments(wanted, balance, increment, pool)
+    assert cost is not None
+    given, drawn = np.zeros_like(wanted), np.zeros_like(wanted)
+    for paid in (False, True):
+        mine = np.flatnonzero(money[pool] == paid)
+        if paid:
+            given[mine], drawn[mine] = pay(wanted[mine], balance, pool[mine], rows[mine], cost)
+        else:
+            given[mine], drawn[mine] = in_increments(wanted[mine], balance, increment, pool[mine])
+    return given, drawn
+
+
+def _event_order(batch: UsageBatch, rows: Int64, owner: Int32, allowance: Int32) -> Int64:
+    """Order rows by (owner, allowance, start, event key): pools are then contiguous."""
+    subscription = owner.astype(np.int64)
     start = batch.started_at[rows]
     earliest = int(start.min())
     time_bits = (int(start.max()) - earliest).bit_length()

@@ -14,6 +14,7 @@ from ledger.errors import Invalid
 from rating import service
 from rating.cases import Difference, evaluate, read_cases
 from rating.explain import Explanation, explain_event, kroner
+from rating.grants import whole_grants
 from rating.listing import rate_lines, tariff_lines
 from rating.phrases import Language
 from rating.pipeline import rate
@@ -143,7 +144,7 @@ def quote(
         subscription=np.array([0], np.int32),
         offering=np.array([book.offering_index(offering)], np.int32),
     )
-    rated = rate(batch, book)
+    rated = rate(batch, book, whole_grants(book, int(batch.offering[0]), batch.started_at))
     explanation = explain_event(batch, rated, book, 0, language)
     reason = Reason(int(rated.reason[0]))
     click.echo(

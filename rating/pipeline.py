@@ -11,14 +11,16 @@ no allowance back and takes none.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from rating.allowances import Counters, consume
 from rating.clock import Timeline
+from rating.drawing import Cost
 from rating.pieces import Sessions
 from rating.pricing import may_overflow, overflows, price, timelines, unsold
+from rating.rounding import Integers
 from rating.tariff import TariffBook
 from rating.tariff_terms import START_BAND
 from rating.usage import (
@@ -72,7 +74,8 @@ def rate(
     lines = _timelines(batch, book, reason)
     for rows in _chunks(len(batch), chunk):
         _refuse_unpriceable(batch.take(rows), book, lines, cell[rows], reason[rows])
-    free, after = consume(batch, cell, reason, book, counters or Counters.none())
+    cost = _usage_cost(batch, book, lines, cell)
+    free, after = consume(batch, cell, reason, book, counters or Counters.none(), cost)
     amount, units = np.zeros(len(batch), np.int64), np.zeros(len(batch), np.int64)
     rate_row = np.full(len(batch), -1, np.int32)
     for rows in _chunks(len(batch), chunk):
@@ -109,6 +112,26 @@ def _sessions(batch: UsageBatch, rows: slice | Int64, cell: Int32, quantity: Int
         elapsed=None if elapsed is None else elapsed[rows],
         continued=None if continued is None else continued[rows],
     )
+
+
+def _usage_cost(
+    batch: UsageBatch, book: TariffBook, lines: tuple[Timeline, ...], cell: Int32
+) -> Cost | None:
+    """Price parts of events without set-up fee and minimum, for allowances of money."""
+    if not book.included.money.any():
+        return None
+    nothing = np.zeros_like(book.rows.setup)
+    plain = replace(book, rows=replace(book.rows, setup=nothing, minimum=nothing))
+
+    def cost(rows: Int64, quantity: Integers) -> Integers:
+        amount = np.zeros(len(rows), np.int64)
+        used = np.flatnonzero(quantity > 0)
+        at = rows[used]
+        priced = price(plain, lines, _sessions(batch, at, cell[at], quantity[used]))
+        amount[used] = priced.amount_micro
+        return amount
+
+    return cost
 
 
 def _locate(batch: UsageBatch, book: TariffBook, zone: Int32, cell: Int32, reason: Int16) -> None:

@@ -89,6 +89,10 @@ class Reader:
         wrong: tuple[date, ...] = self._wrong(key, found, "a list of dates such as 2026-05-17", ())
         return wrong
 
+    def optional_day(self, key: str) -> date | None:
+        """Read a date that may be left out."""
+        return self.day(key) if key in self.content else self._read(key, None)
+
     def time_of_day(self, key: str) -> int:
         """Read a time such as "08:00" as seconds of the day."""
         found = self._read(key, _REQUIRED)

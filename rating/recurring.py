@@ -81,12 +81,12 @@ def recurring_charges(
             if price.proration == "days":
                 found.append((rows, component, full, days[rows], after - first))
                 continue
-            once = _first_stretches(rows, active_from, subscription)
+            once = first_stretches(rows, active_from, subscription)
             found.append((rows[once], component, full[once], np.ones(len(once), np.int64), 1))
     return _collect(found)
 
 
-def _first_stretches(rows: Int64, active_from: Int64, subscription: Int64 | None) -> Int64:
+def first_stretches(rows: Int64, active_from: Int64, subscription: Int64 | None) -> Int64:
     """Give the positions in `rows` of each subscription's first stretch, in order."""
     if subscription is None:
         return np.arange(len(rows))

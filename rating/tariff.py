@@ -19,11 +19,12 @@ import numpy as np
 
 from ledger.errors import NotFound
 from ledger.money import MICRO_PER_UNIT
+from rating.allowance_terms import Included, included_in
 from rating.clock import Clock, DayPlan, clock_of, midnight
 from rating.tariff_file import read_tariff
 from rating.tariff_tables import Cells, RateRows, Steps, TableCompiler
 from rating.tariff_terms import FORMAT, USAGES, Rate, Tariff
-from rating.usage import Bool, Int32, Int64
+from rating.usage import Int32, Int64
 from rating.zones import ZoneMap, compile_zones
 
 
@@ -47,8 +48,7 @@ class TariffBook:
     components: tuple[str, ...]
     zones: tuple[str, ...]
     allowances: tuple[str, ...]
-    granted: Int64  # (allowances,) per month
-    prorated: Bool  # (allowances,) the grant is in the counters, not in the book
+    included: Included  # the terms of each of `allowances`
     clock: Clock
     zone_map: ZoneMap
     cube: Int32  # (offerings, 3, zones) cell, -1 where unpriced
@@ -128,11 +128,9 @@ def compile_tariff(
     """
     clock = clock or clock_of(tariff.time_zone)
     zones = tuple(zone.id for zone in tariff.zones)
-    allowances = tuple(a for offering in tariff.offerings for a in offering.allowances)
+    included = included_in(tariff, clock, units_per_quantity)
     cube = np.full((len(tariff.offerings), len(USAGES), max(len(zones), 1)), -1, np.int32)
-    compiler = TableCompiler(
-        tariff, {a.id: n for n, a in enumerate(allowances)}, units_per_currency
-    )
+    compiler = TableCompiler(tariff, included, units_per_currency)
     for number, offering in enumerate(tariff.offerings):
         for usage, zone, cell in compiler.add_offering(number, offering):
             cube[number, USAGES.index(usage), zones.index(zone)] = cell
@@ -143,9 +141,8 @@ def compile_tariff(
         offerings=tuple(offering.id for offering in tariff.offerings),
         components=tuple(component.id for component in tariff.components),
         zones=zones,
-        allowances=tuple(allowance.id for allowance in allowances),
-        granted=np.array([a.quantity for a in allowances], np.int64),
-        prorated=np.array([a.prorate for a in allowances], np.bool_),
+        allowances=included.ids,
+        included=included,
         clock=clock,
         zone_map=zone_map or compile_zones(
             {prefix: n for n, zone in enumerate(tariff.zones) for prefix in zone.prefixes},

@@ -163,11 +163,22 @@ def _one_off(table: Reader) -> OneOff:
 
 
 def _allowance(table: Reader) -> Allowance:
+    amount = table.price("amount", MAX_PRICE_MICRO, None)
+    quantity = table.integer("quantity", 0, MAX_ALLOWANCE, None)
+    if (amount is None) == (quantity is None):
+        table.fault("quantity", "needs a quantity, or in its place an amount of money; not both")
     allowance = Allowance(
         id=table.name("id"),
         components=table.one_or_more("component"),
-        quantity=table.integer("quantity", 0, MAX_ALLOWANCE),
+        quantity=(quantity if amount is None else amount) or 0,
         prorate=table.flag("prorate", False),
+        money=amount is not None,
+        increment=table.integer("increment", 0, MAX_ALLOWANCE, 0),
+        priority=table.integer("priority", -1000, 1000, 0),
+        shared=table.flag("shared", False),
+        member_cap=table.integer("member_cap", 0, MAX_ALLOWANCE, None),
+        valid_from=table.optional_day("valid_from"),
+        valid_to=table.optional_day("valid_to"),
     )
     table.refuse_unknown()
     return allowance

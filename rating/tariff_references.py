@@ -6,6 +6,7 @@ Names that point nowhere, things said twice, prices that contradict themselves.
 import itertools
 from collections.abc import Iterable
 
+from rating.allowance_terms import wrong_allowances
 from rating.tariff_terms import UNIT_OF_USAGE, Band, Offering, Rate, Tariff, band_weekdays
 
 
@@ -17,7 +18,7 @@ def wrong_references(tariff: Tariff) -> list[str]:
         *_doubles("offering", (offering.id for offering in tariff.offerings)),
         *_doubles("prefix", (prefix for zone in tariff.zones for prefix in zone.prefixes)),
         *_doubles("rating group", (str(g) for zone in tariff.zones for g in zone.rating_groups)),
-        *_doubles("allowance", (a.id for offer in tariff.offerings for a in offer.allowances)),
+        *wrong_allowances(tariff),
         *_doubles(
             "band start",
             (

@@ -10,6 +10,7 @@ from datetime import date
 
 import numpy as np
 
+from rating.allowance_terms import Included
 from rating.clock import DayPlan
 from rating.rounding import Mode, Rounding, round_amounts
 from rating.tariff_terms import (
@@ -66,7 +67,7 @@ class Cells:
     component: Int32
     plan: Int32  # index into `plans`, -1 where one row holds at all times
     rows: Int32  # (cells, slots) rate rows, -1 beyond the cell's last
-    allowances: Int32  # (cells, most allowances of a cell) in order of use, -1 beyond the last
+    allowances: Int32  # (cells, layers) in order of use, -1 where the layer has none for the cell
     max_units: Int64  # above this many units the exact slow path prices
     max_increment: Int64
     stepped: Bool  # some row has several steps
@@ -76,11 +77,9 @@ class Cells:
 class TableCompiler:
     """Collects rows, cells and plans while the offerings are walked."""
 
-    def __init__(
-        self, tariff: Tariff, allowance_index: dict[str, int], units_per_currency: int
-    ) -> None:
+    def __init__(self, tariff: Tariff, included: Included, units_per_currency: int) -> None:
         self.tariff = tariff
-        self.allowance_index = allowance_index
+        self.included = included
         self.components = [component.id for component in tariff.components]
         self.units_per_currency = units_per_currency
         self.rows: list[tuple[int, ...]] = []
@@ -127,11 +126,7 @@ class TableCompiler:
             int(len(steps) > len(rates)),
             int(any(price == NO_PRICE for _, price, _ in steps)),
         ))  # fmt: skip
-        self.cell_allowances.append([
-            self.allowance_index[allowance.id]
-            for allowance in offering.allowances
-            if component in allowance.components
-        ])  # fmt: skip
+        self.cell_allowances.append(self.included.layers_of(offering, component))
         return len(self.cell_rows) - 1
 
     def _add_row(self, number: int, position: int, rate: Rate, denominator: int) -> None:

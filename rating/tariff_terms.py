@@ -100,8 +100,15 @@ class Allowance:
 
     id: str
     components: tuple[str, ...]
-    quantity: int
+    quantity: int  # of usage; of millionths where `money`
     prorate: bool
+    money: bool = False  # pays for usage at its price; never for a set-up fee
+    increment: int = 0  # debited in whole ones; 0 is exactly what is used
+    priority: int = 0  # lowest first, then in order of the file
+    shared: bool = False  # by the subscriptions of a billing account, who all bring their part
+    member_cap: int | None = None  # what one subscription may use of what is shared
+    valid_from: date | None = None  # serves usage of local days [valid_from, valid_to)
+    valid_to: date | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,9 @@ class Reason(IntEnum):
     NO_ZONE = 6  # no prefix or rating group matches
     NO_RATE = 7  # the offering has no price there and then
     OVERFLOW = 8  # the price does not fit in 62 bits
-    NO_GRANT = 9  # the allowance is prorated and the counters do not say how much is granted
+    NO_GRANT = (
+        9  # the allowance is prorated or shared and the counters do not say how much is granted
+    )
     LATE = 10  # older than what its allowance has already served: rate the whole month again
 
 
@@ -52,7 +54,8 @@ class UsageInvalid(Invalid):
 class UsageBatch:
     """Usage events as columns of equal length. Make one with `check_usage`.
 
-    The last two columns say of an event that it goes on from another one: they may be left out.
+    The last columns may be left out: two say of an event that it goes on from another one, one says
+    with whom it shares.
     """
 
     event_key: Int64  # unique and stable: settles which of two simultaneous events came first
@@ -64,6 +67,7 @@ class UsageBatch:
     subscription: Int32  # a code of the caller's choice, not negative
     offering: Int32  # index into `book.offerings`
     elapsed_before: Int64 | None = None  # units used before, in the same session: steps go on
+    pool: Int32 | None = None  # a code of those who share allowances; left out, nobody shares
     continuation: Bool | None = None  # the session has paid its set-up fee and minimum already
 
     def __len__(self) -> int:
@@ -90,6 +94,7 @@ COLUMN_TYPES: Mapping[str, np.dtype[Any]] = {
 
 OPTIONAL_TYPES: Mapping[str, np.dtype[Any]] = {
     "elapsed_before": np.dtype(np.int64),
+    "pool": np.dtype(np.int32),
     "continuation": np.dtype(np.bool_),
 }
 
@@ -119,17 +124,17 @@ def check_usage(**columns: NDArray[Any]) -> UsageBatch:
                 f"not {column.shape} {column.dtype}.",
                 column=name,
             )
-    _check_codes(columns["subscription"])
+    _check_codes(columns["subscription"], "subscription")
+    if "pool" in columns:
+        _check_codes(columns["pool"], "pool")
     _check_keys(columns["event_key"])
     return UsageBatch(**{name: _frozen(columns[name]) for name in types})
 
 
-def _check_codes(subscription: Int32) -> None:
-    if len(subscription) and subscription.min() < 0:
-        row = int(np.argmin(subscription))
-        raise UsageInvalid(
-            f"Row {row} has subscription code {subscription[row]}; codes start at 0."
-        )
+def _check_codes(codes: Int32, name: str) -> None:
+    if len(codes) and codes.min() < 0:
+        row = int(np.argmin(codes))
+        raise UsageInvalid(f"Row {row} has {name} code {codes[row]}; codes start at 0.")
 
 
 def _check_keys(event_key: Int64) -> None:

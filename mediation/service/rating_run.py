@@ -34,7 +34,12 @@ from mediation.charging import (
 )
 from mediation.rated_files import write_rated
 from mediation.records import Int64
-from mediation.service.service_charges import charge_services, payers_of
+from mediation.service.service_charges import (
+    charge_services,
+    local_day_numbers,
+    offering_codes,
+    payers_of,
+)
 from mediation.service.suspense import (
     Suspended,
     release_priced,
@@ -43,8 +48,11 @@ from mediation.service.suspense import (
 )
 from mediation.service.usage import accepted_usage
 from mediation.wallclock import local_days
+from party import service as party
 from rating import service as rating
+from rating.allowances import Counters
 from rating.charges import Booked, ChargeKey
+from rating.grants import monthly_grants
 from rating.pipeline import Rated, rate
 from rating.tariff import TariffBook
 from rating.usage import Reason, UsageBatch, check_usage
@@ -139,7 +147,8 @@ def _rate_usage(
 ) -> tuple[list[str], Rated]:  # fmt: skip
     """Rate all usage of the month, keep the rated events, and sum what they cost."""
     batch, subscription, payer = _batch(usage, book)
-    rated = rate(batch, book)
+    grants = _grants(session, month, book, subscription, payer)
+    rated = rate(batch, book, grants)
     refs = _store_rated(store, usage, rated, book, batch)
     _release_priced(session, usage, rated, month, actor)
     _suspend_unpriced(session, usage, rated, month)
@@ -163,24 +172,48 @@ def _batch(usage: pa.Table, book: TariffBook) -> tuple[UsageBatch, Int64, Int64]
     offering = usage["offering"].combine_chunks().dictionary_encode()
     index = {name: number for number, name in enumerate(book.offerings)}
     codes = np.array([index.get(name, -1) for name in offering.dictionary.to_pylist()], np.int32)
-    subscription = column["subscription_id"]
+    subscription, payer = column["subscription_id"], column["billing_account_id"]
     _, dense = np.unique(subscription, return_inverse=True)
+    _, pool = np.unique(payer, return_inverse=True)
     batch = check_usage(
         **_typed(
             {
                 **{name: column[name] for name in _RATED_COLUMNS if name in column},
                 "subscription": dense,
+                "pool": pool,
                 "offering": codes[offering.indices.to_numpy()],
             }
         )
     )
-    return batch, subscription, column["billing_account_id"]
+    return batch, subscription, payer
+
+
+def _grants(
+    session: Session, month: Month, book: TariffBook, subscription: Int64, payer: Int64
+) -> Counters | None:
+    """Grant what the book cannot know: allowances by days, and those that accounts share."""
+    if not book.included.stated.any():
+        return None
+    active = party.active_intervals(session, *month.instants())
+
+    def codes(known: Int64, asked: Int64) -> np.ndarray:
+        names = np.unique(known)
+        place = np.minimum(np.searchsorted(names, asked), max(len(names) - 1, 0))
+        found = names[place] == asked if len(names) else np.zeros(len(asked), np.bool_)
+        return np.where(found, place, -1).astype(np.int32)
+
+    return monthly_grants(
+        book, month.period, offering_codes(book, active.offering),
+        local_day_numbers(active.valid_from), local_day_numbers(active.valid_to),
+        codes(subscription, active.subscription_id), codes(payer, active.billing_account_id),
+    )  # fmt: skip
 
 
 _TEXTS = frozenset({"offering", "called_text"})
 _RATED_COLUMNS = {
     "event_key": np.int64, "started_at": np.int64, "quantity": np.int64, "usage_type": np.int16,
     "called": np.int64, "rating_group": np.int32, "subscription": np.int32, "offering": np.int32,
+    "pool": np.int32,
 }  # fmt: skip
 
 

@@ -29,10 +29,10 @@ def charge_services(
     """Charge the month's recurring prices for the days active, and the prices of its orders."""
     first, after = month.instants()
     active = party.active_intervals(session, first, after)
-    offering = _offering_codes(book, active.offering)
+    offering = offering_codes(book, active.offering)
     charges = recurring_charges(
-        book, month.period, offering, _local_day_numbers(active.valid_from),
-        _local_day_numbers(active.valid_to), active.agreed_micro, active.subscription_id,
+        book, month.period, offering, local_day_numbers(active.valid_from),
+        local_day_numbers(active.valid_to), active.agreed_micro, active.subscription_id,
     )  # fmt: skip
     payers = payers_of(session, set(active.billing_account_id.tolist()))
     last = month.after - timedelta(days=1)
@@ -53,7 +53,7 @@ def _charge_orders(
 ) -> None:
     first, after = month.instants()
     ordered = party.order_charges(session, first, after)
-    offering = _offering_codes(book, [order.offering for order in ordered])
+    offering = offering_codes(book, [order.offering for order in ordered])
     agreed = [
         NOT_AGREED if order.agreed_price_micro is None else order.agreed_price_micro
         for order in ordered
@@ -78,12 +78,13 @@ def _basis(book: TariffBook, offering: int) -> str:
     return basis
 
 
-def _offering_codes(book: TariffBook, names: Sequence[str]) -> np.ndarray:
+def offering_codes(book: TariffBook, names: Sequence[str]) -> np.ndarray:
+    """Give the index of offerings in the book, -1 where it does not sell them."""
     index = {name: number for number, name in enumerate(book.offerings)}
     return np.array([index.get(name, -1) for name in names], np.int32)
 
 
-def _local_day_numbers(instants: Int64) -> Int64:
+def local_day_numbers(instants: Int64) -> Int64:
     """Give local days since 1970; the end of an open interval stays beyond every month."""
     far = int(datetime(2099, 1, 1, tzinfo=UTC).timestamp())
     return local_days(np.minimum(instants, far)).astype(np.int64)

@@ -21,7 +21,6 @@ Kind = Callable[[Mapping[str, Any]], dict[str, Any]]
 # What each kind of case is evaluated by; a module of this package lists its own in KINDS.
 KINDS: Mapping[str, Kind] = {
     **allowances.KINDS,
-    **allowances.KINDS,
     **amounts.KINDS,
     **calendar.KINDS,
     **parts.KINDS,

@@ -6,12 +6,12 @@ Shares no code with the kernel but the values of a tariff file. The wall clock i
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time
 from fractions import Fraction
 from zoneinfo import ZoneInfo
 
-from rating.tariff_terms import Band, Rate, Step, Tariff
+from rating.tariff_terms import Allowance, Band, Rate, Step, Tariff
 
 USAGES = {1: "voice", 2: "sms", 3: "data"}
 YEAR = 366 * 86_400
@@ -31,6 +31,7 @@ class Event:
     offering: int
     elapsed: int = 0
     continues: bool = False
+    pool: int = 0
 
 
 @dataclass(frozen=True)
@@ -199,7 +200,7 @@ def fault_of(tariff: Tariff, event: Event) -> str | None:
 
 def rate_by_hand(tariff: Tariff, events: list[Event]) -> dict[int, Outcome]:
     """Rate events in the order of their starts and keys; outcomes by event key."""
-    left: dict[tuple[int, str, int, int], int] = {}
+    left: dict[tuple[object, ...], int] = {}
     outcomes = {}
     for event in sorted(events, key=lambda e: (e.start, e.key)):
         outcomes[event.key] = _rate_one(tariff, event, left)
@@ -219,7 +220,7 @@ def _sold(tariff: Tariff, rows: list[Rate], event: Event, quantity: int) -> bool
     return True
 
 
-def _rate_one(tariff: Tariff, event: Event, left: dict[tuple[int, str, int, int], int]) -> Outcome:
+def _rate_one(tariff: Tariff, event: Event, left: dict[tuple[object, ...], int]) -> Outcome:
     fault = fault_of(tariff, event)
     if fault:
         return Outcome(fault)
@@ -236,18 +237,61 @@ def _rate_one(tariff: Tariff, event: Event, left: dict[tuple[int, str, int, int]
     eligible = [
         allowance
         for allowance in tariff.offerings[event.offering].allowances
-        if component in allowance.components
+        if component in allowance.components and _is_valid(tariff, allowance, event)
     ]
     if event.quantity < 0:  # A refund: the price of the use with the other sign, no allowance.
         amount, billed = price_of(tariff, rows, event, size)
         return Outcome("OK", sign * amount, zone, component, sign * billed)
     if event.quantity and any(allowance.prorate for allowance in eligible):
         return Outcome("NO_GRANT", zone=zone)
-    wall = local(tariff, event.start)
-    for allowance in eligible:
-        pool = (event.subscription, allowance.id, wall.year, wall.month)
-        free = min(payable, left.setdefault(pool, allowance.quantity))
-        left[pool] -= free
-        payable -= free
+    for allowance in sorted(eligible, key=lambda a: a.priority):
+        payable -= _draw(tariff, rows, event, allowance, payable, left)
     amount, billed = price_of(tariff, rows, event, payable)
     return Outcome("OK", amount, zone, component, billed, event.quantity - payable)
+
+
+def _is_valid(tariff: Tariff, allowance: Allowance, event: Event) -> bool:
+    day = local(tariff, event.start).date()
+    begun = allowance.valid_from is None or allowance.valid_from <= day
+    return begun and (allowance.valid_to is None or day < allowance.valid_to)
+
+
+def _draw(
+    tariff: Tariff, rows: list[Rate], event: Event, allowance: Allowance, payable: int,
+    left: dict[tuple[object, ...], int],
+) -> int:  # fmt: skip
+    """Draw on one allowance. What is shared is granted twice what the tariff states."""
+    wall = local(tariff, event.start)
+    owner = ("pool", event.pool) if allowance.shared else ("own", event.subscription)
+    pool = (owner, allowance.id, wall.year, wall.month)
+    # A cap is per subscription and allowance, whichever pool it is used from.
+    member = ("member", event.subscription, *pool[1:])
+    balance = left.setdefault(pool, allowance.quantity * (1 + allowance.shared))
+    if allowance.money:
+        free, drawn = _paid(tariff, rows, event, payable, balance)
+    else:
+        if allowance.member_cap is not None:
+            balance = min(balance, left.setdefault(member, allowance.member_cap))
+        step = allowance.increment or 1
+        drawn = min(-(-payable // step), balance // step) * step
+        free = min(payable, drawn)
+        if allowance.member_cap is not None:
+            left[member] -= drawn
+    left[pool] -= drawn
+    return free
+
+
+def _paid(
+    tariff: Tariff, rows: list[Rate], event: Event, payable: int, balance: int
+) -> tuple[int, int]:
+    """Find what money pays for, by halving: prices never fall as quantities grow."""
+    bare = [replace(row, setup_micro=0, minimum_micro=0) for row in rows]
+
+    def cost(quantity: int) -> int:
+        return price_of(tariff, bare, event, quantity)[0]
+
+    low, high = 0, payable + 1
+    while balance and high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if cost(middle) <= balance else (low, middle)
+    return low, cost(low)

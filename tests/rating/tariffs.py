@@ -10,6 +10,8 @@ import numpy as np
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from rating.allowances import Counters
+from rating.tariff import TariffBook
 from rating.tariff_terms import (
     Allowance,
     Band,
@@ -208,14 +210,11 @@ def _offerings(draw: st.DrawFn, number: int, components: tuple[Component, ...]) 
                 for band in shape
             ]  # fmt: skip
     allowances = tuple(
-        Allowance(
-            f"{number}-{n}",
-            tuple(draw(st.sets(st.sampled_from([c.id for c in components]), min_size=1))),
-            draw(st.sampled_from([0, 1, 90, 1000, 10**7, 10**15])),
-            prorate=False,
-        )
+        draw(_allowances(f"{number}-{n}", [c.id for c in components]))
         for n in range(draw(st.integers(0, 3)))
     )
+    if any(rate.whole_step for rate in rates):  # Such a price may fall: no part of it is paid for.
+        allowances = tuple(replace(allowance, money=False) for allowance in allowances)
     return Offering(
         f"O{number}", f"Offering {number}", draw(st.sampled_from(["gross", "net"])),
         (), (), allowances, tuple(rates),
@@ -242,6 +241,27 @@ def _extras(draw: st.DrawFn, pers: tuple[int, int]) -> dict[str, Any]:
         "rounding": mode,
         "round_to_micro": unit,
     }
+
+
+@st.composite
+def _allowances(draw: st.DrawFn, name: str, components: list[str]) -> Allowance:
+    plain = Allowance(
+        name,
+        tuple(draw(st.sets(st.sampled_from(components), min_size=1))),
+        draw(st.sampled_from([0, 1, 90, 1000, 10**7, 10**15])),
+        prorate=False,
+        priority=draw(st.sampled_from([0, 0, -1, 2])),
+        shared=draw(st.booleans()),
+        valid_from=draw(st.sampled_from([None, None, date(2026, 3, 29)])),
+        valid_to=draw(st.sampled_from([None, None, date(2026, 4, 1)])),
+    )
+    if draw(st.sampled_from([False, False, True])):
+        return replace(plain, money=True)
+    return replace(
+        plain,
+        increment=draw(st.sampled_from([0, 0, 1, 60, 100])),
+        member_cap=draw(st.sampled_from([None, 0, 95, 10**6])) if plain.shared else None,
+    )
 
 
 def _prices() -> st.SearchStrategy[tuple[int, int]]:
@@ -280,20 +300,23 @@ def events(size: int = 12) -> st.SearchStrategy[list[Event]]:
             st.text("0123456789", max_size=15),
         ),
         group=st.sampled_from([0, 100, 200, 900]),
-        subscription=st.integers(0, 1),
+        subscription=st.integers(0, 2),
         offering=st.sampled_from([0, 0, 1, 1, 7, -1]),
         elapsed=st.sampled_from([0, 0, 0, 59, 600, -1, 2**60 + 1]),
         continues=st.sampled_from([False, False, True]),
     )
-    return st.lists(event, max_size=size, unique_by=lambda e: e.key).map(_short_calls)
+    return st.lists(event, max_size=size, unique_by=lambda e: e.key).map(_as_it_comes)
 
 
-def _short_calls(drawn: list[Event]) -> list[Event]:
-    """Keep calls short where the oracle walks minute by minute."""
+def _as_it_comes(drawn: list[Event]) -> list[Event]:
+    """Keep calls short where the oracle walks minute by minute; two of three share."""
     return [
-        replace(e, quantity=e.quantity % 50_000) if e.usage == 1 and 0 < e.quantity < 2**50 else e
+        replace(
+            e, pool=e.subscription // 2,
+            quantity=e.quantity % 50_000 if e.usage == 1 and 0 < e.quantity < 2**50 else e.quantity,
+        )
         for e in drawn
-    ]
+    ]  # fmt: skip
 
 
 def batch_of(drawn: list[Event]) -> UsageBatch:
@@ -307,6 +330,7 @@ def batch_of(drawn: list[Event]) -> UsageBatch:
         rating_group=np.array([e.group for e in drawn], np.int32),
         subscription=np.array([e.subscription for e in drawn], np.int32),
         offering=np.array([e.offering for e in drawn], np.int32),
+        pool=np.array([e.pool for e in drawn], np.int32),
         **_optional(drawn),
     )
 
@@ -319,6 +343,16 @@ def _optional(drawn: list[Event]) -> dict[str, NDArray[Any]]:
         "elapsed_before": np.array([e.elapsed for e in drawn], np.int64),
         "continuation": np.array([e.continues for e in drawn], np.bool_),
     }
+
+
+def double_grants(book: TariffBook) -> Counters:
+    """Grant pools 0 and 1 twice what the tariff states of each shared allowance, in any month."""
+    shared = np.flatnonzero(book.included.shared)
+    month = np.arange(2025 * 12, 2028 * 12)
+    pool, allowance, at = (
+        column.ravel().astype(np.int32) for column in np.meshgrid([0, 1], shared, month)
+    )
+    return Counters.grants(pool, allowance, at, 2 * book.included.quantity[allowance])
 
 
 def with_terms(

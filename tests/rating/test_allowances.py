@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger.errors import Invalid
-from rating.allowances import Counters, _serve, _serve_slowly
+from rating.allowances import Counters
+from rating.drawing import first_come
 
 POOLS = st.lists(
     st.tuples(
@@ -31,11 +32,8 @@ def test_the_running_sum_serves_as_a_loop_does(pools: list[tuple[int, list[int]]
             left -= expected[-1]
     wanted = np.array([wish for _, wishes in pools for wish in wishes], np.int64)
     balance = np.array([balance for balance, _ in pools], np.int64)
-    sizes = [len(wishes) for _, wishes in pools]
-    pool = np.repeat(np.arange(len(pools)), sizes)
-    heads = np.cumsum([0, *sizes[:-1]])
-    assert _serve(wanted, balance, heads, pool).tolist() == expected
-    assert _serve_slowly(wanted, balance, pool).tolist() == expected
+    pool = np.repeat(np.arange(len(pools)), [len(wishes) for _, wishes in pools])
+    assert first_come(wanted, balance, pool).tolist() == expected
 
 
 def test_grants_are_refused_twice_or_below_zero() -> None:

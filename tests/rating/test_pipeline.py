@@ -14,9 +14,9 @@ from rating import Counters, Rated, Reason, TariffBook, rate
 from rating.allowances import NOT_STATED
 from rating.explain import explain_event
 from rating.tariff import compile_tariff, parse_tariff
-from rating.tariff_terms import Tariff
+from rating.tariff_terms import Tariff, TariffInvalid
 from tests.rating.oracle import Event, Outcome, rate_by_hand
-from tests.rating.tariffs import SMALL, batch_of, events, tariffs
+from tests.rating.tariffs import SMALL, batch_of, double_grants, events, tariffs
 
 # A long run: HOVEDBOK_RATING_EXAMPLES=100000, some ten events each.
 EXAMPLES = int(os.environ.get("HOVEDBOK_RATING_EXAMPLES", "200"))
@@ -64,7 +64,7 @@ def test_any_tariff_and_any_events_agree_with_the_oracle(
 ) -> None:
     """Columns and the hand calculation give the same amounts, reasons, zones and units."""
     book = compile_tariff(tariff)
-    rated = rate(batch_of(drawn), book)
+    rated = rate(batch_of(drawn), book, double_grants(book))
     assert outcomes(rated, book, drawn) == rate_by_hand(tariff, drawn)
 
 
@@ -77,7 +77,9 @@ def test_the_order_of_rows_and_the_size_of_chunks_change_nothing(
     book, batch = compile_tariff(tariff), batch_of(drawn)
     order = list(range(len(drawn)))
     random.shuffle(order)  # type: ignore[attr-defined]
-    plain, shuffled = rate(batch, book), rate(batch.take(order), book, chunk=chunk)
+    granted = double_grants(book)
+    plain = rate(batch, book, granted)
+    shuffled = rate(batch.take(order), book, granted, chunk=chunk)
     for name in COLUMNS:
         expected = getattr(plain, name)[order]
         assert getattr(shuffled, name).tobytes() == expected.tobytes(), name
@@ -93,8 +95,8 @@ def test_two_batches_in_order_of_time_equal_one(
     """Counters carry an allowance from one batch to the next exactly."""
     book = compile_tariff(tariff)
     ordered = sorted(drawn, key=lambda e: (e.start, e.key))
-    whole = rate(batch_of(ordered), book)
-    early = rate(batch_of(ordered[:cut]), book)
+    whole = rate(batch_of(ordered), book, double_grants(book))
+    early = rate(batch_of(ordered[:cut]), book, double_grants(book))
     late = rate(batch_of(ordered[cut:]), book, early.counters)
     for name in COLUMNS:
         joined = np.concatenate([getattr(early, name), getattr(late, name)])
@@ -105,16 +107,14 @@ def test_two_batches_in_order_of_time_equal_one(
 
 @settings(max_examples=50, deadline=None)
 @given(tariffs(), events(30))
-def test_two_batches_of_different_subscriptions_equal_one(
-    tariff: Tariff, drawn: list[Event]
-) -> None:
-    """Subscriptions share nothing, so they may be rated apart, in any order."""
+def test_two_batches_of_different_pools_equal_one(tariff: Tariff, drawn: list[Event]) -> None:
+    """Pools share nothing, so they may be rated apart, in any order."""
     book = compile_tariff(tariff)
-    whole = outcomes(rate(batch_of(drawn), book), book, drawn)
+    counters = double_grants(book)
+    whole = outcomes(rate(batch_of(drawn), book, counters), book, drawn)
     apart: dict[int, Outcome] = {}
-    counters = Counters.none()
-    for subscription in (1, 0):
-        own = [e for e in drawn if e.subscription == subscription]
+    for pool in (1, 0):
+        own = [e for e in drawn if e.pool == pool]
         rated = rate(batch_of(own), book, counters)
         counters = rated.counters
         apart |= outcomes(rated, book, own)
@@ -126,7 +126,7 @@ def test_two_batches_of_different_subscriptions_equal_one(
 def test_every_explanation_sums_to_the_amount(tariff: Tariff, drawn: list[Event]) -> None:
     """Set-up fee, portions and minimum of each event add up to what was stored."""
     book, batch = compile_tariff(tariff), batch_of(drawn)
-    rated = rate(batch, book)
+    rated = rate(batch, book, double_grants(book))
     for row in range(len(drawn)):
         explained = explain_event(batch, rated, book, row, "en")
         assert sum(part.amount_micro for part in explained.parts) == rated.amount_micro[row]
@@ -319,3 +319,53 @@ def test_the_overflow_border_is_exact(beyond: int) -> None:
     else:
         assert rated.amount_micro.tolist() == [2**62 - 4]
     assert rate(batch_of([most]), book).reason.tolist() == [Reason.OK]
+
+
+def test_an_allowance_for_two_kinds_of_usage_is_used_in_the_order_of_events() -> None:
+    """A call that passes its own minutes takes from the common ones before a later message does."""
+    extra = """
+  [[offering.allowance]]
+  id = "minutes"
+  component = "voice"
+  quantity = 60
+  [[offering.allowance]]
+  id = "common"
+  component = ["voice", "sms"]
+  quantity = 10
+  [[offering.rate]]
+  usage = "sms"
+"""
+    source = SMALL.replace('  [[offering.rate]]\n  usage = "sms"\n', extra.lstrip("\n"))
+    book = parse_tariff(source.encode())
+    call = event("2026-03-04T15:00:00", 70)
+    text = replace(call, key=2, start=call.start + 100, usage=2, quantity=1)
+    rated = rate(batch_of([call, text]), book)
+    assert rated.free_quantity.tolist() == [70, 0]
+
+
+@pytest.mark.parametrize(
+    ("terms", "fault"),
+    [
+        ('amount = "5.00"', "not both"),
+        ("quantity = 1\n  member_cap = 5", "only what is shared"),
+        ('amount = "5.00"\n  increment = 5', "not debited in increments"),
+        ("quantity = 1\n  valid_from = 2026-02-01\n  valid_to = 2026-02-01", "later than"),
+        ('quantity = 1\n  priority = "first"', "priority"),
+    ],
+)  # fmt: skip
+def test_allowances_that_contradict_themselves_are_refused(terms: str, fault: str) -> None:
+    """Each fault is told with its place."""
+    source = SMALL.replace("  quantity = 1000", f"  {terms}")
+    if fault == "not both":
+        source = SMALL.replace("quantity = 1000", f"quantity = 1000\n  {terms}")
+    with pytest.raises(TariffInvalid, match=fault):
+        parse_tariff(source.encode())
+
+
+def test_money_pays_for_usage_but_for_no_set_up_fee() -> None:
+    """Five kroner pay for 1,000 octets at half an øre; 200 more cost their price and the fee."""
+    source = SMALL.replace("quantity = 1000", 'amount = "5.00"')
+    book = parse_tariff(source.encode())
+    first = event("2026-03-04T15:00:00", 600, usage=3, group=100)
+    second = replace(first, start=first.start + 1)
+    assert amounts(book, first, second) == [0, 100_000 + 200 * 5_000]

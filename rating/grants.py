@@ -1,0 +1,89 @@
+"""What is granted of allowances whose grant no book can know: prorated and shared ones.
+
+A subscription brings what its offering states, by days where it is prorated (half away from zero);
+a shared allowance is granted the sum of what its members bring.
+"""
+
+import numpy as np
+
+from rating.allowances import Counters
+from rating.clock import month_number, months
+from rating.recurring import first_stretches, month_span
+from rating.rounding import share_of
+from rating.tariff import TariffBook
+from rating.usage import Int32, Int64
+
+
+def monthly_grants(
+    book: TariffBook, period: str, offering: Int32, active_from: Int64, active_to: Int64,
+    subscription: Int32, pool: Int32,
+) -> Counters:  # fmt: skip
+    """Grant a month's prorated and shared allowances.
+
+    Parameters
+    ----------
+    period : such as 2026-03.
+    offering : (n,) index into `book.offerings`, one row per stretch with one offering and payer.
+    active_from, active_to : (n,) local days since 1970, half-open.
+    subscription, pool : (n,) the codes of the usage batch; rows with a negative code that an
+        allowance would be granted to grant nothing.
+
+    What is not prorated is brought once, to the pool of the subscription's first stretch.
+    """
+    first, after = month_span(period)
+    days = np.clip(active_to, first, after) - np.clip(active_from, first, after)
+    owners: list[Int64] = []
+    allowances: list[Int64] = []
+    grants: list[Int64] = []
+    for number, terms in enumerate(book.tariff.offerings):
+        rows = np.flatnonzero((offering == number) & (days > 0))
+        for allowance in terms.allowances:
+            index = book.allowances.index(allowance.id)
+            if not book.included.stated[index] or not len(rows):
+                continue
+            kept = rows
+            if not allowance.prorate:
+                kept = rows[first_stretches(rows, active_from, subscription.astype(np.int64))]
+            brought = np.full(len(kept), allowance.quantity, np.int64)
+            if allowance.prorate:
+                brought = share_of(brought, days[kept], after - first)
+            owners.append((pool if allowance.shared else subscription)[kept].astype(np.int64))
+            allowances.append(np.full(len(kept), index))
+            grants.append(brought)
+    return _summed(owners, allowances, grants, month_number(period))
+
+
+def whole_grants(book: TariffBook, offering: int, start: Int64) -> Counters:
+    """Grant subscription 0 alone, in pool 0, all that its offering includes in one whole month.
+
+    `start` is (1,) the instant that tells the month. [UTC epoch seconds]
+    """
+    terms = [
+        (book.allowances.index(allowance.id), allowance.quantity)
+        for allowance in book.tariff.offerings[offering].allowances
+    ]
+    stated = [(index, quantity) for index, quantity in terms if book.included.stated[index]]
+    index = np.array([index for index, _ in stated], np.int64)
+    quantity = np.array([quantity for _, quantity in stated], np.int64)
+    return _summed(
+        [np.zeros(len(index), np.int64)], [index], [quantity], int(months(book.clock, start)[0])
+    )
+
+
+def _summed(
+    owners: list[Int64], allowances: list[Int64], grants: list[Int64], month: int
+) -> Counters:
+    none = np.zeros(0, np.int64)
+    owner, allowance, grant = (
+        np.concatenate([none, *parts]) for parts in (owners, allowances, grants)
+    )
+    known = owner >= 0
+    keys, place = np.unique(
+        np.stack([owner[known], allowance[known]]), axis=1, return_inverse=True
+    )  # fmt: skip
+    total = np.zeros(keys.shape[1], np.int64)
+    np.add.at(total, place.ravel(), grant[known])
+    return Counters.grants(
+        keys[0].astype(np.int32), keys[1].astype(np.int32),
+        np.full(keys.shape[1], month, np.int32), total,
+    )  # fmt: skip

@@ -29,13 +29,14 @@ from rating.cases.tariffs import (
     tariff_of,
 )
 from rating.clock import even_clock, stretches, timeline
+from rating.pieces import Session, pieces
 from rating.pipeline import rate
 from rating.prefixes import best_rows, compile_matches
-from rating.pricing import affordable_units
-from rating.tariff import compile_tariff, in_force
+from rating.pricing import affordable_units, price_exactly, timelines
+from rating.tariff import TariffBook, compile_tariff, in_force
 from rating.tariff_tables import day_plan
 from rating.tariff_terms import BAND_SPLITS, SPLIT_CARRY, START_BAND
-from rating.usage import MAX_QUANTITY, Int16, Int64, Reason, check_usage
+from rating.usage import Int16, Int64, Reason, UsageBatch, check_usage
 from rating.zones import compile_text_zones, encode_texts
 
 _NEVER, _ALWAYS = 2**62, -(2**62)
@@ -117,9 +118,9 @@ def _instants(moments: Sequence[Figure | None], absent: int, scale: Scale) -> In
 def _fitting(figure: Figure, units: int) -> int:
     """Scale a figure that must fit in a column."""
     scaled = figure.scaled(units)
-    if abs(scaled) > MAX_QUANTITY:
+    if abs(scaled) >= _NEVER:
         raise Invalid(f"{decimal_text(scaled, units)} is too large: the case needs a unit of "
-                      f"1/{units}, and no more than {MAX_QUANTITY // units} fits.")  # fmt: skip
+                      f"1/{units}, and no more than {_NEVER // units} fits.")  # fmt: skip
     return scaled
 
 
@@ -153,16 +154,36 @@ def _charges(
         continuation=np.array([event.continuation for event in events], np.bool_),
     )
     rated = rate(batch, book)
-    return _outcomes(events, rated.amount_micro, rated.reason, scale)
+    amounts = rated.amount_micro.tolist()
+    for row in np.flatnonzero(rated.reason == Reason.OVERFLOW).tolist():
+        amounts[row] = _of_any_size(batch, book, int(rated.zone[row]), row)
+    return _outcomes(events, amounts, rated.reason, scale)
+
+
+def _of_any_size(batch: UsageBatch, book: TariffBook, zone: int, row: int) -> int:
+    """Price an event whose amount no column holds: in production it is suspended."""
+    usage, quantity = int(batch.usage_type[row]), int(batch.quantity[row])
+    start, ticks = int(batch.started_at[row]), book.units_per_quantity
+    assert batch.elapsed_before is not None
+    assert batch.continuation is not None
+    spans, end = usage == _USAGE["voice"], start + abs(quantity)
+    session = Session(
+        int(book.cube[0, usage - 1, zone]), start, abs(quantity), spans,
+        int(batch.elapsed_before[row]),
+    )  # fmt: skip
+    lines = timelines(book, start // ticks, -(-end // ticks) if spans else start // ticks)
+    parts = list(pieces(book, lines, session))
+    amount = price_exactly(book, parts, continued=bool(batch.continuation[row]))
+    return -amount if quantity < 0 else amount
 
 
 def _outcomes(
-    events: Sequence[_Event], amounts: Int64, reasons: Int16, scale: Scale
+    events: Sequence[_Event], amounts: Sequence[int], reasons: Int16, scale: Scale
 ) -> list[dict[str, Any]]:
     charges = []
-    for event, amount, number in zip(events, amounts.tolist(), reasons.tolist(), strict=True):
+    for event, amount, number in zip(events, amounts, reasons.tolist(), strict=True):
         reason = Reason(number)
-        if reason is Reason.OK:
+        if reason in (Reason.OK, Reason.OVERFLOW):
             charges.append({"event": event.id, "amount": decimal_text(amount, scale.currency)})
         elif reason in _NO_RATE:
             charges.append({"event": event.id, "rejected": "no_rate"})

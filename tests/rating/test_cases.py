@@ -53,6 +53,12 @@ KERNELS = [
     ("rating.cases.spend.transaction_fees", "spend"),
     ("rating.cases.spend.windowed_amounts", "spend"),
     ("rating.tiers._tier_numerator", "periods"),
+    ("rating.pricing.divide_half_up", "sessions"),
+    ("rating.pieces.whole_increments", "sessions"),
+    ("rating.prefixes.intervals_of_texts", "sessions"),
+    ("rating.cases.sessions.encode_texts", "sessions"),
+    ("rating.cases.sessions.affordable_units", "sessions"),
+    ("rating.cases.calendar.anchor_days", "calendar"),
     ("rating.rounding.divide", "amounts"),
 ]
 

@@ -22,7 +22,7 @@ import click
 from sqlalchemy import make_url
 from sqlalchemy.exc import DataError
 
-from ledger import db, jobs, keys, vault
+from ledger import db, jobs, keys, places, vault
 from ledger.cli import serving
 from ledger.db.server import PrivateServer
 from ledger.errors import Invalid, Problem
@@ -96,6 +96,8 @@ class Settings:
     owner_database_url: str | None
     auditor_database_url: str | None
     vault_url: str
+    seal_key: Path
+    anchors: str | None
     host: str
     port: int
     secret_key: str
@@ -119,6 +121,8 @@ class Settings:
         values: dict[str, Any] = {
             **{v.removeprefix("HOVEDBOK_").lower(): env.str(v, None) for v in _ADDRESSES},
             "vault_url": env.str("HOVEDBOK_VAULT", str(home / "vault")),
+            "seal_key": Path(env.str("HOVEDBOK_SEAL_KEY", "") or home / "seal-key").absolute(),
+            "anchors": env.str("HOVEDBOK_ANCHORS", "") or None,
             "host": env.str("HOVEDBOK_HOST", "127.0.0.1"),
             "port": env.int("HOVEDBOK_PORT", 8000, validate=port_range),
             "secret_key": env.str("HOVEDBOK_SECRET_KEY", ""),
@@ -156,6 +160,7 @@ def settings() -> Settings:
     )
     vault.configure(found.vault_url)
     keys.configure(found.home)
+    places.configure(places.Places(found.seal_key, found.anchors))
     jobs.configure(job_functions, PERIODIC)
     return found
 

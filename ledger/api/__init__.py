@@ -7,6 +7,7 @@ from ledger.api import (
     entries,
     events,
     journal,
+    seals,
     structure,
 )
 from ledger.web import Api
@@ -18,6 +19,7 @@ _RESOURCES = (
     entries,
     events,
     journal,
+    seals,
     structure,
 )
 

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import sys
 
 import click
 
 from ledger import service
-from ledger.cli import periods, reading, structure
+from ledger.cli import periods, reading, seals, structure
 from ledger.cli.drafts import draft_cli
 from ledger.cli.posting import post_command
 from ledger.db import transaction
-from ledger.service.verify import verification_steps
 
 _book = click.option("--book", default="NO01", show_default=True, help="The book's code.")
 _json = click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
@@ -25,7 +23,9 @@ def ledger_cli() -> None:
 
 ledger_cli.add_command(post_command)
 ledger_cli.add_command(draft_cli)
-for _command in (*reading.COMMANDS, *periods.COMMANDS, *structure.COMMANDS):
+for _command in (
+    *reading.COMMANDS, *periods.COMMANDS, *seals.COMMANDS, *structure.COMMANDS
+):  # fmt: skip
     ledger_cli.add_command(_command)
 
 
@@ -38,30 +38,6 @@ def init_command(year: int, book: str) -> None:
         service.seed_book(session, book)
         opened = service.open_periods(session, book, year)
     click.echo(f"Book {book} is seeded; {opened} new periods of {year} are open.")
-
-
-@ledger_cli.command("verify")
-@_json
-def verify_command(*, as_json: bool) -> None:
-    """Rebuild and compare the books of this database; exit 1 if anything differs."""
-    faults: list[service.Fault] = []
-    steps = verification_steps()
-    with transaction("auditor") as session:
-        # One snapshot for all checks, whatever is posted meanwhile.
-        session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
-        with click.progressbar(steps, label="Verifying", file=sys.stderr) as bar:
-            for _, step in bar:
-                faults.extend(step(session))
-    if as_json:
-        rows = [{"check": f.check, "where": f.where, "detail": f.detail} for f in faults]
-        click.echo(json.dumps({"faults": rows}))
-    else:
-        for fault in faults:
-            click.echo(f"{fault.check}: {fault.where}: {fault.detail}", err=True)
-    if faults:
-        raise SystemExit(1)
-    if not as_json:
-        click.echo(f"The books hold: {len(steps)} checks found nothing that differs.")
 
 
 @ledger_cli.command("gaps")

@@ -69,9 +69,9 @@ def batch_rows(
     session: Session, table: str, batch_ids: Sequence[int], columns: Sequence[str]
 ) -> Iterator[tuple[int, dict[str, str]]]:
     """Yield (batch_id, content) of the rows of a table that belong to some batches, in order."""
-    listed = ", ".join(f'"{column}"' for column in columns)
+    listed = ", ".join(["batch_id", *(f'"{column}"' for column in columns)])
     statement = (
-        f"SELECT batch_id, {listed} FROM {table} WHERE batch_id = ANY (%(batches)s)"
+        f"SELECT {listed} FROM {table} WHERE batch_id = ANY (%(batches)s)"
         f" ORDER BY batch_id, {BATCH_ROWS[table]}"
     )
     rows: Any = driver_connection(session).execute(statement, {"batches": list(batch_ids)})

@@ -21,7 +21,7 @@ from ledger.service.guards import GUARDS
 _NOT_MASTER = {
     "posting_batch", "batch_closed", "journal_entry", "journal_line", "balance_delta", "open_item",
     "allocation", "event_outbox", "voucher_counter",
-    "seal_block", "seal_member", "seal_master", "seal_anchor",
+    "seal_block", "seal_member", "seal_master",
     "posting_request", "posting_request_step",
     "webhook", "webhook_ended", "webhook_replay", "webhook_delivery",
 }  # fmt: skip
@@ -40,6 +40,12 @@ class MasterRow:
     history: str
     row_key: str
     content: dict[str, str]
+
+    @classmethod
+    def from_copy(cls, history: str, row_key: str, content: dict[str, object]) -> "MasterRow":
+        """Read a sealed copy back; what is no text in it was never written by a sealer."""
+        texts = {c: t if isinstance(t, str) else f"not a text: {t!r}" for c, t in content.items()}
+        return cls(history, row_key, texts)
 
     @property
     def leaf(self) -> bytes:
@@ -94,12 +100,12 @@ def current_rows(
     """Read a table of master data as it stands, in the given columns."""
     keys = [f"t.{column}::text" for column in _key_columns(session, history)]
     key = " || '/' || ".join(keys)
-    listed = ", ".join(f't."{column}"' for column in columns)
+    listed = ", ".join([key, *(f't."{column}"' for column in columns)])
     unsealed = (
         f" WHERE NOT EXISTS (SELECT FROM seal_master m"
         f" WHERE m.history = '{history}' AND m.row_key = {key})"
     )
-    statement = f"SELECT {key}, {listed} FROM {history} t{unsealed if only_new else ''}"
+    statement = f"SELECT {listed} FROM {history} t{unsealed if only_new else ''}"
     rows: Any = driver_connection(session).execute(statement)
     for row_key, *values in rows:
         yield MasterRow(history, row_key, row_content(columns, values))
@@ -117,7 +123,9 @@ def sealed_rows(session: Session, history: str) -> dict[str, SealedRow]:
         {"history": history},
     )
     return {
-        key: SealedRow(MasterRow(history, key, content), block_no, frozenset(columns or ()))
+        key: SealedRow(
+            MasterRow.from_copy(history, key, content), block_no, frozenset(columns or ())
+        )
         for key, content, block_no, columns in rows
     }
 

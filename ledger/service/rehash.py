@@ -12,10 +12,13 @@ from ledger.journal import EntryDraft, ItemDraft, Line, Voucher, encode_entry, e
 _BATCHES_AT_A_TIME = 64
 
 
-def wrong_leaves(session: Session) -> Iterator[tuple[int, str]]:
-    """Yield (entry_id, what) for each entry whose stored columns do not give its stored leaf."""
+def wrong_leaves(session: Session, first_batch: int = 0) -> Iterator[tuple[int, str]]:
+    """Yield (entry_id, what) for each entry whose stored columns do not give its stored leaf.
+
+    Looks at the entries of a batch and all later ones.
+    """
     last = session.scalar(text("SELECT coalesce(max(entry_id) >> 20, 0) FROM journal_entry")) or 0
-    for first in range(0, last + 1, _BATCHES_AT_A_TIME):
+    for first in range(first_batch, last + 1, _BATCHES_AT_A_TIME):
         span = {"low": first << 20, "high": (first + _BATCHES_AT_A_TIME) << 20}
         headers = session.execute(text(_HEADERS), span).all()
         if not headers:
@@ -23,13 +26,32 @@ def wrong_leaves(session: Session) -> Iterator[tuple[int, str]]:
         lines = _lines(session, {**span, "first": min(h.effective_date for h in headers),
                                  "last": max(h.effective_date for h in headers)})  # fmt: skip
         for header in headers:
-            if _leaf(header, lines[header.entry_id]) != bytes(header.leaf):
-                voucher = f"{header.series}/{header.fiscal_year}/{header.voucher_no}"
+            voucher = f"{header.series}/{header.fiscal_year}/{header.voucher_no}"
+            if header.series is None or header.book is None or header.created_by is None:
+                yield header.entry_id, f"voucher {voucher}: its book, series or batch is gone"
+            elif _leaf(header, lines[header.entry_id]) != bytes(header.leaf):
                 yield header.entry_id, f"voucher {voucher} is not what was posted"
 
 
+def stored_entry(session: Session, entry_id: int) -> tuple[Row[Any], EntryDraft]:
+    """Read a stored entry back as the draft that it was; the header is that of `journal_entry`.
+
+    The header also gives `book`, `series` and `created_by`.
+    """
+    span = {"low": entry_id, "high": entry_id + 1}
+    header = session.execute(text(_HEADERS), span).one()
+    on = {"first": header.effective_date, "last": header.effective_date}
+    return header, _draft(header, _lines(session, {**span, **on})[entry_id])
+
+
 def _leaf(header: Row[Any], lines: list[Line]) -> bytes:
-    draft = EntryDraft(
+    body = encode_entry(_draft(header, lines))
+    hashed = entry_hash(body, header.book, header.source_system, header.created_by)
+    return leaf_hash(hashed, Voucher(header.series, header.fiscal_year, header.voucher_no))
+
+
+def _draft(header: Row[Any], lines: list[Line]) -> EntryDraft:
+    return EntryDraft(
         series=header.series,
         effective_date=header.effective_date,
         document_date=header.document_date,
@@ -40,9 +62,6 @@ def _leaf(header: Row[Any], lines: list[Line]) -> bytes:
         document_ref=header.document_ref,
         reverses_entry_id=header.reverses_entry_id,
     )
-    body = encode_entry(draft)
-    hashed = entry_hash(body, header.book, header.source_system, header.created_by)
-    return leaf_hash(hashed, Voucher(header.series, header.fiscal_year, header.voucher_no))
 
 
 def _lines(session: Session, span: dict[str, Any]) -> dict[int, list[Line]]:
@@ -77,15 +96,17 @@ def _dimensions(canonical_key: str | None) -> dict[str, str] | None:
 
 _HEADERS = """
     SELECT e.*, s.code AS series, k.code AS book, b.created_by
-    FROM journal_entry e JOIN voucher_series s USING (series_id)
-    JOIN book k ON k.book_id = e.book_id JOIN posting_batch b ON b.batch_id = e.entry_id >> 20
+    FROM journal_entry e LEFT JOIN voucher_series s USING (series_id)
+    LEFT JOIN book k ON k.book_id = e.book_id
+    LEFT JOIN posting_batch b ON b.batch_id = e.entry_id >> 20
     WHERE entry_id >= :low AND entry_id < :high ORDER BY entry_id"""
 _LINES = """
     SELECT l.entry_id, a.number, l.amount_minor, l.base_minor, l.currency, l.party_id,
         v.code AS vat_code, l.tax_base_minor, d.canonical_key, l.text,
         i.kind, i.document_ref, i.kid, i.document_date, i.due_date
     FROM journal_line l JOIN account a USING (account_id)
-    LEFT JOIN vat_code v USING (vat_code_id)
+    LEFT JOIN vat_code v ON v.vat_code_id = l.vat_code_id AND v.valid_from <= l.effective_date
+        AND l.effective_date < coalesce(v.valid_to, 'infinity')
     LEFT JOIN dimension_set d ON d.dim_set_id = l.dim_set_id
     LEFT JOIN open_item i ON i.open_item_id = l.open_item_id
     WHERE l.entry_id >= :low AND l.entry_id < :high

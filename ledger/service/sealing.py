@@ -24,6 +24,7 @@ from ledger.seals import (
     value_text,
 )
 from ledger.service.batch_roots import BATCH_ROWS, batch_roots, present_columns
+from ledger.service.blocks import last_block
 from ledger.service.histories import MasterRow, histories, new_rows
 from ledger.service.refused import translated
 from ledger.service.signing import Signer, signer
@@ -78,7 +79,8 @@ def seal(session: Session, key: Signer) -> SealReport:
             {"key_id": key.key_id, "public_key": key.public_key},
         )
     horizon, batches = _certain(session)
-    head = last_block(session)
+    newest = last_block(session)
+    head = newest.block if newest else None
     columns = present_columns(session, [*BATCH_ROWS, *histories()])
     masters = new_rows(session, columns, head.sealed_columns if head else {})
     if not batches and not masters:
@@ -112,7 +114,7 @@ def seal(session: Session, key: Signer) -> SealReport:
 
 
 def seal_job() -> None:
-    """Seal what can be sealed; the worker's periodic job."""
+    """Seal what can be sealed; the worker does it every minute."""
     with transaction() as session:
         seal(session, signer())
 
@@ -122,22 +124,6 @@ def sealing_lag(session: Session) -> SealingLag:
     unsealed, held, oldest, seconds = session.execute(text(_LAG)).one()
     found = session.execute(text(_BLOCKERS)) if held else ()
     return SealingLag(unsealed, held, oldest, seconds, tuple(Blocker(*row) for row in found))
-
-
-def last_block(session: Session) -> SealedBlock | None:
-    """Read the newest block; None before the first."""
-    row = session.execute(text(f"{BLOCKS} ORDER BY block_no DESC LIMIT 1")).one_or_none()
-    return None if row is None else block_of(row)
-
-
-def block_of(row: Any) -> SealedBlock:
-    """Make a block from a row that `BLOCKS` gives."""
-    stored = row._mapping  # noqa: SLF001 - the documented way to a row's columns by name
-    names = SealedBlock.__dataclass_fields__
-    return SealedBlock(**{name: stored[name] for name in names})
-
-
-BLOCKS = "SELECT b.*, b.horizon::text AS horizon FROM seal_block b"
 
 
 def _certain(session: Session) -> tuple[str, list[Any]]:

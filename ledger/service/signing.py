@@ -6,10 +6,15 @@ The private half is read here and nowhere else; it is never logged, shown or sto
 import os
 import secrets
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
 from ledger.errors import Problem
+from ledger.places import places
 from ledger.seals import key_fingerprint
 
 if TYPE_CHECKING:
@@ -72,20 +77,46 @@ def open_signer(path: Path) -> Signer:
     return Signer(key_fingerprint(public), public, key)
 
 
-_path: Path | None = None
+def public_pem(public_key: bytes) -> str:
+    """Write a public key (32 bytes) as PEM, for auditors."""
+    from cryptography.hazmat.primitives import serialization  # noqa: PLC0415
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey  # noqa: PLC0415
+
+    return (
+        Ed25519PublicKey.from_public_bytes(public_key)
+        .public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+        .decode()
+    )
 
 
-def configure(path: Path) -> None:
-    """Say where this process finds its sealing key; nothing is read or made yet."""
-    global _path  # noqa: PLW0603 - one key per process, set at the door
-    _path = path
+def read_public_pem(pem: bytes, source: str) -> bytes:
+    """Read a public key (32 bytes) from PEM. Raises `SealKeyUnusable`."""
+    from cryptography.hazmat.primitives import serialization  # noqa: PLC0415
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey  # noqa: PLC0415
+
+    try:
+        key = serialization.load_pem_public_key(pem)
+    except ValueError:
+        key = None
+    if not isinstance(key, Ed25519PublicKey):
+        raise SealKeyUnusable(
+            f"{source} holds no public Ed25519 key in PEM. Export it: hovedbok ledger seal-key.",
+            path=source,
+        )
+    return key.public_bytes_raw()
+
+
+def signing_keys(session: Session) -> list[tuple[str, bytes, datetime]]:
+    """List the public keys that blocks may name, oldest first, as (name, key, valid from)."""
+    rows = session.execute(
+        text("SELECT key_id, public_key, valid_from FROM signing_key ORDER BY valid_from, key_id")
+    )
+    return [(row.key_id, row.public_key, row.valid_from) for row in rows]
 
 
 def signer() -> Signer:
-    """Give the signer of the configured key."""
-    if _path is None:
-        raise RuntimeError("ledger.service.signing.configure() has not been called by the door.")
-    return open_signer(_path)
+    """Give the signer of the key that is set up for this process."""
+    return open_signer(places().seal_key)
 
 
 def _make(path: Path) -> None:

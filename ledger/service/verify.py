@@ -3,16 +3,20 @@
 Every check reads facts of two independent kinds, or the catalogue; none trusts that a guard worked.
 """
 
-from collections.abc import Callable, Iterator
+import struct
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from ledger.service.anchors import anchor_faults, last_anchored_block
 from ledger.service.draft_reading import wrong_drafts
 from ledger.service.guards import guard_faults
 from ledger.service.rehash import wrong_leaves
+from ledger.service.verify_seals import chain_faults, master_faults, member_faults
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +28,9 @@ class Fault:
     detail: str
 
 
+Step = Callable[[Session], Iterator[Fault]]
+
+
 def verify(session: Session) -> list[Fault]:
     """Run every check over all books; an empty list says the books hold.
 
@@ -32,15 +39,31 @@ def verify(session: Session) -> list[Fault]:
     return [fault for _, step in verification_steps() for fault in step(session)]
 
 
-def verification_steps() -> list[tuple[str, Callable[[Session], Iterator[Fault]]]]:
-    """List the checks by name, each to be called with a session; a command can show progress."""
-    return [
-        *((check, partial(_query_faults, check)) for check in _CHECKS),
-        ("entry hash", _hash_faults),
-        ("voucher gap", _gap_faults),
-        ("draft", _draft_faults),
-        ("guard", _guard_faults),
-    ]
+def verification_steps(
+    anchors: Sequence[str] = (), *, incremental: bool = False
+) -> list[tuple[str, Step]]:
+    """List the checks by name, each to be called with a session; a command can show progress.
+
+    Parameters
+    ----------
+    anchors : places where anchors are looked for, beside those on record.
+    incremental : only the blocks after the last anchored one and what is not sealed yet. What an
+        anchor covers was verified before it was written, and must then be as it was.
+    """
+    checks: dict[str, Callable[[Session], Iterator[tuple[str, str]]]] = {}
+    if not incremental:
+        checks |= {check: partial(_found, statement) for check, statement in _CHECKS.items()}
+    checks |= {
+        "entry hash": partial(_hash_faults, incremental),
+        "seal chain": partial(_after_anchor, chain_faults, incremental),
+        "sealed batch": partial(_after_anchor, member_faults, incremental),
+        "master data": master_faults,
+        "anchor": partial(anchor_faults, places=anchors),
+        "voucher gap": _gap_faults,
+        "draft": wrong_drafts,
+        "guard": guard_faults,
+    }
+    return [(check, partial(_named, check, found)) for check, found in checks.items()]
 
 
 def gaps(session: Session) -> list[str]:
@@ -66,30 +89,54 @@ def gaps(session: Session) -> list[str]:
     return [str(row[0]) for row in rows]
 
 
-def _query_faults(check: str, session: Session) -> Iterator[Fault]:
-    for where, detail in session.execute(text(_CHECKS[check])):
-        yield Fault(check, where, detail)
+def _named(
+    check: str, find: Callable[[Session], Iterable[tuple[str, str]]], session: Session
+) -> Iterator[Fault]:
+    try:
+        for where, detail in find(session):
+            yield Fault(check, where, detail)
+    except _MISSHAPEN as fault:
+        # Corrupted content may not even have the shape that a check expects: that is a finding,
+        # and no reason to leave out the other checks.
+        what = f"{type(fault).__name__}: {fault}"
+        yield Fault(check, "the stored rows", f"they have a shape that no fact has ({what})")
 
 
-def _hash_faults(session: Session) -> Iterator[Fault]:
-    for entry_id, detail in wrong_leaves(session):
-        yield Fault("entry hash", f"entry {entry_id}", detail)
+def _found(statement: str, session: Session) -> Iterator[tuple[str, str]]:
+    rows: Any = session.execute(text(statement))
+    yield from rows
 
 
-def _draft_faults(session: Session) -> Iterator[Fault]:
-    for where, detail in wrong_drafts(session):
-        yield Fault("draft", where, detail)
+def _after_anchor(
+    find: Callable[[Session, int], Iterator[tuple[str, str]]], incremental: bool, session: Session
+) -> Iterator[tuple[str, str]]:
+    return find(session, last_anchored_block(session) if incremental else 0)
 
 
-def _guard_faults(session: Session) -> Iterator[Fault]:
-    for table, detail in guard_faults(session):
-        yield Fault("guard", table, detail)
+def _hash_faults(incremental: bool, session: Session) -> Iterator[tuple[str, str]]:
+    first = 0
+    if incremental:
+        # Batches are sealed in about the order of their ids; the oldest that matters comes first.
+        first = session.scalar(
+            text(
+                "SELECT coalesce(min(batch_id), 0) FROM ("
+                " SELECT batch_id FROM seal_member WHERE block_no > :anchored"
+                " UNION ALL SELECT batch_id FROM ledger_unsealed_batches()) n"
+            ),
+            {"anchored": last_anchored_block(session)},
+        )
+        if not first:
+            return
+    for entry_id, detail in wrong_leaves(session, first):
+        yield f"entry {entry_id}", detail
 
 
-def _gap_faults(session: Session) -> Iterator[Fault]:
+def _gap_faults(session: Session) -> Iterator[tuple[str, str]]:
     for voucher in gaps(session):
-        yield Fault("voucher gap", voucher, "the number is missing and no gap is registered")
+        yield voucher, "the number is missing and no gap is registered"
 
+
+_MISSHAPEN = (TypeError, ValueError, KeyError, AttributeError, ArithmeticError, struct.error)
 
 # Each statement gives (where, detail) per fault.
 _CHECKS = {
@@ -102,11 +149,13 @@ _CHECKS = {
         FROM journal_line GROUP BY entry_id HAVING sum(base_minor) <> 0""",
     "entry lines": """
         SELECT 'entry ' || entry_id, coalesce(n, 0) || ' lines of ' || coalesce(e.line_count, 0)
+            || ', numbered from ' || coalesce(low_no, 0) || ' to ' || coalesce(high_no, 0)
         FROM journal_entry e FULL JOIN (
-            SELECT entry_id, count(*) AS n, min(effective_date) AS low, max(effective_date) AS high
+            SELECT entry_id, count(*) AS n, min(effective_date) AS low, max(effective_date) AS high,
+                min(line_no) AS low_no, max(line_no) AS high_no
             FROM journal_line GROUP BY entry_id) l USING (entry_id)
-        WHERE (n = e.line_count AND low = e.effective_date AND high = e.effective_date)
-            IS NOT TRUE""",
+        WHERE (n = e.line_count AND low = e.effective_date AND high = e.effective_date
+            AND low_no = 1 AND high_no = n) IS NOT TRUE""",
     "batch totals": """
         SELECT 'batch ' || b.batch_id, coalesce(e.n, 0) || ' entries of ' || b.entry_count || ', '
             || coalesce(e.lines, 0) || ' lines of ' || b.line_count || ', '
@@ -130,19 +179,23 @@ _CHECKS = {
         FROM posting_batch LEFT JOIN batch_closed c USING (batch_id)
         WHERE c.batch_id IS NULL AND xid IS DISTINCT FROM pg_current_xact_id_if_assigned()""",
     "deltas and lines": """
-        SELECT 'account ' || coalesce(number, '?') || ' on ' || effective_date,
-            'deltas and lines differ, ' || coalesce(l.currency, d.currency)
-        FROM (SELECT account_id, currency, dim_set_id, effective_date,
+        SELECT 'batch ' || batch_id || ', account ' || coalesce(number, '?') || ' on '
+            || effective_date, 'deltas and lines differ, ' || coalesce(l.currency, d.currency)
+        FROM (SELECT entry_id >> 20 AS batch_id, account_id, currency, dim_set_id, effective_date,
                 sum(greatest(amount_minor, 0)) AS debit, sum(greatest(-amount_minor, 0)) AS credit,
-                sum(base_minor) AS base, count(*) AS n
-            FROM journal_line GROUP BY 1, 2, 3, 4) l
-        FULL JOIN (SELECT account_id, currency, dim_set_id, effective_date,
+                sum(greatest(base_minor, 0)) AS base_debit,
+                sum(greatest(-base_minor, 0)) AS base_credit, count(*) AS n
+            FROM journal_line GROUP BY 1, 2, 3, 4, 5) l
+        FULL JOIN (SELECT batch_id, account_id, currency, dim_set_id, effective_date,
                 sum(debit_minor) AS debit, sum(credit_minor) AS credit,
-                sum(base_debit_minor - base_credit_minor) AS base, sum(line_count) AS n
-            FROM balance_delta GROUP BY 1, 2, 3, 4) d
-        USING (account_id, currency, dim_set_id, effective_date)
-        LEFT JOIN account USING (account_id)
-        WHERE (l.debit, l.credit, l.base, l.n) IS DISTINCT FROM (d.debit, d.credit, d.base, d.n)""",
+                sum(base_debit_minor) AS base_debit, sum(base_credit_minor) AS base_credit,
+                sum(line_count) AS n, min(book_id) AS low_book, max(book_id) AS high_book
+            FROM balance_delta GROUP BY 1, 2, 3, 4, 5) d
+        USING (batch_id, account_id, currency, dim_set_id, effective_date)
+        LEFT JOIN account a USING (account_id) LEFT JOIN posting_batch b USING (batch_id)
+        WHERE (l.debit, l.credit, l.base_debit, l.base_credit, l.n, b.book_id, b.book_id, b.book_id)
+            IS DISTINCT FROM (d.debit, d.credit, d.base_debit, d.base_credit, d.n, d.low_book,
+                d.high_book, a.book_id)""",
     "control account": """
         SELECT 'account ' || a.number, 'lines sum to ' || coalesce(l.amount, 0)
             || ', open items to ' || coalesce(i.amount, 0) || ' minor units of '
@@ -157,10 +210,11 @@ _CHECKS = {
         SELECT 'open item ' || open_item_id, 'it is not its journal line'
         FROM (SELECT * FROM journal_line l WHERE open_item_id IS NOT NULL) l
         FULL JOIN open_item i USING (open_item_id)
+        LEFT JOIN posting_batch b ON b.batch_id = i.open_item_id >> 20
         WHERE (l.entry_id, l.line_no, l.account_id, l.currency, l.amount_minor, l.base_minor,
-                l.effective_date, l.party_id)
+                l.effective_date, l.party_id, b.book_id)
             IS DISTINCT FROM (i.entry_id, i.line_no, i.account_id, i.currency, i.original_minor,
-                i.base_minor, i.effective_date, i.party_id)""",
+                i.base_minor, i.effective_date, i.party_id, i.book_id)""",
     "allocation": """
         SELECT 'open item ' || open_item_id, used || ' allocated of ' || abs(original_minor)
         FROM open_item JOIN (
@@ -175,6 +229,29 @@ _CHECKS = {
         JOIN open_item d ON d.open_item_id = x.debit_item_id
         WHERE c.original_minor > 0 OR d.original_minor < 0
             OR (c.account_id, c.currency, c.book_id) <> (d.account_id, d.currency, d.book_id)""",
+    "event": """
+        SELECT 'batch ' || b.batch_id, count(o.event_id) || ' events say that it was posted'
+        FROM posting_batch b LEFT JOIN event_outbox o
+            ON o.batch_id = b.batch_id AND o.event_type = 'batch.posted'
+        GROUP BY b.batch_id HAVING count(o.event_id) <> 1""",
+    # A counter stands where the last number of its series does, also if that is a registered gap.
+    "voucher counter": """
+        SELECT 'series id ' || series_id || ' of ' || fiscal_year, 'the counter stands at '
+            || coalesce(c.last_no, 0) || ', the last number is ' || coalesce(e.last_no, 0)
+        FROM voucher_counter c FULL JOIN (
+            SELECT series_id, fiscal_year, max(voucher_no) AS last_no FROM (
+                SELECT series_id, fiscal_year, voucher_no FROM journal_entry
+                UNION ALL SELECT series_id, fiscal_year, voucher_no FROM voucher_gap) n
+            GROUP BY 1, 2) e USING (series_id, fiscal_year)
+        WHERE c.last_no IS DISTINCT FROM e.last_no""",
+    "account version": """
+        SELECT 'account ' || a.number, 'it is not what its last version says: '
+            || coalesce((SELECT string_agg(k.key, ', ') FROM jsonb_each(v.content) k
+                WHERE to_jsonb(a) -> k.key IS DISTINCT FROM k.value), 'there is none')
+        FROM account a LEFT JOIN LATERAL (
+            SELECT content FROM account_version v WHERE v.account_id = a.account_id
+            ORDER BY version_no DESC LIMIT 1) v ON true
+        WHERE (to_jsonb(a) @> v.content) IS NOT TRUE""",
     "partition": """
         SELECT 'period ' || p.code, f.fact || ' has no partition for it'
         FROM (SELECT DISTINCT code, starts_on FROM period) p

@@ -16,6 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from ledger import jobs
 from ledger.db import migrate, transaction
 from ledger.errors import Problem
+from ledger.service.sealing import sealing_lag
 from ledger.web.gate import public
 
 _log = structlog.get_logger("hovedbok.probe")
@@ -60,11 +61,25 @@ def _queue_gauge() -> bytes:
 
     class _Once:
         def collect(self) -> list[GaugeMetricFamily]:
-            return [gauge]
+            return [gauge, *_sealing_gauges()]
 
     registry = CollectorRegistry()
     registry.register(_Once())
     return generate_latest(registry)
+
+
+def _sealing_gauges() -> list[GaugeMetricFamily]:
+    """Count what is not sealed: an alarm on the seconds finds a forgotten transaction."""
+    try:
+        with transaction() as session:
+            lag = sealing_lag(session)
+    except (SQLAlchemyError, Problem):
+        return []
+    batches = GaugeMetricFamily("hovedbok_unsealed_batches", "Batches without a seal.")
+    batches.add_metric([], lag.unsealed_batches)
+    seconds = GaugeMetricFamily("hovedbok_sealing_lag_seconds", "Age of the oldest such batch.")
+    seconds.add_metric([], lag.seconds)
+    return [batches, seconds]
 
 
 def _state() -> tuple[dict[str, str], dict[str, int]]:

@@ -16,8 +16,8 @@ from ledger.db import transaction
 from ledger.db.server import PrivateServer
 from ledger.journal import AllocationDraft
 from ledger.refusals import NotYetKnown, SealOutOfStep
-from ledger.seals import block_hash, block_payload, is_signed
-from ledger.service.sealing import last_block
+from ledger.seals import SealedBlock, block_hash, block_payload, is_signed
+from ledger.service.blocks import last_block
 from ledger.service.signing import SealKeyUnusable, Signer, open_signer
 from tests.ledger.conftest import APRIL, seal_all
 
@@ -29,6 +29,13 @@ if TYPE_CHECKING:
 def key(tmp_path: Path) -> Signer:
     """A sealing key of this test."""
     return open_signer(tmp_path / "seal-key")
+
+
+def find_head(session: Session) -> SealedBlock:
+    """The newest block, which is there."""
+    newest = last_block(session)
+    assert newest is not None
+    return newest.block
 
 
 @pytest.fixture
@@ -58,10 +65,9 @@ def test_batches_are_sealed_in_order_under_a_signature(posted: str, key: Signer)
     with transaction() as session:
         rows = session.execute(text("SELECT * FROM seal_block ORDER BY block_no")).all()
         members = session.execute(text("SELECT position, batch_id FROM seal_member")).all()
-        head = last_block(session)
+        head = find_head(session)
     assert [position for position, _ in members] == [1, 2]
     assert [batch for _, batch in members] == sorted(batch for _, batch in members)
-    assert head is not None
     assert is_signed(block_payload(head), rows[-1].signature, key.public_key)
     assert block_hash(head) == rows[-1].block_hash
     assert sum(row.entry_count for row in rows) == 2
@@ -182,8 +188,7 @@ def test_a_sealer_that_was_overtaken_is_told(posted: str, key: Signer, session: 
     seal_all(key)
     from ledger.service import sealing
 
-    block = last_block(session)
-    assert block is not None
+    block = find_head(session)
     with pytest.raises(SealOutOfStep, match="Another sealer was faster"):
         sealing._insert(session, block, bytes(64), [], [])
 
@@ -193,8 +198,7 @@ def test_seals_are_facts(pg: PrivateServer, posted: str, key: Signer, login: str
     """Nobody changes, removes or empties them, and the service does not even insert."""
     seal_all(key)
     with transaction() as session:
-        head = last_block(session)
-        assert head is not None
+        head = find_head(session)
         session.execute(
             text("SELECT ledger_record_anchor(:n, :hash, 'x', 'x')"),
             {"n": head.block_no, "hash": block_hash(head)},

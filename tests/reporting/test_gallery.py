@@ -27,8 +27,17 @@ from ledger.intake import Defaults, Fault
 from ledger.intake.bodies import read_envelope
 from ledger.intake.ndjson import read_record
 from ledger.intake.records import RecordMalformed
-from ledger.journal import AllocationDraft, BatchDraft, Declared, EntryDraft, Posted
-from ledger.service import assertions, chart, dimensions, draft_reading, drafting, rates, webhooks
+from ledger.journal import AllocationDraft, BatchDraft, Declared, EntryDraft, Posted, Voucher
+from ledger.service import (
+    assertions,
+    chart,
+    dimensions,
+    draft_reading,
+    drafting,
+    proofs,
+    rates,
+    webhooks,
+)
 from ledger.service.access import client_actor
 from ledger.service.assertions import Assertion
 from ledger.service.dimensions import DimensionRule
@@ -181,6 +190,12 @@ def _unknown_webhook(session: Session) -> object:
 @provokes("webhook-address-refused")
 def _webhook_address_refused(_session: Session) -> object:
     return check_address("http://example.org/")
+
+
+@provokes("not-sealed-yet")
+def _not_sealed_yet(session: Session) -> object:
+    _post(session, drafts.invoice("i-1"))
+    return proofs.voucher_proof(session, "NO01", Voucher("SAL", 2026, 1))
 
 
 @provokes("account-taken")

@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy.orm import Session
 
 from ledger import db as ledger_db
-from ledger import vault
+from ledger import keys, vault
 from ledger.db import migrate
 from ledger.db.server import SUPERUSER, PrivateServer, furnish_database
 
@@ -79,6 +79,7 @@ def db_name(pg: PrivateServer) -> Iterator[str]:
 def home(tmp_path: Path) -> Path:
     """A folder for this test's vault and output; the vault is configured to lie in it."""
     vault.configure(tmp_path / "vault")
+    keys.configure(tmp_path)
     return tmp_path
 
 

@@ -122,8 +122,11 @@ def _rates(session: Session, own: str, entry: EntryDraft, position: int) -> Mapp
         try:
             found[currency] = rate_on(session, own, currency, entry.effective_date).rate_e8
         except UnknownCurrency as refusal:
-            raise UnknownCurrency(f"Entry {position}: {refusal}",
-                                  **{**refusal.facts, "entry": position}) from refusal  # fmt: skip
+            line = next(n for n, line in enumerate(entry.lines, 1) if line.currency == currency)
+            raise UnknownCurrency(
+                f"Entry {position} line {line}: {refusal}",
+                **{**refusal.facts, "entry": position, "line": line},
+            ) from refusal
     return found
 
 

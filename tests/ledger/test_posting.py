@@ -142,7 +142,7 @@ def test_a_reference_with_other_content_is_refused(books: str, drafts: Drafts) -
         (Line("1920", 5, item=ITEM), refusals.OpenItemMismatch, "1920 does not take"),
         (Line("3010", 5, vat_code="99"), refusals.UnknownVatCode, "no VAT code 99 on 2026-03-31"),
         (Line("3010", 5, vat_code="OLD"), refusals.UnknownVatCode, "no VAT code OLD"),
-        (Line("1920", 5, "ZZZ"), refusals.UnknownCurrency, "currency ZZZ"),
+        (Line("1920", 5, "ZZZ"), refusals.UnknownCurrency, "rate of ZZZ"),
         (Line("1920", 5, base_minor=4), refusals.UnknownCurrency, "differs from its base"),
     ],
 )

@@ -177,7 +177,7 @@ def test_a_rate_of_a_day_is_fixed(book: Session) -> None:
 def test_a_posting_takes_the_rate_of_its_day_and_keeps_it(book: Session) -> None:
     """A retry after a newer rate came in is still the same posting."""
     lines = (Line("1920", 100_00, "EUR"), Line("2400", -100_00, "EUR"))
-    with pytest.raises(UnknownCurrency, match="Entry 0"), book.begin_nested():
+    with pytest.raises(UnknownCurrency, match="Entry 0 line 1"), book.begin_nested():
         post(book, "a", *lines)
     rates.set_rate(book, "NOK", Rate("EUR", date(2026, 3, 1), parse_rate("11.5"), "b"), actor="a")
     first = post(book, "a", *lines)

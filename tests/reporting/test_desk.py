@@ -330,7 +330,7 @@ def test_refusals_are_pages_for_people(client: FlaskClient) -> None:
 SAMPLE = {
     "number": INVOICE, "party_id": 7, "file_id": 2, "series": "SAL", "year": 2026,
     "account": "1500", "draft_id": 1, "sha256": RECEIPT_HASH,
-    "request_id": 1,
+    "request_id": 1, "webhook_id": 1, "block_no": 1,
 }  # fmt: skip
 
 
@@ -359,8 +359,9 @@ def test_every_route_opens_for_its_scope_and_for_no_other(client: FlaskClient) -
         if needed == PUBLIC:
             continue
         others, alone = SCOPES.keys() - {needed}, {needed}
-        # Nobody has sent a batch over REST yet: whoever may ask for one is told so.
-        open_to_it = {404} if "<int:request_id>" in rule else {200, 422}
+        # Nothing was sent over REST, told or sealed yet: whoever may ask for it is told so.
+        absent = re.search(r"<int:(request_id|webhook_id|block_no)>|/proof$", rule)
+        open_to_it = {404, 409, 422} if absent else {200, 422}
         for carried, expected in ((others, {403}), (alone, open_to_it)):
             header = {"Authorization": f"Bearer {token(carried)}"}
             if rule == "/logout" and carried is alone:

@@ -209,7 +209,10 @@ def test_the_first_tab_skips_to_the_content(page: Page, home: Path) -> None:
 def test_swagger_ui_shows_the_api(page: Page, shots: Path) -> None:
     """Under the strict policy, from the wheel, with every operation."""
     page.goto("/api/v1/docs")
-    expect(page.locator(".opblock")).to_have_count(23)
+    described = page.request.get("/api/v1/openapi.json").json()["paths"].values()
+    operations = sum(method != "parameters" for path in described for method in path)
+    assert operations > 20
+    expect(page.locator(".opblock")).to_have_count(operations)
     assert page.complaints == []  # type: ignore[attr-defined]
     page.screenshot(path=shots / "api-docs.png")
 

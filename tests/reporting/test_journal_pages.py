@@ -119,7 +119,7 @@ def test_a_voucher_says_in_which_block_it_is_sealed(client: FlaskClient, home: P
     send(client, "/journal/1/verdict", verdict="approved", content_hash=wanted)
     assert "not sealed yet" in text_of(client, "/entries/JNL/2026/1")
     seal_all(open_signer(home / "seal-key"))
-    assert "Seal Block 1," in text_of(client, "/entries/JNL/2026/1")
+    assert re.search(r"Seal Block \d+,", text_of(client, "/entries/JNL/2026/1"))
     assert {"draft_version", "draft_approval", "draft_posted", "approval_policy"} <= set(
         histories()
     )
@@ -171,7 +171,7 @@ def test_the_chart_says_who_may_post_where(client: FlaskClient) -> None:
     page = text_of(client, "/ledger/chart")
     assert "1530 Usage delivered and not yet billed 1530 balanseverdiForOmloepsmiddel " in page
     assert "systems only open items by customer" in page
-    assert "63 accounts" in page
+    assert "65 accounts" in page
 
 
 def test_the_statement_turns_pages(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,5 +12,6 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Undo them."""
+    """Undo them; partitions are made as 0001_ledger made them."""
+    scripts.restore("0001_ledger", "04_periods.sql", "ledger_make_partition")
     scripts.run(revision, "down.sql")

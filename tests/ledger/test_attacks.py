@@ -384,8 +384,6 @@ def test_the_service_may_call_these_functions_only(posted: str) -> None:
         "ledger_close_draft",
         "ledger_first_open_day",
         "ledger_grant_exception",
-        "ledger_hold_counter",
-        "ledger_hold_items",
         "ledger_is_certain",
         "ledger_judge_draft",
         "ledger_lock_period",

@@ -77,31 +77,3 @@ BEGIN
         ELSE 'Allocation %s is of %s; it is undone on that day or later.' END,
         bad.undone_id, bad.effective_date), jsonb_build_object('allocation_id', bad.undone_id));
 END $$;
-
--- Held for a condition on it until the end of the transaction.
-CREATE FUNCTION ledger_hold_items(items bigint[]) RETURNS void
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
-BEGIN
-    PERFORM FROM open_item WHERE open_item_id = ANY (items)
-    ORDER BY open_item_id FOR NO KEY UPDATE;
-END $$;
-
-CREATE FUNCTION ledger_hold_counter(book_code text, series_code text, of_year smallint)
-RETURNS bigint
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
-DECLARE
-    of_series smallint;
-    held bigint;
-BEGIN
-    SELECT series_id INTO of_series FROM voucher_series
-    WHERE book_id = ledger_book_id(book_code) AND code = series_code;
-    IF of_series IS NULL THEN
-        CALL ledger_refuse('HB011', format('Book %s has no voucher series %s.', book_code,
-            series_code), jsonb_build_object('series', series_code));
-    END IF;
-    INSERT INTO voucher_counter (series_id, fiscal_year, last_no) VALUES (of_series, of_year, 0)
-    ON CONFLICT DO NOTHING;
-    SELECT last_no INTO held FROM voucher_counter
-    WHERE series_id = of_series AND fiscal_year = of_year FOR NO KEY UPDATE;
-    RETURN held;
-END $$;

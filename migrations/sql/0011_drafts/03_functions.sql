@@ -70,16 +70,6 @@ BEGIN
     END IF;
 END $$;
 
-DO $$
-DECLARE
-    routine regprocedure;
-BEGIN
-    FOR routine IN SELECT oid FROM pg_proc
-        WHERE pronamespace = 'public'::regnamespace AND proname LIKE 'ledger\_%' AND proacl IS NULL
-    LOOP
-        EXECUTE format('REVOKE ALL ON ROUTINE %s FROM PUBLIC', routine);
-    END LOOP;
-END $$;
 GRANT EXECUTE ON FUNCTION ledger_open_draft(text, text, text),
     ledger_write_draft(bigint, integer, jsonb, bytea, boolean, text),
     ledger_judge_draft(bigint, integer, bytea, text, text, text),

@@ -11,22 +11,6 @@ BEGIN
 END $$;
 DROP TRIGGER require_dimensions ON journal_line;
 
-CREATE OR REPLACE PROCEDURE ledger_make_partition(fact text, month date)
-LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
-DECLARE
-    part text := format('%s_%s', fact, to_char(month, 'YYYY_MM'));
-    named text := CASE fact WHEN 'journal_line' THEN 'entry_id >> 20' ELSE 'batch_id' END;
-BEGIN
-    IF to_regclass('public.' || part) IS NOT NULL THEN
-        RETURN;
-    END IF;
-    EXECUTE format('CREATE TABLE public.%I PARTITION OF public.%I FOR VALUES FROM (%L) TO (%L)',
-        part, fact, month, (month + interval '1 month')::date);
-    CALL ledger_guard_fact(part::regclass, true);
-    CALL ledger_guard_ownership(part::regclass, named, 'effective_date');
-    EXECUTE format('GRANT SELECT ON public.%I TO hovedbok_service, hovedbok_auditor', part);
-END $$;
-
 DROP PROCEDURE ledger_guard_dimensions(regclass);
 DROP FUNCTION ledger_require_dimensions();
 DROP FUNCTION ledger_close_account(text, text, date, text, text);

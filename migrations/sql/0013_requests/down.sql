@@ -1,4 +1,2 @@
-ALTER TABLE staff DROP COLUMN books;
-ALTER TABLE api_client DROP COLUMN books;
 DROP TABLE webhook_delivery, webhook_replay, webhook_ended, webhook;
 DROP TABLE posting_request_step, posting_request;

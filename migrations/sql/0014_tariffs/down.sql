@@ -1,2 +1,0 @@
--- What a way down must undo.
-SELECT 1;

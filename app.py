@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import secrets
 import sys
 from collections.abc import Mapping
@@ -22,7 +21,7 @@ import click
 from sqlalchemy import make_url
 from sqlalchemy.exc import DataError
 
-from ledger import db, jobs, keys, places, vault
+from ledger import db, jobs, places, vault
 from ledger.cli import serving
 from ledger.db.server import PrivateServer
 from ledger.errors import Invalid, Problem
@@ -159,8 +158,7 @@ def settings() -> Settings:
         None if found.database_url else PrivateServer(found.home).ensure_running,
     )
     vault.configure(found.vault_url)
-    keys.configure(found.home)
-    places.configure(places.Places(found.seal_key, found.anchors))
+    places.configure(places.Places(found.seal_key, found.home / "webhook-key", found.anchors))
     jobs.configure(job_functions, PERIODIC)
     return found
 
@@ -369,11 +367,7 @@ def _generated_secret(home: Path) -> str:
     """Give this home's cookie-signing secret, made on first use, readable by its owner only."""
     path = home / "secret-key"
     if not path.exists():
-        home.mkdir(parents=True, exist_ok=True)
-        draft = home / f"secret-key.{os.getpid()}.draft"
-        draft.touch(mode=0o600)
-        draft.write_text(secrets.token_urlsafe(48))
-        draft.replace(path)
+        places.make_once(path, secrets.token_urlsafe(48).encode())
     return path.read_text()
 
 

@@ -7,7 +7,7 @@ here reads a clock or a database; `ledger.service` posts what is drafted here.
 import operator
 import struct
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from hashlib import sha256
@@ -177,8 +177,7 @@ def check_batch(draft: BatchDraft) -> None:
                 debit=str(allocation.debit),
             )
     if draft.declared is not None:
-        lines = sum(len(entry.lines) for entry in draft.entries)
-        check_declared(draft.declared, Declared(len(draft.entries), lines, debit_totals(draft)))
+        check_declared(draft.declared, totals_of(draft.entries))
 
 
 def check_declared(declared: Declared, held: Declared) -> None:
@@ -198,14 +197,17 @@ def check_declared(declared: Declared, held: Declared) -> None:
     )
 
 
-def debit_totals(draft: BatchDraft) -> dict[str, int]:
-    """Sum the debits of a batch per currency: its control totals. [minor units]"""
-    totals: dict[str, int] = defaultdict(int)
-    for entry in draft.entries:
+def totals_of(entries: Iterable[EntryDraft]) -> Declared:
+    """Count entries and lines and sum the debits per currency: what control totals are held to."""
+    count = lines = 0
+    debits: dict[str, int] = defaultdict(int)
+    for entry in entries:
+        count += 1
+        lines += len(entry.lines)
         for line in entry.lines:
             if line.amount_minor > 0:
-                totals[line.currency] += int(line.amount_minor)
-    return dict(totals)
+                debits[line.currency] += int(line.amount_minor)
+    return Declared(count, lines, dict(debits))
 
 
 def entry_hash(body: bytes, book: str, source_system: str, actor: str) -> bytes:

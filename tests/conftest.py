@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy.orm import Session
 
 from ledger import db as ledger_db
-from ledger import keys, places, vault
+from ledger import places, vault
 from ledger.db import migrate
 from ledger.db.server import SUPERUSER, PrivateServer, furnish_database
 
@@ -79,8 +79,7 @@ def db_name(pg: PrivateServer) -> Iterator[str]:
 def home(tmp_path: Path) -> Path:
     """A folder for this test's vault and output; the vault is configured to lie in it."""
     vault.configure(tmp_path / "vault")
-    keys.configure(tmp_path)
-    places.configure(places.Places(tmp_path / "seal-key"))
+    places.configure(places.Places(tmp_path / "seal-key", tmp_path / "webhook-key"))
     return tmp_path
 
 

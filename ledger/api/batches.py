@@ -6,7 +6,7 @@ database does. docs/posting.md tells the forms.
 
 from __future__ import annotations
 
-from collections import Counter
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Any
 
@@ -29,8 +29,8 @@ from ledger.intake.bodies import (
     envelope_of_query,
     read_envelope,
 )
+from ledger.journal import Declared, check_declared, totals_of
 from ledger.money import format_amount, parse_amount
-from ledger.refusals import TotalsDiffer
 from ledger.service.intake import Booked, Sender, check_now, post_drafted
 from ledger.service.requests import accept_request, outcome_row, request_outcomes, request_state
 from ledger.web import Blueprint, current_actor, scope
@@ -219,28 +219,21 @@ def _post(
 
 
 def _check_declared(envelope: Envelope, read: list[Drafted | Fault]) -> None:
-    lines = [line for one in read if isinstance(one, Drafted) for line in one.entry.lines]
-    if envelope.declared is None:
-        if len(lines) > MAX_LINES_UNDECLARED:
+    """Hold a request to its control totals; a faulty entry counts, its lines cannot."""
+    held = totals_of(one.entry for one in read if isinstance(one, Drafted))
+    told = envelope.declared
+    if told is None:
+        if held.lines > MAX_LINES_UNDECLARED:
             raise TotalsUndeclared(
-                f"{len(lines)} lines without control totals. Declare entries, lines and debits.",
+                f"{held.lines} lines without control totals. Declare entries, lines and debits.",
                 limit=MAX_LINES_UNDECLARED,
             )
         return
+    debits = {currency: parse_amount(amount) for currency, amount in told.debits.items()}
+    declared, held = Declared(told.entries, told.lines, debits), replace(held, entries=len(read))
     if any(isinstance(one, Fault) for one in read):
-        return  # Their lines cannot be counted; they are listed, or stop the request.
-    debits: Counter[str] = Counter()
-    for line in lines:
-        debits[line.currency] += max(line.amount_minor, 0)
-    told = envelope.declared
-    declared = {currency: parse_amount(amount) for currency, amount in told.debits.items()}
-    if (told.entries, told.lines, declared) != (len(read), len(lines), dict(debits)):
-        held = {currency: format_amount(debit) for currency, debit in sorted(debits.items())}
-        raise TotalsDiffer(
-            f"The request declares {told.entries} entries, {told.lines} lines and debits "
-            f"{told.debits} but holds {len(read)}, {len(lines)} and {held}. Nothing was posted.",
-            entries=len(read), lines=len(lines), debits=held,
-        )  # fmt: skip
+        declared = replace(declared, lines=held.lines, debits=held.debits)
+    check_declared(declared, held)
 
 
 def _told(
@@ -248,16 +241,14 @@ def _told(
 ) -> dict[str, Any]:
     drafts = {one.record: one.entry for one in read if isinstance(one, Drafted)}
     booked = [one for one in outcomes if isinstance(one, Booked)]
-    lines = [line for one in booked for line in drafts[one.record].lines]
-    debits: Counter[str] = Counter()
-    for line in lines:
-        debits[line.currency] += max(line.amount_minor, 0)
+    totals = totals_of(drafts[one.record] for one in booked)
     replayed = sum(one.replayed for one in booked)
     refs = {record: entry.source_ref for record, entry in drafts.items()}
     return {
         "read": len(read), "posted": len(booked) - replayed, "replayed": replayed,
-        "refused": len(outcomes) - len(booked), "lines": len(lines),
-        "debits": {currency: format_amount(debit) for currency, debit in sorted(debits.items())},
+        "refused": len(outcomes) - len(booked), "lines": totals.lines,
+        "debits": {currency: format_amount(debit)
+                   for currency, debit in sorted(totals.debits.items())},
         "dry_run": envelope.dry_run,
         "results": [outcome_row(one, refs.get(one.record)) for one in outcomes],
     }  # fmt: skip

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from hashlib import sha256
-from itertools import chain
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
 from typing import Any, BinaryIO
@@ -17,9 +17,12 @@ from typing import Any, BinaryIO
 import click
 
 from ledger import intake, service
+from ledger.cli.options import ACTOR, book_option, json_option
 from ledger.db import transaction
+from ledger.errors import Invalid
 from ledger.intake import Defaults, Drafted, Fault
-from ledger.money import format_amount
+from ledger.journal import Declared, check_declared, totals_of
+from ledger.money import format_amount, parse_amount
 from ledger.refusals import TotalsDiffer
 from ledger.service.intake import Booked, Sender, check_now, post_drafted
 
@@ -57,7 +60,7 @@ class Tally:
     type=click.Choice(intake.FORMATS),
     help="What the files are; by their names if left out, NDJSON for -.",
 )
-@click.option("--book", default="NO01", show_default=True, help="The book's code.")
+@book_option
 @click.option(
     "--source-system",
     default="import",
@@ -73,11 +76,11 @@ class Tally:
 )
 @click.option(
     "--declare",
-    metavar="entries=N,lines=N,debit=AMOUNT",
+    metavar="entries=N,lines=N,debit=AMOUNT,EUR=AMOUNT",
     help="Control totals; a file that holds anything else is refused.",
 )
 @click.option("--dry-run", is_flag=True, help="Check everything, post nothing.")
-@click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")  # fmt: skip
+@json_option
 def post_command(files: Sequence[Path], ref: str | None, **chosen: Any) -> None:
     r"""Post the entries of journal FILES (NDJSON, CSV or Parquet; - is standard input).
 
@@ -110,13 +113,14 @@ def _post_file(path: Path, ref: str | None, chosen: dict[str, Any]) -> Tally:
         with transaction() as session:
             currency = service.functional_currency(session, chosen["book"])
         entries = intake.read_entries(stream, file_format, name, Defaults(ref, currency))
-        sender = Sender(chosen["book"], chosen["source_system"], "cli")
-        post = _post_whole if chosen["atomic"] else _post_each
-        return post(sender, ref, entries, chosen)
+        sender = Sender(chosen["book"], chosen["source_system"], ACTOR)
+        if not chosen["atomic"]:
+            return _post_each(sender, ref, entries, chosen)
+        return _post_whole(sender, ref, entries, chosen, currency)
 
 
 def _post_whole(
-    sender: Sender, ref: str, entries: Iterator[Drafted | Fault], chosen: dict[str, Any]
+    sender: Sender, ref: str, entries: Iterator[Drafted | Fault], chosen: dict[str, Any], own: str
 ) -> Tally:
     """Post a file in one transaction, or list every fault of its records and post nothing."""
     tally = Tally()
@@ -126,7 +130,7 @@ def _post_whole(
         tally.faults.append(one) if isinstance(one, Fault) else read.append(one)
     if tally.faults:
         return tally  # All of them are listed at once; nothing is posted.
-    _check_declared(read, chosen["declare"])
+    _check_declared(read, chosen["declare"], own)
     with transaction() as session:
         for batch in _batches(iter(read)):
             _count(tally, batch, post_drafted(session, sender, ref, batch, each=False))
@@ -177,38 +181,38 @@ def _batches(drafted: Iterator[Drafted]) -> Iterator[list[Drafted]]:
 
 
 def _count(tally: Tally, batch: Sequence[Drafted], outcomes: Sequence[Booked | Fault]) -> None:
-    for one, outcome in zip(batch, outcomes, strict=True):
-        if isinstance(outcome, Fault):
-            tally.faults.append(outcome)
-            continue
-        tally.vouchers.append(outcome)
-        tally.posted += not outcome.replayed
-        tally.replayed += outcome.replayed
-        tally.lines += len(one.entry.lines)
-        for line in one.entry.lines:
-            tally.debits[line.currency] += max(line.amount_minor, 0)
+    tally.faults += [outcome for outcome in outcomes if isinstance(outcome, Fault)]
+    booked = {outcome.record: outcome for outcome in outcomes if isinstance(outcome, Booked)}
+    tally.vouchers += booked.values()
+    replayed = sum(outcome.replayed for outcome in booked.values())
+    tally.replayed += replayed
+    tally.posted += len(booked) - replayed
+    totals = totals_of(one.entry for one in batch if one.record in booked)
+    tally.lines += totals.lines
+    tally.debits.update(totals.debits)
 
 
-def _check_declared(read: Sequence[Drafted], declared: str | None) -> None:
+def _check_declared(read: Sequence[Drafted], declared: str | None, own: str) -> None:
+    """Hold a file to its control totals; `debit` is in the book's own currency, NOK=… in any."""
     if declared is None:
         return
-    debits: Counter[str] = Counter()
-    for line in chain.from_iterable(one.entry.lines for one in read):
-        debits[line.currency] += max(line.amount_minor, 0)
-    held = {
-        "entries": str(len(read)),
-        "lines": str(sum(len(one.entry.lines) for one in read)),
-        "debit": format_amount(sum(debits.values())),
-    }
+    held = totals_of(one.entry for one in read)
+    entries, lines, debits = held.entries, held.lines, dict[str, int]()
     for part in declared.split(","):
-        name, _, total = part.partition("=")
-        if name not in held:
-            raise click.UsageError(f"--declare knows {', '.join(held)}, not {name!r}.")
-        if held[name] != total:
-            raise TotalsDiffer(
-                f"The file declares {name} {total} but holds {held[name]}. Nothing was posted.",
-                **{name: held[name]},
-            )
+        name, _, total = part.strip().partition("=")
+        try:
+            if name == "entries":
+                entries = int(total)
+            elif name == "lines":
+                lines = int(total)
+            elif name == "debit" or re.fullmatch("[A-Z]{3}", name):
+                debits[own if name == "debit" else name] = parse_amount(total)
+            else:
+                raise click.UsageError(f"--declare knows entries, lines, debit and a currency, "
+                                       f"not {name!r}.")  # fmt: skip
+        except (ValueError, Invalid) as fault:
+            raise click.UsageError(f"--declare: {part!r} is no total: {fault}") from fault
+    check_declared(Declared(entries, lines, debits or held.debits), held)
 
 
 @contextmanager

@@ -1,7 +1,8 @@
 """Post drafted entries in batches, each entry once for ever, the good ones without the bad ones."""
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any
 
@@ -14,6 +15,7 @@ from ledger.intake.records import fault_of
 from ledger.journal import BatchDraft, EntryDraft, Voucher, encode_entry, entry_hash, leaf_hash
 from ledger.refusals import EntryRefReused
 from ledger.service.posting import post_batch
+from ledger.service.rates import needs_rate, own_currency
 from ledger.service.refused import translated
 
 
@@ -88,7 +90,10 @@ def _post_all(
 def _post_what_can_be(
     session: Session, sender: Sender, ref: str, drafted: Sequence[Drafted]
 ) -> list[Booked | Fault]:
-    """Post all, or all but the entry that a refusal names, or each half by itself."""
+    """Post all, or each half by itself: the good ones end up in few batches, the bad ones alone.
+
+    Halves are taken in order, so of two entries with one reference the first is posted.
+    """
     if not drafted:
         return []
     try:
@@ -97,15 +102,14 @@ def _post_what_can_be(
             check_now(session)  # So that a refusal of the commit check too costs one entry only.
             return booked
     except Problem as refusal:
-        at = refusal.facts.get("entry")
         if len(drafted) == 1:
             return [fault_of(drafted[0].record, "", refusal)]
-        if not isinstance(at, int):
-            middle = len(drafted) // 2
-            halves = (drafted[:middle], drafted[middle:])
-        else:
-            halves = (drafted[at : at + 1], [*drafted[:at], *drafted[at + 1 :]])
-    return [outcome for half in halves for outcome in _post_what_can_be(session, sender, ref, half)]
+    middle = len(drafted) // 2
+    return [
+        outcome
+        for half in (drafted[:middle], drafted[middle:])
+        for outcome in _post_what_can_be(session, sender, ref, half)
+    ]
 
 
 def _batch(sender: Sender, ref: str, drafted: Sequence[Drafted]) -> BatchDraft:
@@ -127,13 +131,15 @@ def _posted_before(
         {"system": sender.source_system, "refs": [one.entry.source_ref for one in drafted]},
     )
     stored: Mapping[str, Row[Any]] = {row.source_ref: row for row in rows}
+    bases = _stored_bases(session, sender, drafted, stored)
     outcomes: list[Booked | Fault] = []
     for one in drafted:
         row = stored.get(one.entry.source_ref)
         if row is None:
             continue
         voucher = Voucher(row.series, row.fiscal_year, row.voucher_no)
-        if _is(one.entry, row, voucher, sender.source_system):
+        sent = _as_posted(one.entry, bases.get(row.entry_id))
+        if _is(sent, row, voucher, sender.source_system):
             outcomes.append(Booked(one.record, row.entry_id, voucher, replayed=True))
             continue
         reused = EntryRefReused(
@@ -142,6 +148,37 @@ def _posted_before(
         )  # fmt: skip
         outcomes.append(fault_of(one.record, "", reused))
     return outcomes
+
+
+def _stored_bases(
+    session: Session, sender: Sender, drafted: Sequence[Drafted], stored: Mapping[str, Row[Any]]
+) -> Mapping[int, Sequence[int]]:
+    """Read the base amounts of stored entries whose sender left them to the rate of the day."""
+    own = own_currency(session, sender.book)
+    wanted = [
+        stored[one.entry.source_ref].entry_id
+        for one in drafted
+        if one.entry.source_ref in stored and needs_rate(one.entry, own)
+    ]
+    found: dict[int, list[int]] = defaultdict(list)
+    if wanted:
+        for entry_id, base in session.execute(text(_BASES), {"ids": wanted}):
+            found[entry_id].append(base)
+    return found
+
+
+def _as_posted(entry: EntryDraft, bases: Sequence[int] | None) -> EntryDraft:
+    """Give an entry the base amounts that were looked up when it was posted.
+
+    Which rate is the latest may have changed since; what was sent has not.
+    """
+    if bases is None or len(bases) != len(entry.lines):
+        return entry
+    lines = tuple(
+        replace(line, base_minor=base) if line.base_minor is None else line
+        for line, base in zip(entry.lines, bases, strict=True)
+    )
+    return replace(entry, lines=lines)
 
 
 def _is(entry: EntryDraft, row: Row[Any], voucher: Voucher, source_system: str) -> bool:
@@ -157,6 +194,9 @@ def _raise_first(outcomes: Sequence[Booked | Fault]) -> None:
                                  record=outcome.record)  # fmt: skip
 
 
+_BASES = """
+    SELECT entry_id, base_minor FROM journal_line WHERE entry_id = ANY (CAST(:ids AS bigint[]))
+    ORDER BY entry_id, line_no"""
 _BY_REFERENCE = """
     SELECT e.entry_id, e.source_ref, e.leaf, s.code AS series, e.fiscal_year, e.voucher_no,
         b.created_by, k.code AS book

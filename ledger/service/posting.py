@@ -11,10 +11,10 @@ from ledger.journal import (
     Posted,
     Voucher,
     check_batch,
-    debit_totals,
     encode_entry,
     entry_hash,
     request_hash,
+    totals_of,
 )
 from ledger.refusals import MalformedEntry, SourceRefReused
 from ledger.service.rates import exchanged
@@ -88,14 +88,14 @@ def _find_batch(session: Session, draft: BatchDraft, content: bytes) -> int | No
 
 
 def _post_staged(session: Session, draft: BatchDraft, content: bytes) -> tuple[int, bool]:
-    lines = sum(len(entry.lines) for entry in draft.entries)
+    held = totals_of(draft.entries)
     with driver_connection(session).cursor() as cursor:
         cursor.execute(
             "SELECT posted_batch, replayed"
             " FROM ledger_post_staged(%s, %s, %s, %s, %s, %s, %s, %s, %s)",
             (
                 draft.book, draft.source_system, draft.source_ref, draft.actor, content,
-                len(draft.entries), lines, json.dumps(debit_totals(draft)), draft.approved_by,
+                held.entries, held.lines, json.dumps(held.debits), draft.approved_by,
             ),
         )  # fmt: skip
         batch_id, replayed = cursor.fetchone()

@@ -87,8 +87,8 @@ def exchanged(session: Session, draft: BatchDraft) -> BatchDraft:
 
     Raises `UnknownCurrency` where a rate is missing, with the entry.
     """
-    own = _own_currency(session, draft.book)
-    if not any(_needs_rate(entry, own) for entry in draft.entries):
+    own = own_currency(session, draft.book)
+    if not any(needs_rate(entry, own) for entry in draft.entries):
         return draft
     entries = [
         with_base_amounts(entry, own, _rates(session, own, entry, position))
@@ -101,14 +101,16 @@ def exchanged(session: Session, draft: BatchDraft) -> BatchDraft:
 _own_currencies: WeakKeyDictionary[Any, dict[str, str]] = WeakKeyDictionary()
 
 
-def _own_currency(session: Session, book: str) -> str:
+def own_currency(session: Session, book: str) -> str:
+    """Give the currency a book is kept in, from memory after the first time."""
     known = _own_currencies.setdefault(session.get_bind(), {})
     if book not in known:
         known[book] = functional_currency(session, book)
     return known[book]
 
 
-def _needs_rate(entry: EntryDraft, own: str) -> bool:
+def needs_rate(entry: EntryDraft, own: str) -> bool:
+    """Tell whether a line of an entry leaves its amount in the book's own currency to a rate."""
     return any(line.base_minor is None and line.currency != own for line in entry.lines)
 
 

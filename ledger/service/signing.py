@@ -3,8 +3,6 @@
 The private half is read here and nowhere else; it is never logged, shown or stored in a table.
 """
 
-import os
-import secrets
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -14,7 +12,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from ledger.errors import Problem
-from ledger.places import places
+from ledger.places import make_once, places
 from ledger.seals import key_fingerprint
 
 if TYPE_CHECKING:
@@ -120,24 +118,13 @@ def signer() -> Signer:
 
 
 def _make(path: Path) -> None:
-    """Write a new key; of two processes that do so at once, the first one's stays."""
+    """Write a new key, unless another process has just done so."""
     from cryptography.hazmat.primitives import serialization  # noqa: PLC0415
     from cryptography.hazmat.primitives.asymmetric.ed25519 import (  # noqa: PLC0415
         Ed25519PrivateKey,
     )
 
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f"{path.name}.{secrets.token_hex(4)}.draft")
     pem = Ed25519PrivateKey.generate().private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
-        stream.write(pem)
-        stream.flush()
-        os.fsync(stream.fileno())
-    try:
-        os.link(draft, path)
-    except FileExistsError:
-        pass
-    finally:
-        draft.unlink()
+    make_once(path, pem)

@@ -7,6 +7,7 @@ its position.
 
 import http.client
 import json
+import secrets
 import socket
 import ssl
 import time
@@ -20,7 +21,7 @@ from sqlalchemy.orm import Session
 
 from ledger.db import transaction
 from ledger.errors import NotFound
-from ledger.keys import key_bytes
+from ledger.places import make_once, places
 from ledger.service.books import require_book
 from ledger.service.events import Event, events_after, last_position
 from ledger.webhooks import (
@@ -36,7 +37,6 @@ from ledger.webhooks import (
 
 BATCHES_A_DELIVERY = 100
 _TIMEOUT_S = 10
-_KEY = "webhook-key"
 _LOCK = 0x686F6F6B  # one worker delivers at a time, so that events come in order: "hook"
 
 
@@ -82,7 +82,7 @@ def register(session: Session, book: str, url: str, *, actor: str) -> tuple[int,
     check_address(url)
     for known in webhooks(session, actor):
         if (known.book, known.url, known.ended_at) == (book, url, None):
-            return known.webhook_id, secret_of(key_bytes(_KEY), known.webhook_id)
+            return known.webhook_id, secret_of(_master_key(), known.webhook_id)
     number = session.scalar(
         text("INSERT INTO webhook (book_id, actor, url, after_position)"
              " SELECT book_id, :actor, :url, :after FROM book WHERE code = :book"
@@ -90,7 +90,7 @@ def register(session: Session, book: str, url: str, *, actor: str) -> tuple[int,
         {"book": book, "actor": actor, "url": url, "after": last_position(session)},
     )  # fmt: skip
     assert number is not None
-    return int(number), secret_of(key_bytes(_KEY), int(number))
+    return int(number), secret_of(_master_key(), int(number))
 
 
 def webhooks(session: Session, actor: str | None = None) -> list[Webhook]:
@@ -191,7 +191,7 @@ def _send(one: Webhook, body: bytes) -> str:
     sent_at = int(time.time())
     headers = {
         "Content-Type": "application/json", "User-Agent": "Hovedbok",
-        SIGNATURE: signature(secret_of(key_bytes(_KEY), one.webhook_id), sent_at, body),
+        SIGNATURE: signature(secret_of(_master_key(), one.webhook_id), sent_at, body),
     }  # fmt: skip
     try:
         connection = _connect(one.url)
@@ -223,6 +223,14 @@ def _connect(url: str) -> http.client.HTTPConnection:
     context = ssl.create_default_context()
     connection.sock = context.wrap_socket(raw, server_hostname=host) if secure else raw
     return connection
+
+
+def _master_key() -> bytes:
+    """Read the key that the secrets are derived from; 32 random bytes, made on first use."""
+    path = places().webhook_key
+    if not path.exists():
+        make_once(path, secrets.token_bytes(32))
+    return path.read_bytes()
 
 
 # Where a webhook stands: behind its start or its latest replay, and what was delivered since.

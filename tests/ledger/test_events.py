@@ -4,24 +4,22 @@ from __future__ import annotations
 
 import hmac
 import json
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import text
 
-from ledger import keys, service
+from ledger import service
 from ledger.db import transaction
 from ledger.service import access, events, webhooks
-from ledger.service.signing import open_signer
+from ledger.service.signing import signer
 from ledger.service.webhooks import UnknownWebhook
 from ledger.webhooks import (
     ATTEMPTS_MAX,
@@ -36,9 +34,6 @@ from tests.ledger.test_api import code_of, make_app
 
 if TYPE_CHECKING:
     from tests.ledger.conftest import Drafts
-
-
-KEY = open_signer(Path(tempfile.mkdtemp(prefix="hovedbok-key-")) / "seal-key")
 
 
 class Receiver:
@@ -70,9 +65,8 @@ class Receiver:
 
 
 @pytest.fixture
-def receiver(books: str, tmp_path: Path) -> Iterator[Receiver]:
+def receiver(books: str) -> Iterator[Receiver]:
     """A receiver beside seeded books."""
-    keys.configure(tmp_path)
     made = Receiver()
     yield made
     made.server.shutdown()
@@ -85,7 +79,7 @@ def post(drafts: Drafts, *refs: str) -> None:
         with transaction() as session:
             entry = drafts.journal(ref, ("7830", 5_00), ("1920", -5_00))
             service.post_batch(session, drafts.batch(ref, entry))
-    seal_all(KEY)
+    seal_all(signer())
 
 
 def test_the_feed_gives_each_event_once_in_order(books: str, drafts: Drafts) -> None:
@@ -111,7 +105,7 @@ def test_an_event_is_shown_only_when_nothing_can_come_before_it(books: str, draf
             service.post_batch(session, drafts.batch("late", drafts.invoice("late")))
         with transaction() as session:
             assert events.events_after(session, "NO01", 0) == []
-    seal_all(KEY)
+    seal_all(signer())
     with transaction() as session:
         read = [e.content["source_ref"] for e in events.events_after(session, "NO01", 0)]
     assert read == ["early", "late"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,11 @@ from pyarrow import parquet
 from ledger import service
 from ledger.cli.ledger import ledger_cli
 from ledger.db import transaction
+from ledger.exchange import parse_rate
 from ledger.intake import Defaults, Drafted, Fault, JournalFileUnreadable, format_of, read_entries
+from ledger.refusals import TotalsDiffer
+from ledger.service import rates
+from ledger.service.rates import Rate
 
 DEFAULTS = Defaults("file", "NOK")
 
@@ -237,5 +242,56 @@ def test_declared_totals_must_hold(tmp_path: Path) -> None:
     path.write_bytes(ndjson(rent()))
     refused = CliRunner().invoke(ledger_cli, ["post", str(path), "--declare", "entries=2"])
     assert refused.exit_code != 0
-    assert "declares entries 2 but holds 1" in str(refused.exception)
+    assert "declares 2 entries" in str(refused.exception)
+    assert "but holds 1 entries" in str(refused.exception)
+    for wrong in ("entry=1", "entries=one", "debit=1,0"):
+        words = ["post", str(path), "--declare", wrong]
+        assert CliRunner().invoke(ledger_cli, words).exit_code == 2
     assert post(path, "--declare", "entries=1,lines=2,debit=1000.00")["posted"] == 1
+
+
+@pytest.mark.usefixtures("books")
+def test_debits_are_declared_by_currency(tmp_path: Path) -> None:
+    """Kroner and euro are never added; the book's own currency may be called debit."""
+    path = tmp_path / "a.ndjson"
+    there = {"account": "1920", "amount": "5.00", "currency": "EUR", "base_amount": "57.50"}
+    back = {"account": "2400", "amount": "-5.00", "currency": "EUR", "base_amount": "-57.50"}
+    lines = [there, back]
+    path.write_bytes(ndjson(rent(), rent(lines=lines)))
+    for wrong in ("debit=1005.00", "debit=1000.00", "debit=1000.00,EUR=6.00"):
+        refused = CliRunner().invoke(ledger_cli, ["post", str(path), "--declare", wrong])
+        assert isinstance(refused.exception, TotalsDiffer), wrong
+    assert post(path, "--declare", "entries=2,debit=1000.00,EUR=5.00")["posted"] == 2
+
+
+@pytest.mark.usefixtures("books")
+def test_a_file_in_another_currency_posts_once_whatever_rates_come_later(tmp_path: Path) -> None:
+    """The rate of its day was looked up once; a retry after a newer one is the same entry."""
+    path = tmp_path / "a.ndjson"
+    lines = [{"account": "1920", "amount": "5.00", "currency": "EUR"},
+             {"account": "2400", "amount": "-5.00", "currency": "EUR"}]  # fmt: skip
+    path.write_bytes(ndjson(rent(lines=lines), rent()))
+    for day, rate in ((date(2026, 3, 1), "11.5"), (date(2026, 3, 31), "12")):
+        with transaction() as session:
+            made = Rate("EUR", day, parse_rate(rate), "bank")
+            rates.set_rate(session, "NOK", made, actor="test")
+        told = post(path)
+        assert (told["posted"], told["replayed"]) in {(2, 0), (0, 2)}, told
+    assert told["replayed"] == 2
+    lines[0]["base_amount"], lines[1]["base_amount"] = "60.00", "-60.00"
+    path.write_bytes(ndjson(rent(lines=lines, source_ref="x")))
+    post(path)
+    lines[0]["base_amount"], lines[1]["base_amount"] = "61.00", "-61.00"
+    path.write_bytes(ndjson(rent(lines=lines, source_ref="x")))
+    assert post(path, "--per-entry", status=1)["faults"][0]["code"] == "entry-ref-reused"
+
+
+@pytest.mark.usefixtures("books")
+def test_a_file_of_which_nothing_can_be_posted_is_listed_to_the_end(tmp_path: Path) -> None:
+    """A thousand refusals of the database are as many faults, and the good one is posted."""
+    path = tmp_path / "a.ndjson"
+    unknown = [{"account": "9999", "amount": "1.00"}, {"account": "1920", "amount": "-1.00"}]
+    path.write_bytes(ndjson(*[rent(lines=unknown) for _ in range(1_200)], rent()))
+    told = post(path, "--per-entry", status=1)
+    assert (told["read"], told["posted"], told["refused"]) == (1_201, 1, 1_200)
+    assert {f["code"] for f in told["faults"]} == {"unknown-account"}

@@ -161,6 +161,9 @@ def test_declared_totals_must_hold(client: FlaskClient) -> None:
     assert send(client, "k1", declared=right, entries=[entry()]).status_code == 201
     wrong = {**right, "entries": 2}
     assert code_of(send(client, "k2", declared=wrong, entries=[entry()])) == (422, "totals-differ")
+    bad = [entry(), entry(lines=[])]  # A faulty entry is an entry: a third was lost on the way.
+    lost = send(client, "k5", mode="per-entry", declared={**right, "entries": 3}, entries=bad)
+    assert code_of(lost) == (422, "totals-differ")
     many = [entry()] * 501
     assert code_of(send(client, "k3", entries=many)) == (422, "totals-undeclared")
     told = json.dumps({"entries": 501, "lines": 1002, "debits": {"NOK": "2505.00"}})

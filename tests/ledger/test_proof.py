@@ -12,7 +12,7 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.orm import Session
 
 import app
-from ledger import db, places, service
+from ledger import db, service
 from ledger.db import transaction
 from ledger.db.server import PrivateServer
 from ledger.journal import Voucher
@@ -33,11 +33,10 @@ SALE = Voucher("SAL", 2026, 2)
 
 
 @pytest.fixture
-def key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Signer:
+def key(home: Path, monkeypatch: pytest.MonkeyPatch) -> Signer:
     """The sealing key of this process, in this test."""
     monkeypatch.setattr(app, "settings", lambda: None)
-    places.configure(places.Places(tmp_path / "seal-key", None))
-    return open_signer(tmp_path / "seal-key")
+    return open_signer(home / "seal-key")
 
 
 @pytest.fixture

@@ -126,6 +126,23 @@ def test_a_batch_that_commits_late_comes_later(books: str, drafts: Drafts, key: 
     assert order == [posted.batch_id - 1, posted.batch_id]
 
 
+def test_a_restored_cluster_counts_transactions_anew(
+    pg: PrivateServer, posted: str, drafts: Drafts, key: Signer
+) -> None:
+    """What names transactions of another cluster holds nothing up and hides nothing."""
+    url = pg.url("postgres", posted).replace("+psycopg", "", 1)
+    restore = "SET session_replication_role = replica; UPDATE {} = '999999999999'"
+    with psycopg.connect(url) as connection:
+        connection.execute(restore.format("posting_batch SET xid"))
+    seal_all(key)
+    with psycopg.connect(url) as connection:
+        connection.execute(restore.format("seal_block SET horizon"))
+    with transaction() as session:
+        service.post_batch(session, drafts.batch("b-3", drafts.invoice("i-3")))
+    with transaction() as session:
+        assert service.resolve_known(session, None) == service.Known(None, False, 2, 1)
+
+
 def test_known_positions_resolve(posted: str, drafts: Drafts, key: Signer) -> None:
     """Without a position everything committed counts; with one, what was sealed up to it."""
     with transaction() as session:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ledger.errors import Invalid, Problem
-from rating.cases import allowances, amounts, calendar, parts, periods, sessions, spend
+from rating.cases import allowances, amounts, calendar, parts, periods, rerating, sessions, spend
 from rating.cases.fields import Noted, escape, unread
 from rating.cases.numbers import parse_figure
 
@@ -25,6 +25,7 @@ KINDS: Mapping[str, Kind] = {
     **calendar.KINDS,
     **parts.KINDS,
     **periods.KINDS,
+    **rerating.KINDS,
     **sessions.KINDS,
     **spend.KINDS,
 }

@@ -1,9 +1,6 @@
 """Cases about allowances: allowance, rollover, usage_discount."""
 
-import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -11,37 +8,12 @@ import numpy as np
 from rating.buckets import ALWAYS, NEVER, Buckets, Demands, Served, order_of_use, pair, serve
 from rating.cases.fields import Fields
 from rating.cases.numbers import Figure, column, decimal_text, exactly, units_for
+from rating.cases.rates import Rate, Scale, instant, read_rates, scale_for, step_prices
 from rating.drawing import NO_CAP, first_come, pay
 from rating.looping import NOT_USED, UNDATED
 from rating.rollover import NO_LIMIT, rolled_over
 from rating.rounding import Integers
-from rating.step_prices import StepPrices, price_of
-
-_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - times of cases have no zone
-
-
-@dataclass(frozen=True, slots=True)
-class _Step:
-    begin: Figure
-    price: Figure
-    per: Figure
-    increment: Figure
-
-
-@dataclass(frozen=True, slots=True)
-class _Rate:
-    steps: tuple[_Step, ...]
-    setup: Figure
-    setup_always: bool
-
-
-@dataclass(frozen=True, slots=True)
-class _Scale:
-    """The units in which every figure of a case is whole, and every price exact."""
-
-    quantity: int
-    money: int
-    per: int  # a multiple of what every price is per
+from rating.step_prices import price_of
 
 
 def serve_allowances(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -51,7 +23,7 @@ def serve_allowances(given: Mapping[str, Any]) -> dict[str, Any]:
     names = [_name(bucket) for bucket in buckets]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise fields.fault("buckets", f"names {twice[0]} twice")
-    rates = _rates(fields)
+    rates = read_rates(fields)
     limit = fields.optional("money_limit")
     scale = _scale(buckets, events, rates, limit)
     figures = [
@@ -65,15 +37,15 @@ class _Allowances:
     """One case in columns: buckets, events, prices; then the outcome in decimals."""
 
     def __init__(
-        self, buckets: Sequence[Fields], events: Sequence[Fields], rates: dict[str, _Rate],
-        scale: _Scale, limit: Figure | None, dtype: type,
+        self, buckets: Sequence[Fields], events: Sequence[Fields], rates: dict[str, Rate],
+        scale: Scale, limit: Figure | None, dtype: type,
     ) -> None:  # fmt: skip
         self.buckets, self.events, self.rates = buckets, events, rates
         self.scale, self.limit, self.dtype = scale, limit, dtype
         self.kinds = ["", *dict.fromkeys(_rate_name(event) for event in events)]
         self.people = list(dict.fromkeys(_subscriber(event) for event in events))
         self.priced = list(rates)
-        self.prices = _step_prices(list(rates.values()), scale, dtype)
+        self.prices = step_prices(list(rates.values()), scale, dtype)
         self.rate = np.array([
             self.priced.index(name) if (name := _rate_name(event)) in rates else -1
             for event in events
@@ -96,7 +68,7 @@ class _Allowances:
         over = self.quantity - served.free
         granted, charge = self._overage(over)
         unpriced = (self.rate < 0) & (over != 0).astype(np.bool_)
-        q, m = self.scale.quantity, self.scale.money * self.scale.per
+        q, m = self.scale.quantity, self.scale.amount
         return {
             "events": [
                 {
@@ -141,8 +113,8 @@ class _Allowances:
     def _buckets(self) -> Buckets:
         scale, count = self.scale, len(self.buckets)
         names = [_name(bucket) for bucket in self.buckets]
-        expires = np.array([_instant(b, "expires", NEVER) for b in self.buckets], np.int64)
-        until = np.array([_instant(b, "valid_to", NEVER) for b in self.buckets], np.int64)
+        expires = np.array([instant(b, "expires", NEVER) for b in self.buckets], np.int64)
+        until = np.array([instant(b, "valid_to", NEVER) for b in self.buckets], np.int64)
         priority = [b.number("priority", Figure(0)) for b in self.buckets]
         units = units_for(priority)
         ranks = np.array([p.scaled(units) for p in priority], np.int64)
@@ -162,7 +134,7 @@ class _Allowances:
             order=order_of_use(pool, ranks, expires, names),
             money=np.array([_is_money(b) for b in self.buckets], np.bool_),
             valid_from=np.array(
-                [_instant(b, "valid_from", ALWAYS) for b in self.buckets], np.int64
+                [instant(b, "valid_from", ALWAYS) for b in self.buckets], np.int64
             ),
             valid_to=np.minimum(until, expires),
             preference=np.where(
@@ -184,7 +156,7 @@ class _Allowances:
             # The list of a case is in order, whatever its instants say.
             start=np.arange(count),
             key=np.arange(count),
-            at=np.array([_instant(e, "start", UNDATED) for e in self.events], np.int64),
+            at=np.array([instant(e, "start", UNDATED) for e in self.events], np.int64),
             quantity=self.quantity,
             kind=np.array([self.kinds.index(_rate_name(e)) for e in self.events], np.int32),
             subscriber=np.array([self.people.index(_subscriber(e)) for e in self.events], np.int64),
@@ -197,61 +169,19 @@ class _Allowances:
         }
 
 
-def _rates(fields: Fields) -> dict[str, _Rate]:
-    if not fields.has("rates"):
-        return {}
-    table = fields.object("rates")
-    return {name: _read_rate(table.object(name)) for name in table.value}
-
-
-def _read_rate(rate: Fields) -> _Rate:
-    steps = tuple(
-        _Step(
-            step.not_negative("from", Figure(0)), step.not_negative("price"),
-            step.positive("per", Figure(1)), step.not_negative("increment", Figure(0)),
-        )
-        for step in rate.objects("steps")
-    )  # fmt: skip
-    if not steps:
-        raise rate.fault("steps", "is empty; a rate without a step has no price")
-    always = rate.flag("setup_fee_always", default=False)
-    return _Rate(steps, rate.not_negative("setup_fee", Figure(0)), always)
-
-
 def _scale(
     buckets: Sequence[Fields], events: Sequence[Fields],
-    rates: dict[str, _Rate], limit: Figure | None,
-) -> _Scale:  # fmt: skip
-    steps = [step for rate in rates.values() for step in rate.steps]
+    rates: dict[str, Rate], limit: Figure | None,
+) -> Scale:  # fmt: skip
     quantities = [event.number("quantity") for event in events]
     quantities += [_balance(b) for b in buckets if not _is_money(b)]
     quantities += [b.not_negative("increment", Figure(0)) for b in buckets]
-    quantities += [f for step in steps for f in (step.begin, step.per, step.increment)]
-    amounts = [step.price for step in steps] + [rate.setup for rate in rates.values()]
-    amounts += [_balance(b) for b in buckets if _is_money(b)]
+    amounts = [_balance(b) for b in buckets if _is_money(b)]
     amounts += [limit] if limit is not None else []
-    units = units_for(quantities)
-    per = math.lcm(*(step.per.scaled(units) for step in steps)) if steps else 1
-    return _Scale(units, units_for(amounts), per)
+    return scale_for(rates.values(), quantities, amounts)
 
 
-def _step_prices(rates: Sequence[_Rate], scale: _Scale, dtype: type) -> StepPrices:
-    width = max((len(rate.steps) for rate in rates), default=1)
-    columns: Integers = np.zeros((4, len(rates), width), dtype)
-    for row, rate in enumerate(rates):
-        steps = sorted(rate.steps, key=lambda step: step.begin.scaled(scale.quantity))
-        begins = [step.begin.scaled(scale.quantity) for step in steps]
-        for place, (step, end) in enumerate(zip(steps, [*begins[1:], NEVER], strict=True)):
-            per = step.per.scaled(scale.quantity)
-            columns[:, row, place] = (
-                begins[place] if place else 0, end,
-                step.price.scaled(scale.money) * (scale.per // per),
-                step.increment.scaled(scale.quantity),
-            )  # fmt: skip
-    return StepPrices(*columns)
-
-
-def _is_large(rates: dict[str, _Rate], scale: _Scale, figures: Sequence[int]) -> bool:
+def _is_large(rates: dict[str, Rate], scale: Scale, figures: Sequence[int]) -> bool:
     """Say whether the case needs Python's integers: any sum or price might pass 62 bits."""
     steps = [step for rate in rates.values() for step in rate.steps]
     dearest = max((s.price.scaled(scale.money) for s in steps), default=0) * scale.per
@@ -274,8 +204,8 @@ def _balance(bucket: Fields) -> Figure:
     return bucket.number("balance")
 
 
-def _unit(bucket: Fields, scale: _Scale) -> int:
-    return scale.money * scale.per if _is_money(bucket) else scale.quantity
+def _unit(bucket: Fields, scale: Scale) -> int:
+    return scale.amount if _is_money(bucket) else scale.quantity
 
 
 def _rate_name(event: Fields) -> str:
@@ -293,12 +223,6 @@ def _names(bucket: Fields, name: str) -> list[str] | None:
     if not all(isinstance(value, str) for value in found):
         raise bucket.fault(name, "needs a list of names")
     return found
-
-
-def _instant(fields: Fields, name: str, absent: int) -> int:
-    found = fields.moment(name, None)
-    # Microseconds: a case may be finer than the usage that is billed.
-    return absent if found is None else round((found - _EPOCH).total_seconds() * 10**6)
 
 
 def roll_over(given: Mapping[str, Any]) -> dict[str, Any]:

@@ -180,3 +180,29 @@ def test_a_fault_names_its_place(given: dict[str, Any], pointer: str) -> None:
     done = evaluate({"id": "x", "kind": "allowance", "given": given})
     assert done.error is not None
     assert pointer in done.error
+
+
+def test_a_late_arrival_takes_from_the_bucket_what_it_was_owed() -> None:
+    """By arrival the later call used the bucket first; by start the earlier one does."""
+    arrivals = [
+        {"id": "b", "start": "2026-03-01T10:00:00", "quantity": "80"},
+        {"id": "a", "start": "2026-03-01T09:00:00", "quantity": "60"},
+    ]
+    answer = result("rerate", bucket="100", bucket_increment="1", old_rate=VOICE["v"],
+                    new_rate="2", arrivals=arrivals)  # fmt: skip
+    told = {
+        name: [(row["event"], row["charge"]) for row in answer[name]]
+        for name in ("first_rating", "rerated", "deltas")
+    }
+    assert told == {
+        "first_rating": [("b", "0"), ("a", "40")],
+        "rerated": [("a", "0"), ("b", "80")],
+        "deltas": [("b", "80"), ("a", "-40")],
+    }
+
+
+def test_a_broken_kernel_breaks_the_cases(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cases have no arithmetic of their own: what the kernel gets wrong shows."""
+    monkeypatch.setattr("rating.buckets.in_increments", lambda wanted, *_: (wanted, wanted))
+    answer = served([{"id": "a", "balance": "5", "priority": 1}], {"quantity": "9"})
+    assert free(answer) == ["9"]

@@ -1,0 +1,109 @@
+"""The rates of a case: steps, set-up fee, and the units in which all of it is whole."""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import numpy as np
+
+from rating.buckets import NEVER
+from rating.cases.fields import Fields
+from rating.cases.numbers import Figure, units_for
+from rating.rounding import Integers
+from rating.step_prices import StepPrices
+
+_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - times of cases have no zone
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A price from some usage of an event on."""
+
+    begin: Figure
+    price: Figure
+    per: Figure
+    increment: Figure
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """What usage costs beyond its allowances."""
+
+    steps: tuple[Step, ...]
+    setup: Figure
+    setup_always: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """The units in which every figure of a case is whole, and every price exact."""
+
+    quantity: int
+    money: int
+    per: int  # a multiple of what every price is per
+
+    @property
+    def amount(self) -> int:
+        """Units of money in one currency unit."""
+        return self.money * self.per
+
+
+def scale_for(
+    rates: Iterable[Rate], quantities: Iterable[Figure], amounts: Iterable[Figure]
+) -> Scale:
+    """Choose the units of a case from all its figures."""
+    rates = list(rates)
+    steps = [step for rate in rates for step in rate.steps]
+    parts = [f for step in steps for f in (step.begin, step.per, step.increment)]
+    units = units_for([*quantities, *parts])
+    prices = [step.price for step in steps] + [rate.setup for rate in rates]
+    per = math.lcm(*(step.per.scaled(units) for step in steps)) if steps else 1
+    return Scale(units, units_for([*amounts, *prices]), per)
+
+
+def read_rates(fields: Fields) -> dict[str, Rate]:
+    """Read rates by name; none where there are none."""
+    if not fields.has("rates"):
+        return {}
+    table = fields.object("rates")
+    return {name: read_rate(table.object(name)) for name in table.value}
+
+
+def read_rate(rate: Fields) -> Rate:
+    """Read one rate."""
+    steps = tuple(
+        Step(
+            step.not_negative("from", Figure(0)), step.not_negative("price"),
+            step.positive("per", Figure(1)), step.not_negative("increment", Figure(0)),
+        )
+        for step in rate.objects("steps")
+    )  # fmt: skip
+    if not steps:
+        raise rate.fault("steps", "is empty; a rate without a step has no price")
+    always = rate.flag("setup_fee_always", default=False)
+    return Rate(steps, rate.not_negative("setup_fee", Figure(0)), always)
+
+
+def step_prices(rates: Sequence[Rate], scale: Scale, dtype: type) -> StepPrices:
+    """Put rates into columns of whole units, so that every price is exact."""
+    width = max((len(rate.steps) for rate in rates), default=1)
+    columns: Integers = np.zeros((4, len(rates), width), dtype)
+    for row, rate in enumerate(rates):
+        steps = sorted(rate.steps, key=lambda step: step.begin.scaled(scale.quantity))
+        begins = [step.begin.scaled(scale.quantity) for step in steps]
+        for place, (step, end) in enumerate(zip(steps, [*begins[1:], NEVER], strict=True)):
+            per = step.per.scaled(scale.quantity)
+            columns[:, row, place] = (
+                begins[place] if place else 0, end,
+                step.price.scaled(scale.money) * (scale.per // per),
+                step.increment.scaled(scale.quantity),
+            )  # fmt: skip
+    return StepPrices(*columns)
+
+
+def instant(fields: Fields, name: str, absent: int) -> int:
+    """Read a time on the clock of the case. [microseconds]"""
+    found = fields.moment(name, None)
+    # Microseconds: a case may be finer than the usage that is billed.
+    return absent if found is None else (found - _EPOCH) // timedelta(microseconds=1)

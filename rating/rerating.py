@@ -1,0 +1,302 @@
+"""Rating again what was rated: late and corrected events, other prices, other grants. Pure.
+
+A snapshot is all that a result depends on: events, tariff book, counters in. Of two snapshots only
+the pools that differ are rated again, in full, since whoever shares a pool may be served otherwise.
+The old snapshot must first give the result that was booked; only then do the differences count.
+Booking them and rating the new snapshot again gives nothing.
+
+Source: reference design, rating 4.9.
+"""
+
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ledger.errors import DoesNotTie, Invalid
+from rating.allowances import Counters
+from rating.charges import sum_by_key
+from rating.pipeline import Rated, rate
+from rating.tariff import TariffBook
+from rating.usage import Bool, Int16, Int64, UsageBatch
+
+Names = NDArray[np.str_]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Snapshot:
+    """What a result is a function of.
+
+    Codes of subscriptions, pools and charges are the caller's and mean the same in all snapshots.
+    """
+
+    batch: UsageBatch
+    book: TariffBook
+    counters: Counters  # before the first event: what is granted
+    charge: Int64  # (n,) the charge that each event belongs to
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Result:
+    """What was booked of each event, in order of event keys."""
+
+    event_key: Int64
+    charge: Int64
+    component: Names  # "" where suspended
+    amount_micro: Int64
+    quantity: Int64
+    free_quantity: Int64
+    billed_units: Int64
+    reason: Int16
+
+    def __len__(self) -> int:
+        return len(self.event_key)
+
+    def take(self, rows: Int64 | Bool) -> "Result":
+        """Select events."""
+        return Result(*(getattr(self, column.name)[rows] for column in fields(self)))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Correction:
+    """What is to be booked: one row a charge and component whose sums change."""
+
+    charge: Int64
+    component: Names
+    micro: Int64
+    events: Int64
+    quantity: Int64
+    free_quantity: Int64
+    event_key: Int64  # the events whose own result changes, ascending
+    rated_again: int  # events of the pools concerned
+    after: Result  # the whole new result
+
+    def __len__(self) -> int:
+        return len(self.charge)
+
+
+def result_of(rated: Rated, snapshot: Snapshot) -> Result:
+    """Write a rating as it is booked, in order of event keys."""
+    order = np.argsort(snapshot.batch.event_key, kind="stable")
+    names = np.array([*snapshot.book.components, ""])
+    return Result(
+        event_key=snapshot.batch.event_key[order],
+        charge=snapshot.charge[order],
+        component=names[rated.component[order]],
+        amount_micro=rated.amount_micro[order],
+        quantity=snapshot.batch.quantity[order],
+        free_quantity=rated.free_quantity[order],
+        billed_units=rated.billed_units[order],
+        reason=rated.reason[order],
+    )
+
+
+def rerate(old: Snapshot, booked: Result, new: Snapshot) -> Correction:
+    """Compare what was booked with what the new snapshot gives.
+
+    Raises
+    ------
+    DoesNotTie : the old snapshot does not give what was booked; nothing may be posted.
+    Invalid : what was booked is not of the events of the old snapshot.
+    """
+    if not np.array_equal(np.sort(old.batch.event_key), booked.event_key):
+        raise Invalid("What was booked is not of the events of the old snapshot.")
+    old_rows, new_rows = affected(old, new)
+    keys = np.sort(old.batch.event_key[old_rows])
+    before = booked.take(np.searchsorted(booked.event_key, keys))
+    _reproduce(_rate(old, old_rows), before)
+    after = _rate(new, new_rows)
+    untouched = booked.take(~np.isin(booked.event_key, keys))
+    return _differences(before, after, _join(untouched, after))
+
+
+def affected(old: Snapshot, new: Snapshot) -> tuple[Int64, Int64]:
+    """Give the rows of both snapshots that lie in a pool in which anything differs."""
+    label_old, label_new = _labels(old, new)
+    changed_old, changed_new = _changed_events(old, new)
+    labels = [label_old[changed_old], label_new[changed_new], _regranted(old, new)]
+    touched = np.unique(np.concatenate(labels))
+    return (
+        np.flatnonzero(np.isin(label_old, touched)),
+        np.flatnonzero(np.isin(label_new, touched)),
+    )
+
+
+def _rate(snapshot: Snapshot, rows: Int64) -> Result:
+    part = replace(snapshot, batch=snapshot.batch.take(rows), charge=snapshot.charge[rows])
+    return result_of(rate(part.batch, part.book, part.counters), part)
+
+
+def _reproduce(again: Result, before: Result) -> None:
+    """Refuse to go on where the past cannot be repeated."""
+    for column in fields(Result):
+        wrong = getattr(again, column.name) != getattr(before, column.name)
+        if wrong.any():
+            row = int(np.argmax(wrong))
+            raise DoesNotTie(
+                f"Event {int(before.event_key[row])} was booked with {column.name} "
+                f"{getattr(before, column.name)[row]}, the old tariff and counters give "
+                f"{getattr(again, column.name)[row]}. Nothing is rated again until they agree.",
+                event_key=int(before.event_key[row]), differing=int(wrong.sum()),
+            )  # fmt: skip
+
+
+def _changed_events(old: Snapshot, new: Snapshot) -> tuple[Bool, Bool]:
+    """Mark the events that are gone, new, corrected or sold by terms that changed."""
+    common, at_old, at_new = np.intersect1d(
+        old.batch.event_key, new.batch.event_key, assume_unique=True, return_indices=True
+    )
+    differs = np.zeros(len(common), np.bool_)
+    for left, right in _columns(old, new):
+        differs |= left[at_old] != right[at_new]
+    same_terms = _same_terms(old.book, new.book)
+    offering = old.batch.offering[at_old]
+    sold = (offering >= 0) & (offering < len(same_terms))
+    differs |= ~np.where(sold, same_terms[np.where(sold, offering, 0)], old.book is new.book)
+    changed_old = np.ones(len(old.batch), np.bool_)
+    changed_new = np.ones(len(new.batch), np.bool_)
+    changed_old[at_old], changed_new[at_new] = differs, differs
+    return changed_old, changed_new
+
+
+def _columns(old: Snapshot, new: Snapshot) -> list[tuple[NDArray[Any], NDArray[Any]]]:
+    """Pair the columns that say what an event is; an offering is known by its name."""
+    pairs = [(old.charge, new.charge), (_offerings(old), _offerings(new))]
+    for column in fields(UsageBatch):
+        left, right = getattr(old.batch, column.name), getattr(new.batch, column.name)
+        if column.name == "offering" or (left is None and right is None):
+            continue
+        pairs.append((
+            np.zeros(len(old.batch), right.dtype) if left is None else left,
+            np.zeros(len(new.batch), left.dtype) if right is None else right,
+        ))  # fmt: skip
+    return pairs
+
+
+def _offerings(snapshot: Snapshot) -> Names:
+    names = np.array([*snapshot.book.offerings, ""])
+    code = snapshot.batch.offering
+    return names[np.where((code >= 0) & (code < len(names) - 1), code, len(names) - 1)]
+
+
+def _same_terms(old: TariffBook, new: TariffBook) -> Bool:
+    """Say of each offering of the old book whether the new one sells it on the same terms."""
+    if old.content_hash == new.content_hash:
+        return np.ones(max(len(old.offerings), 1), np.bool_)
+    rest = {column.name for column in fields(old.tariff)} - {"offerings", "version", "name"}
+    common = all(getattr(old.tariff, name) == getattr(new.tariff, name) for name in rest)
+    terms = {offering.id: offering for offering in new.tariff.offerings}
+    same = [common and terms.get(offering.id) == offering for offering in old.tariff.offerings]
+    return np.array(same or [False], np.bool_)
+
+
+def _labels(old: Snapshot, new: Snapshot) -> tuple[Int64, Int64]:
+    """Label the events of both: equal where they may draw on one balance, directly or by others.
+
+    Subscriptions and pools are two sides of a graph, each event an edge; the label is the lowest
+    subscription that is reached. It is spread along the edges until nothing changes.
+    """
+    shares = bool(old.book.included.shared.any() or new.book.included.shared.any())
+    subscription = np.concatenate([old.batch.subscription, new.batch.subscription])
+    pools = [_pools(old, shares=shares), _pools(new, shares=shares)]
+    _, who = np.unique(subscription, return_inverse=True)
+    _, where = np.unique(np.concatenate(pools), return_inverse=True)
+    label = np.arange(who.max(initial=-1) + 1)
+    while True:
+        lowest = np.full(where.max(initial=-1) + 1, len(label))
+        np.minimum.at(lowest, where, label[who])
+        spread = label.copy()
+        np.minimum.at(spread, who, lowest[where])
+        if np.array_equal(spread, label):
+            break
+        label = spread
+    every = label[who]
+    return every[: len(old.batch)], every[len(old.batch) :]
+
+
+def _pools(snapshot: Snapshot, *, shares: bool) -> Int64:
+    """Give the pool of each event; who shares nothing is a pool of his own."""
+    pool = snapshot.batch.pool if shares else None
+    own = snapshot.batch.subscription
+    # Above the pools' codes, so that the two do not meet.
+    return own.astype(np.int64) + 2**32 if pool is None else pool.astype(np.int64)
+
+
+def _regranted(old: Snapshot, new: Snapshot) -> Int64:
+    """Give the labels of those whose counters differ before the first event."""
+    before, after = _grants(old), _grants(new)
+    owners = {
+        (shared, owner)
+        for shared, owner, name, month in before.keys() | after.keys()
+        if before.get((shared, owner, name, month)) != after.get((shared, owner, name, month))
+    }
+    labels = _labels(old, new)
+    found: list[Int64] = []
+    for snapshot, label in zip((old, new), labels, strict=True):
+        for shared in (False, True):
+            codes = [owner for common, owner in owners if common == shared]
+            column = snapshot.batch.pool if shared else None
+            column = snapshot.batch.subscription if column is None else column
+            found.append(label[np.isin(column, codes)])
+    return np.unique(np.concatenate(found))
+
+
+def _grants(snapshot: Snapshot) -> dict[tuple[bool, int, str, int], tuple[int, ...]]:
+    counters, book = snapshot.counters, snapshot.book
+    count = len(book.allowances)
+    columns = zip(*(getattr(counters, n).tolist() for n in Counters.__slots__), strict=True)
+    return {
+        (
+            bool(book.included.shared[allowance % count]) and allowance < count, owner,
+            f"{book.allowances[allowance % count]}/{allowance // count}", month,
+        ): tuple(rest)
+        for owner, allowance, month, *rest in columns
+    }  # fmt: skip
+
+
+def _join(one: Result, other: Result) -> Result:
+    columns = [
+        np.concatenate([getattr(one, column.name), getattr(other, column.name)])
+        for column in fields(Result)
+    ]
+    order = np.argsort(columns[0], kind="stable")
+    return Result(*(column[order] for column in columns))
+
+
+def _differences(before: Result, after: Result, whole: Result) -> Correction:
+    """Sum per charge and component what the new result has more than the old one."""
+    names = np.unique(np.concatenate([before.component, after.component]))
+    charge = np.concatenate([before.charge, after.charge])
+    component = np.searchsorted(names, np.concatenate([before.component, after.component]))
+    rated = np.concatenate([before.reason, after.reason]) == 0
+    keys, place = np.unique(
+        np.stack([charge[rated], component[rated]]), axis=1, return_inverse=True
+    )
+    sign = np.repeat(np.array([-1, 1]), [len(before), len(after)])[rated]
+
+    def change(name: str) -> Int64:
+        column = np.concatenate([getattr(before, name), getattr(after, name)])[rated]
+        summed: Int64 = sum_by_key(place.ravel(), sign * column, keys.shape[1])
+        return summed
+
+    columns = [change(name) for name in ("amount_micro", "quantity", "free_quantity")]
+    events = sum_by_key(place.ravel(), sign, keys.shape[1])
+    moved = np.flatnonzero(np.any([events != 0, *(column != 0 for column in columns)], axis=0))
+    micro, quantity, free = (column[moved] for column in columns)
+    return Correction(
+        keys[0][moved], names[keys[1][moved]], micro, events[moved], quantity, free,
+        _changed_keys(before, after), len(after), whole,
+    )  # fmt: skip
+
+
+def _changed_keys(before: Result, after: Result) -> Int64:
+    """Give the events whose own result is another, or that come or go."""
+    common, at_before, at_after = np.intersect1d(
+        before.event_key, after.event_key, assume_unique=True, return_indices=True
+    )
+    differs = np.zeros(len(common), np.bool_)
+    for column in fields(Result):
+        differs |= getattr(before, column.name)[at_before] != getattr(after, column.name)[at_after]
+    single = np.setxor1d(before.event_key, after.event_key, assume_unique=True)
+    return np.sort(np.concatenate([common[differs], single]))

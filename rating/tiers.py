@@ -12,7 +12,6 @@ Everything is integers: prices of `units_per_currency`, quantities of `units_per
 Source: docs/pricing.md; kind period_price of the pricing case format; reference/rating.md 4.7.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -137,30 +136,6 @@ def price_quantities(
         return by_magnitude(compute, quantity, safe=price.safe_quantity)
     check_integers(billed, "Billed quantities")
     return by_magnitude(compute, quantity, billed, safe=price.safe_quantity)
-
-
-def price_lines(
-    prices: Sequence[PeriodPrice],
-    index: NDArray[np.int64],
-    quantity: Integers,
-    rounding: Rounding | None = None,
-) -> Integers:
-    """Price lines of many prices.
-
-    Parameters
-    ----------
-    prices : of one `units_per_currency`; each has its own `units_per_quantity`.
-    index : (n,) position in `prices`.
-    quantity : (n,) int64. [quantity units of its price]
-    """
-    amount = np.zeros(len(quantity), quantity.dtype)
-    order = np.argsort(index, kind="stable")
-    borders = np.searchsorted(index[order], np.arange(len(prices) + 1))
-    for number, price in enumerate(prices):
-        rows = order[borders[number] : borders[number + 1]]
-        if len(rows):
-            amount[rows] = price_quantities(price, quantity[rows], rounding=rounding)
-    return amount
 
 
 def beyond_last_tier(price: PeriodPrice, quantity: Integers) -> NDArray[np.bool_]:

@@ -14,7 +14,7 @@ from ledger import service
 from ledger.api.entries import EntryPostedSchema, LineSchema, VoucherSchema
 from ledger.attachments import SIZE_MAX, Attachment
 from ledger.db import transaction
-from ledger.drafts import LINES_MAX, TEXT_LENGTH_MAX, Draft, content_of, draft_entry
+from ledger.drafts import LINES_MAX, STATES, TEXT_LENGTH_MAX, Draft, content_of, draft_entry
 from ledger.journal import ItemDraft, Line, Posted
 from ledger.refusals import DraftChanged, UnknownDraft
 from ledger.service import draft_reading, drafting
@@ -27,7 +27,6 @@ from ledger.web.fields import BookSchema, IdempotencyKeySchema, Money
 blueprint = Blueprint(
     "drafts", __name__, url_prefix="/api/v1", description="Drafts of manual journals and approvals"
 )
-STATES = ("draft", "submitted", "rejected", "posted")
 _HASH = validate.Regexp("^[0-9a-f]{64}$")
 
 

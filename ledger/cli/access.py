@@ -10,10 +10,10 @@ from pathlib import Path
 import click
 
 from ledger.access import ROLES, SCOPES
+from ledger.cli.options import ACTOR
 from ledger.db import transaction
 from ledger.service import access
 
-_ACTOR = "system:command-line"
 _NAME = re.compile(r"[a-z][a-z0-9._-]{1,62}", re.ASCII)
 
 
@@ -43,7 +43,7 @@ def staff_cli() -> None:
 def add_staff(username: str, roles: tuple[str, ...], password: str) -> None:
     """Add a member of staff with one or more roles."""
     with transaction() as session:
-        access.add_staff(session, username, roles, password, actor=_ACTOR, now=_now())
+        access.add_staff(session, username, roles, password, actor=ACTOR, now=_now())
     click.echo(f"Added {username} as {', '.join(roles)}.")
 
 
@@ -70,7 +70,7 @@ def list_staff(*, as_json: bool) -> None:
 def disable_staff(username: str) -> None:
     """End a member's access at once; open sessions end with it."""
     with transaction() as session:
-        access.disable_staff(session, username, actor=_ACTOR, now=_now())
+        access.disable_staff(session, username, actor=ACTOR, now=_now())
     click.echo(f"Disabled {username}; every open session is revoked.")
 
 
@@ -85,7 +85,7 @@ def client_cli() -> None:
 def add_client(name: str, scopes: tuple[str, ...]) -> None:
     """Add an API client and print its token: the only time it can be read."""
     with transaction() as session:
-        token = access.add_client(session, name, scopes, actor=_ACTOR, now=_now())
+        token = access.add_client(session, name, scopes, actor=ACTOR, now=_now())
     click.echo("Keep this token; it is stored only as a hash and never shown again.", err=True)
     click.echo(token)
 
@@ -95,7 +95,7 @@ def add_client(name: str, scopes: tuple[str, ...]) -> None:
 def revoke_token(prefix: str) -> None:
     """Revoke the token whose part before the dot is PREFIX."""
     with transaction() as session:
-        access.revoke_token(session, prefix, actor=_ACTOR, now=_now())
+        access.revoke_token(session, prefix, actor=ACTOR, now=_now())
     click.echo(f"Revoked {prefix}.")
 
 

@@ -9,17 +9,15 @@ from typing import Any, BinaryIO
 
 import click
 
-from ledger.api.drafts import STATES
+from ledger.cli.options import book_option, json_option
 from ledger.db import transaction
-from ledger.drafts import content_hash, content_of, draft_of
+from ledger.drafts import STATES, content_hash, content_of, draft_of
 from ledger.errors import Invalid
 from ledger.money import format_amount, parse_amount
 from ledger.service import access, draft_reading, drafting
 from ledger.vault import vault
 
 _SHORTEST_HASH = 8
-_book = click.option("--book", default="NO01", show_default=True, help="The book's code.")
-_json = click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
 _as = click.option(
     "--as", "username", required=True, help="The member of staff who acts; needs the role."
 )
@@ -39,7 +37,7 @@ def draft_cli() -> None:
 @_as
 @click.option("--key", help="Opens one draft for ever; by default the content of FILE.")
 @click.option("--unfinished", is_flag=True, help="Keep it without asking for approval.")
-@_json
+@json_option
 def add_command(
     file: BinaryIO, username: str, key: str | None, *, unfinished: bool, as_json: bool
 ) -> None:
@@ -61,7 +59,7 @@ def add_command(
 
 @draft_cli.command("show")
 @click.argument("draft_id", type=int)
-@_json
+@json_option
 def show_command(draft_id: int, *, as_json: bool) -> None:
     """Print a draft: its lines, attachments, versions and hash."""
     with transaction() as session:
@@ -88,8 +86,8 @@ def show_command(draft_id: int, *, as_json: bool) -> None:
 
 @draft_cli.command("list")
 @click.option("--state", type=click.Choice(STATES), help="Only drafts that stand there.")
-@_book
-@_json
+@book_option
+@json_option
 def list_command(state: str | None, book: str, *, as_json: bool) -> None:
     """List the newest thousand drafts of a book."""
     with transaction() as session:
@@ -172,7 +170,7 @@ def post_command(draft_id: int, hash_prefix: str, username: str) -> None:
 
 
 @draft_cli.command("rules")
-@_book
+@book_option
 def rules_command(book: str) -> None:
     """List which journals need a second person, and since when."""
     with transaction() as session:
@@ -190,7 +188,7 @@ def rules_command(book: str) -> None:
 @click.option("--valid-from", type=click.DateTime(["%Y-%m-%d"]), required=True,
               help="The first day of it, today or later.")  # fmt: skip
 @_as
-@_book
+@book_option
 def rule_command(
     accounts: str, from_amount: str | None, valid_from: Any, username: str, book: str
 ) -> None:

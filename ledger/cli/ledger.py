@@ -9,11 +9,9 @@ import click
 from ledger import service
 from ledger.cli import periods, reading, seals, structure
 from ledger.cli.drafts import draft_cli
+from ledger.cli.options import book_option, json_option
 from ledger.cli.posting import post_command
 from ledger.db import transaction
-
-_book = click.option("--book", default="NO01", show_default=True, help="The book's code.")
-_json = click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
 
 
 @click.group("ledger")
@@ -31,7 +29,7 @@ for _command in (
 
 @ledger_cli.command("init")
 @click.option("--year", type=int, required=True, help="The fiscal year to open.")
-@_book
+@book_option
 def init_command(year: int, book: str) -> None:
     """Seed a book with chart, VAT codes, series and rules, and open the periods of a year."""
     with transaction() as session:
@@ -41,7 +39,7 @@ def init_command(year: int, book: str) -> None:
 
 
 @ledger_cli.command("gaps")
-@_json
+@json_option
 def gaps_command(*, as_json: bool) -> None:
     """List voucher numbers that are missing without an explanation; exit 1 if any is."""
     with transaction("auditor") as session:

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-ACTOR = "cli"
+ACTOR = "system:command-line"  # whom the books name where no person is named
 
 book_option = click.option("--book", default="NO01", show_default=True, help="The book's code.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import json
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import click
 
 from ledger import service
+from ledger.cli.options import ACTOR, book_option, day_option, json_option
 from ledger.db import transaction
 from ledger.periods import MODULES
 
-_ACTOR = "system:command-line"
 _VOUCHER = re.compile(r"([A-Z0-9]{1,10})/(\d{4})/(\d{1,18})", re.ASCII)
 
-_book = click.option("--book", default="NO01", show_default=True, help="The book's code.")
-_json = click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
 _module = click.option(
     "--module", required=True, type=click.Choice(MODULES), help="GL stands over every module."
 )
@@ -26,8 +24,8 @@ _until = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M"])
 
 
 @click.command("periods")
-@_book
-@_json
+@book_option
+@json_option
 def periods_command(book: str, *, as_json: bool) -> None:
     """Show how each period stands: per module since when, by whom and why."""
     with transaction() as session:
@@ -68,7 +66,7 @@ def _tell(state: service.PeriodState) -> None:
     help="A hard lock has no inverse.",
 )
 @_reason
-@_book
+@book_option
 @click.option("--yes", is_flag=True, help="Do not ask before a hard lock.")  # fmt: skip
 def lock_command(
     period: str, module: str, level: str, reason: str, book: str, *, yes: bool
@@ -78,7 +76,7 @@ def lock_command(
         click.confirm(f"Nothing can ever open {period} for {module} again. Lock it?", abort=True)
     with transaction() as session:
         service.lock_period(
-            session, book, period, module=module, level=level, actor=_ACTOR, reason=reason
+            session, book, period, module=module, level=level, actor=ACTOR, reason=reason
         )
     click.echo(f"{period} is locked ({level}) for {module}.")
 
@@ -90,14 +88,14 @@ def lock_command(
 @click.option(
     "--until", type=_until, help="Closes by itself then (UTC); open for good if left out."
 )
-@_book
+@book_option
 def reopen_command(
     period: str, module: str, reason: str, until: datetime | None, book: str
 ) -> None:
     """Open PERIOD again for everybody, where its lock is only soft."""
     with transaction() as session:
         service.reopen_period(
-            session, book, period, module=module, actor=_ACTOR, reason=reason, until=_utc(until)
+            session, book, period, module=module, actor=ACTOR, reason=reason, until=_utc(until)
         )
     ends = f" until {_instant(_utc(until))}" if until else ""
     click.echo(f"{period} is open for {module}{ends}.")
@@ -111,7 +109,7 @@ def reopen_command(
 @click.option(
     "--until", type=_until, help="When it ends (UTC, at most 31 days); in a day if left out."
 )
-@_book
+@book_option
 def except_command(
     period: str, module: str, actor: str, reason: str, until: datetime | None, book: str
 ) -> None:
@@ -120,15 +118,15 @@ def except_command(
     with transaction() as session:
         service.grant_exception(
             session, book, period, module=module, actor=actor, reason=reason,
-            granted_by=_ACTOR, expires_at=ends,
+            granted_by=ACTOR, expires_at=ends,
         )  # fmt: skip
     click.echo(f"{actor} may post into {period}, closed for {module}, until {_instant(ends)}.")
 
 
 @click.command("late")
 @click.argument("period")
-@_book
-@_json
+@book_option
+@json_option
 def late_command(period: str, book: str, *, as_json: bool) -> None:
     """List entries of PERIOD that were recorded after it had been closed for their module."""
     with transaction() as session:
@@ -149,16 +147,11 @@ def late_command(period: str, book: str, *, as_json: bool) -> None:
 @click.command("reverse")
 @click.argument("voucher")
 @_reason
-@click.option(
-    "--on",
-    "day",
-    type=click.DateTime(["%Y-%m-%d"]),
-    help="The day of the reversal; the first open one if left out.",
-)
-@_book
-@_json  # fmt: skip
+@day_option("--on", "The day of the reversal; the first open one if left out.")
+@book_option
+@json_option
 def reverse_command(
-    voucher: str, reason: str, day: datetime | None, book: str, *, as_json: bool
+    voucher: str, reason: str, on: date | None, book: str, *, as_json: bool
 ) -> None:
     """Take back VOUCHER (SAL/2026/17) by its mirror, once."""
     named = _VOUCHER.fullmatch(voucher)
@@ -167,8 +160,8 @@ def reverse_command(
     with transaction() as session:
         found = service.find_voucher(session, book, named[1], int(named[2]), int(named[3]))
         posted = service.reverse_entry(
-            session, found.entry_id, effective_date=day.date() if day else None, reason=reason,
-            actor=_ACTOR,
+            session, found.entry_id, effective_date=on, reason=reason,
+            actor=ACTOR,
         )  # fmt: skip
         mirror = service.read_entry(session, posted.entry_ids[0])
     if as_json:
@@ -184,8 +177,20 @@ def reverse_command(
     click.echo(f"{voucher} is reversed by {mirror.voucher} on {mirror.effective_date}.")
 
 
+@click.command("undo")
+@click.argument("allocation", type=int)
+@_reason
+@day_option("--on", "The day from which both items are outstanding again.", required=True)
+def undo_command(allocation: int, reason: str, on: date) -> None:
+    """Undo an ALLOCATION (its number) by a counter-fact, once."""
+    with transaction() as session:
+        service.undo_allocation(session, allocation, effective_date=on, reason=reason, actor=ACTOR)
+    click.echo(f"Allocation {allocation} is undone from {on}.")
+
+
 COMMANDS = (
     periods_command, lock_command, reopen_command, except_command, late_command, reverse_command,
+    undo_command,
 )  # fmt: skip
 
 

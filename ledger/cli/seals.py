@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from ledger import service
+from ledger.cli.options import book_option, json_option
 from ledger.db import transaction
 from ledger.errors import Invalid
 from ledger.journal import Voucher
@@ -21,12 +22,9 @@ from ledger.service.proofs import voucher_faults, voucher_proof
 from ledger.service.sealing import SealingLag, SealReport
 from ledger.service.verify import Fault, verification_steps
 
-_book = click.option("--book", default="NO01", show_default=True, help="The book's code.")
-_json = click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
-
 
 @click.command("seal")
-@_json
+@json_option
 def seal_command(*, as_json: bool) -> None:
     """Seal what is certain to be complete, under a signature; a worker does so by itself."""
     with transaction() as session:
@@ -48,7 +46,7 @@ def seal_command(*, as_json: bool) -> None:
 
 @click.command("anchor")
 @click.option("--to", "place", help="A folder or fsspec address; HOVEDBOK_ANCHORS by default.")
-@_json
+@json_option
 def anchor_command(place: str | None, *, as_json: bool) -> None:
     """Write the signed head to a place that the database's administrator cannot change."""
     place = place or places().anchors
@@ -77,7 +75,7 @@ def seal_key_command(out: Path | None) -> None:
 @click.command("proof")
 @click.argument("voucher")
 @click.option("--out", type=click.Path(path_type=Path), help="A file; standard output if left out.")
-@_book
+@book_option
 def proof_command(voucher: str, out: Path | None, book: str) -> None:
     """Prove that a voucher (SAL/2026/17) stands under a seal; anybody can check it offline."""
     with transaction("auditor") as session:
@@ -97,7 +95,7 @@ def proof_command(voucher: str, out: Path | None, book: str) -> None:
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--key", "key_file", required=True, help="The public key that you were given, PEM.",
               type=click.Path(exists=True, dir_okay=False, path_type=Path))  # fmt: skip
-@_json
+@json_option
 def check_proof_command(file: Path, key_file: Path, *, as_json: bool) -> None:
     """Check a proof with the public key alone; no database is asked or started."""
     key = signing.read_public_pem(key_file.read_bytes(), str(key_file))
@@ -123,8 +121,8 @@ def check_proof_command(file: Path, key_file: Path, *, as_json: bool) -> None:
               help="Only what was sealed after the last anchor, or is not sealed yet.")  # fmt: skip
 @click.option("--anchors", "anchored", multiple=True, help="A place where anchors were written.")
 @click.option("--voucher", help="Only this voucher, from its rows up to the signature.")
-@_book
-@_json
+@book_option
+@json_option
 def verify_command(
     anchored: tuple[str, ...], voucher: str | None, book: str, *, incremental: bool, as_json: bool
 ) -> None:
@@ -155,7 +153,8 @@ def verify_command(
         what = f"{len(steps)} checks" if voucher is None else f"the proof of {voucher}"
         click.echo(f"The books hold: {what} found nothing that differs.")
         if unsealed and voucher is None:
-            click.echo(f"{unsealed} batches are not sealed yet: hovedbok ledger seal.")
+            subject = "1 batch is" if unsealed == 1 else f"{unsealed} batches are"
+            click.echo(f"{subject} not sealed yet: hovedbok ledger seal.")
 
 
 def parse_voucher(said: str) -> Voucher:

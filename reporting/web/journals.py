@@ -12,10 +12,10 @@ from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response as BaseResponse
 
 from ledger import service as ledger
-from ledger.api.drafts import STATES, file_of
+from ledger.api.drafts import file_of
 from ledger.attachments import SIZE_MAX
 from ledger.db import transaction
-from ledger.drafts import as_batch, compare_lines
+from ledger.drafts import STATES, as_batch, compare_lines
 from ledger.errors import Invalid, Problem
 from ledger.service import draft_reading, drafting
 from ledger.service.chart import ChartAccount, chart_of_accounts

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
+from click.testing import CliRunner
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
 
 from ledger import refusals, service, undoing
+from ledger.cli.ledger import ledger_cli
 from ledger.db import transaction
 from ledger.db.server import PrivateServer
 from ledger.errors import Invalid, Problem
@@ -183,6 +185,21 @@ def test_an_allocation_is_not_undone_in_a_closed_month(books: str, drafts: Draft
     with pytest.raises(refusals.PeriodClosed, match="Use 2026-05-01 or later"):
         undo(used)
     undo(used, effective_date=MAY)
+
+
+def test_the_command_undoes_an_allocation_by_its_number(books: str, drafts: Drafts) -> None:
+    """A collector who matched the wrong invoice takes it back from a day on."""
+    claim = post(drafts.batch("b-1", drafts.invoice("i-1"))).open_item_ids[0, 1]
+    settle = AllocationDraft((0, 2), claim, 50_00, APRIL, "kid")
+    post(drafts.batch("b-2", drafts.payment("p-1", 50_00), allocations=(settle,)))
+    with transaction() as session:
+        used = service.allocations_of(session, claim)[0].allocation_id
+    words = ["undo", str(used), "--on", MAY.isoformat(), "--reason", "wrong invoice"]
+    done = CliRunner().invoke(ledger_cli, words, catch_exceptions=False)
+    assert (done.exit_code, done.output) == (0, f"Allocation {used} is undone from {MAY}.\n")
+    assert outstanding()[claim] == 125_00
+    with pytest.raises(undoing.AllocationUndone):
+        CliRunner().invoke(ledger_cli, words, catch_exceptions=False)
 
 
 def test_many_reversals_at_once_give_one(books: str, drafts: Drafts) -> None:

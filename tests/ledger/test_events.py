@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -126,6 +127,18 @@ def test_a_webhook_is_told_in_order_and_signed(receiver: Receiver, drafts: Draft
     sent_at, _, digest = signed.removeprefix("t=").partition(",v1=")
     expected = hmac.new(secret.encode(), f"{sent_at}.".encode() + body, sha256).hexdigest()
     assert hmac.compare_digest(digest, expected)
+    is_genuine = documented()["is_genuine"]
+    assert is_genuine(secret, signed, body)
+    assert not is_genuine(secret, signed, body + b" ")
+
+
+def documented() -> dict[str, Any]:
+    """What a receiver is told to write: the code of the page, run."""
+    page = (Path(__file__).parents[2] / "docs" / "events.md").read_text()
+    code = page.split("```python\n")[1].split("```")[0]
+    names: dict[str, Any] = {}
+    exec(code, names)
+    return names
 
 
 def test_a_receiver_that_fails_is_told_again_later(

@@ -109,7 +109,7 @@ def _post_file(path: Path, ref: str | None, chosen: dict[str, Any]) -> Tally:
         "ndjson" if str(path) == "-" else intake.format_of(path)
     )
     with _opened(path) as stream:
-        ref = ref or _digest(stream)
+        ref = ref or _digest(chosen["book"], stream)
         with transaction() as session:
             currency = service.functional_currency(session, chosen["book"])
         entries = intake.read_entries(stream, file_format, name, Defaults(ref, currency))
@@ -229,8 +229,9 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
         yield kept  # type: ignore[misc]
 
 
-def _digest(stream: BinaryIO) -> str:
-    digest = sha256()
+def _digest(book: str, stream: BinaryIO) -> str:
+    """Name a file by its content and its book: two companies may post the same file."""
+    digest = sha256(f"{book}\0".encode())
     while block := stream.read(1 << 20):
         digest.update(block)
     stream.seek(0)

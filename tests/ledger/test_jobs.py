@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import text
 
+import app
 from ledger import jobs
 from ledger.db import transaction
 
@@ -68,3 +69,21 @@ def test_done_jobs_stay_as_evidence(db: str) -> None:
     assert done == [4]
     with transaction() as session:
         assert jobs.pending(session)["succeeded"] >= 1
+
+
+def test_a_worker_does_what_is_due_every_minute(db: str) -> None:
+    """In the order of the door's list, once each, and nothing else unasked."""
+    tasks = {"note": _note, "first": lambda: done.append(1), "second": lambda: done.append(2)}
+    jobs.configure(lambda: tasks, ("first", "second"))
+    queue = jobs._app(tasks)
+    scheduled = {name for name, _ in queue.periodic_registry.periodic_tasks}
+    assert scheduled == {"every_minute", "take_over_stalled"}
+    queue.tasks["every_minute"].func(timestamp=0)
+    assert done == [1, 2]
+
+
+def test_every_job_of_the_door_can_be_loaded() -> None:
+    """A name that leads nowhere would be found at night; what is periodic is a job."""
+    functions = app.job_functions()
+    assert all(callable(function) for function in functions.values())
+    assert set(app.PERIODIC) <= functions.keys()

@@ -202,6 +202,18 @@ def test_a_file_posts_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("books")
+def test_two_books_may_post_the_same_file(tmp_path: Path) -> None:
+    """The rent of both companies is one file; in each book it posts once."""
+    with transaction() as session:
+        service.seed_book(session, "NO02", "Nordlys Fast AS")
+        service.open_periods(session, "NO02", 2026)
+    path = tmp_path / "rent.ndjson"
+    path.write_bytes(ndjson(rent()))
+    told = [post(path, "--book", book) for book in ("NO01", "NO02", "NO02")]
+    assert [(t["posted"], t["replayed"]) for t in told] == [(1, 0), (1, 0), (0, 1)]
+
+
+@pytest.mark.usefixtures("books")
 def test_one_bad_entry_stops_a_file_or_only_itself(tmp_path: Path) -> None:
     """Atomic posts nothing; per entry posts the rest, and again after the cause was put right."""
     path = tmp_path / "mixed.ndjson"

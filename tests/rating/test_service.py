@@ -18,6 +18,7 @@ from ledger import service as ledger_service
 from ledger.journal import BatchDraft, EntryDraft, Line
 from rating import service
 from rating.charges import Booked, ChargeKey, deltas
+from rating.models import ChargeDelta, ChargeKeyRow, RatingRun, TariffBookRow
 from rating.service import ChargeKeysUnknown, TariffNotFound, TariffVersionTaken
 from tests.rating.tariffs import SMALL
 
@@ -212,7 +213,7 @@ def test_recorded_facts_cannot_be_changed(books: str, table: str, role: str) -> 
 
 def test_models_say_what_the_migration_made(session: Session) -> None:
     """Columns of the models and of the tables are the same."""
-    for model in (service.TariffBookRow, service.RatingRun, *_others()):
+    for model in (TariffBookRow, RatingRun, ChargeDelta, ChargeKeyRow):
         found = session.execute(
             text(
                 "SELECT column_name, is_nullable = 'YES' FROM information_schema.columns "
@@ -222,9 +223,3 @@ def test_models_say_what_the_migration_made(session: Session) -> None:
         )
         table = model.__table__
         assert dict(found.all()) == {c.name: c.nullable for c in table.columns}  # type: ignore[arg-type]
-
-
-def _others() -> tuple[type, ...]:
-    from rating.models import ChargeDelta, ChargeKeyRow
-
-    return ChargeDelta, ChargeKeyRow

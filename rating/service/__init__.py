@@ -1,0 +1,51 @@
+"""The verbs of the rating room: load tariffs, keep charges, remember runs. Nothing commits here."""
+
+from rating.service.charges import (
+    Charge,
+    ChargeKeysUnknown,
+    add_charge_deltas,
+    charge_totals,
+    charges_for_billing,
+    charges_of_batch,
+    charges_of_usage,
+    ensure_charge_keys,
+    last_run,
+    later_bills,
+    lock_charge_keys,
+    lock_charges,
+    rating_runs,
+    record_run,
+)
+from rating.service.tariffs import (
+    Loaded,
+    TariffNotFound,
+    TariffVersionTaken,
+    load_tariff,
+    tariff_book,
+    tariff_book_by_hash,
+    tariff_books,
+)
+
+__all__ = [
+    "Charge",
+    "ChargeKeysUnknown",
+    "Loaded",
+    "TariffNotFound",
+    "TariffVersionTaken",
+    "add_charge_deltas",
+    "charge_totals",
+    "charges_for_billing",
+    "charges_of_batch",
+    "charges_of_usage",
+    "ensure_charge_keys",
+    "last_run",
+    "later_bills",
+    "load_tariff",
+    "lock_charge_keys",
+    "lock_charges",
+    "rating_runs",
+    "record_run",
+    "tariff_book",
+    "tariff_book_by_hash",
+    "tariff_books",
+]

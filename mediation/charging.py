@@ -21,6 +21,9 @@ from rating.tariff import TariffBook
 from rating.usage import Int64
 
 USAGE, RECURRING, ONE_OFF = "usage", "recurring", "one_off"
+SERIES = "USG"
+# The dimension of revenue that is posted in a later month than it was earned in.
+SERVICE_PERIOD = "service_period"
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +146,7 @@ def charge_key(
     charge_ref: str = "",
     unit: str = "",
 ) -> ChargeKey:
-    """Name a charge. It starts in the bill of its own period; a late one is moved afterwards.
+    """Name a charge. It starts in the month of use, books and bill; a late one is moved afterwards.
 
     `unit` says what its quantity counts where that is not the component's own unit.
     """
@@ -202,18 +205,23 @@ class Difference:
 
 
 def differences(
-    owed: Mapping[ChargeKey, Owed], standing: Sequence[Standing], next_bill: Mapping[int, str]
+    owed: Mapping[ChargeKey, Owed],
+    standing: Sequence[Standing],
+    next_bill: Mapping[int, str],
+    accounting_month: str,
 ) -> list[Difference]:
     """Compare what is owed with what stands, and say what to book where.
 
     A charge whose bill has gone out is never touched: what it lacks or has too much goes to the
-    same charge of the account's next bill.
+    same charge of the account's next bill. Nor is a charge of a month whose books are closed: the
+    difference goes to the same charge of the month that is open, labelled with the month of use.
 
     Parameters
     ----------
     owed : by charge key; the whole period, not only what is new.
     standing : every charge of the usage period, billed or not.
     next_bill : the first period without a bill, by billing account; absent means the key's own.
+    accounting_month : the month that takes the postings; the month of use while that is open.
     """
     booked: dict[Any, list[Standing]] = {}
     for charge in standing:
@@ -222,7 +230,11 @@ def differences(
     for name, same in booked.items():
         named.setdefault(name, same[0].key)
     places = [
-        _place(_target(key, next_bill), owed.get(key, Owed(0, 0, 0)), booked.get(identity(key), []))
+        _place(
+            _target(key, next_bill, accounting_month),
+            owed.get(key, Owed(0, 0, 0)),
+            booked.get(identity(key), []),
+        )
         for key in sorted(named.values(), key=_order)
     ]
     return [
@@ -243,16 +255,16 @@ def accrual_entries(
     last_day : the effective date by accounting month: the last day used in this run.
     source : the batch's reference; each month's entry adds its own name to it.
     """
-    nets: dict[str, dict[tuple[str, str], int]] = {}
+    nets: dict[str, dict[RevenueKey, int]] = {}
     for one in booked:
         of_month = nets.setdefault(one.key.accounting_month, {})
-        revenue = (one.key.revenue_account, one.key.vat_code)
+        revenue = revenue_key(one.key)
         of_month[revenue] = of_month.get(revenue, 0) + one.minor_net
     entries = []
     for month, sums in sorted(nets.items()):
         lines = [
-            Line(account=account, amount_minor=-net, vat_code=vat_code)
-            for (account, vat_code), net in sorted(sums.items())
+            Line(account, -net, vat_code=vat_code, dimensions=dict(dimensions) or None)
+            for (account, vat_code, dimensions), net in sorted(sums.items())
             if net
         ]
         total = -sum(line.amount_minor for line in lines)
@@ -262,21 +274,42 @@ def accrual_entries(
             lines.insert(0, Line(account=unbilled_account, amount_minor=total))
         entries.append(
             EntryDraft(
-                series="USG",
+                series=SERIES,
                 effective_date=last_day[month],
                 document_date=last_day[month],
                 entry_type="usage_rated",
                 source_ref=f"{source}/{month}",
-                text=f"Usage and services rated, not yet billed, {month}",
+                text=_entry_text(month, lines),
                 lines=tuple(lines),
             )
         )
     return tuple(entries)
 
 
-def _target(key: ChargeKey, next_bill: Mapping[int, str]) -> ChargeKey:
-    period = max(next_bill.get(key.billing_account_id, ""), key.usage_period)
-    return key if period == key.billing_period else replace(key, billing_period=period)
+RevenueKey = tuple[str, str, tuple[tuple[str, str], ...]]  # account, VAT code, dimensions
+
+
+def revenue_key(key: ChargeKey) -> RevenueKey:
+    """Name the line of an accrual that a charge is part of."""
+    return key.revenue_account, key.vat_code, tuple(sorted(key.dimensions.items()))
+
+
+def _entry_text(month: str, lines: Sequence[Line]) -> str:
+    """Say what an accrual is of; one that comes late says so, and for which months."""
+    late = sorted({(line.dimensions or {}).get(SERVICE_PERIOD, "") for line in lines} - {""})
+    if late:
+        return f"Late usage and services of {', '.join(late)}, not yet billed, in {month}"
+    return f"Usage and services rated, not yet billed, {month}"
+
+
+def _target(key: ChargeKey, next_bill: Mapping[int, str], accounting_month: str) -> ChargeKey:
+    late = accounting_month != key.usage_period
+    return replace(
+        key,
+        billing_period=max(next_bill.get(key.billing_account_id, ""), key.usage_period),
+        accounting_month=accounting_month,
+        dimensions={SERVICE_PERIOD: key.usage_period} if late else {},
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,7 +327,12 @@ class _Place:
 
 def _place(target: ChargeKey, owed: Owed, same: Sequence[Standing]) -> _Place:
     """Let the target stand at what all charges of the same name together lack without it."""
-    here = [charge for charge in same if charge.key.billing_period == target.billing_period]
+    here = [
+        charge
+        for charge in same
+        if (charge.key.billing_period, charge.key.accounting_month)
+        == (target.billing_period, target.accounting_month)
+    ]
     micro = sum(charge.micro for charge in here)
     return _Place(
         key=here[0].key if here else target,

@@ -128,7 +128,7 @@ def except_command(
 @book_option
 @json_option
 def late_command(period: str, book: str, *, as_json: bool) -> None:
-    """List entries of PERIOD that were recorded after it had been closed for their module."""
+    """List entries of PERIOD recorded after it had been closed, also those dated later."""
     with transaction() as session:
         late = service.late_postings(session, book, period)
     if as_json:
@@ -141,7 +141,7 @@ def late_command(period: str, book: str, *, as_json: bool) -> None:
         )
     found = len({one.entry_id for one in late})
     click.echo(f"{found} entries of {period} were recorded after a lock." if found
-               else f"Nothing was recorded in {period} after a lock.")  # fmt: skip
+               else f"Nothing of {period} was recorded after a lock.")  # fmt: skip
 
 
 @click.command("reverse")

@@ -42,7 +42,9 @@ class PeriodState:
 class LatePosting:
     """An entry that was recorded after its period had been closed for one of its modules.
 
-    `under` says how it could: "exception", or "reopened" where the lock had been lifted.
+    `under` says how it could: "exception", or "reopened" where the lock had been lifted. "moved" is
+    revenue of the period that is dated in a later one: its lines say so by the dimension
+    service_period.
     """
 
     entry_id: int
@@ -156,12 +158,15 @@ def period_states(session: Session, book: str) -> list[PeriodState]:
 def late_postings(session: Session, book: str, period: str) -> list[LatePosting]:
     """List entries of a period that were recorded after it had been closed for their module.
 
-    An entry that met several locks is listed once for each. Raises `Invalid`, `UnknownBook`.
+    An entry that met several locks is listed once for each; one that was moved to a later period
+    once, for the first lock it met. Raises `Invalid`, `UnknownBook`.
     """
     first, after = period_bounds(period)
     require_book(session, book)
-    rows = session.execute(
-        text(_LATE), {"book": book, "period": period, "first": first, "after": after}
+    span = {"book": book, "period": period, "first": first, "after": after}
+    rows = sorted(
+        [*session.execute(text(_LATE), span), *session.execute(text(_MOVED), span)],
+        key=lambda row: (row.recorded_at, row.entry_id, row.module),
     )
     return [
         LatePosting(
@@ -258,5 +263,26 @@ _LATE = """
     FROM entry e JOIN closed c ON c.closed_at < e.recorded_at AND (c.module IN (e.own, 'GL')
         OR (c.module = 'VAT' AND EXISTS (SELECT FROM journal_line l JOIN vat_code v
             USING (vat_code_id) WHERE l.entry_id = e.entry_id
-            AND l.effective_date = e.effective_date AND v.saft_code NOT IN ('0', '7'))))
-    ORDER BY e.recorded_at, e.entry_id, c.module"""
+            AND l.effective_date = e.effective_date AND v.saft_code NOT IN ('0', '7'))))"""
+# Batches are found by what they did to balances: far fewer rows than lines.
+_MOVED = """
+    WITH held AS (SELECT book_id FROM book WHERE code = :book),
+    labelled AS (
+        SELECT dim_set_id FROM dimension_set JOIN held USING (book_id)
+        WHERE 'service_period=' || :period = ANY (string_to_array(canonical_key, ';'))),
+    moved AS (
+        SELECT DISTINCT l.entry_id FROM (
+            SELECT DISTINCT batch_id FROM balance_delta
+            WHERE dim_set_id IN (SELECT dim_set_id FROM labelled) AND effective_date >= :after) b
+        JOIN journal_line l ON l.entry_id >= b.batch_id << 20
+            AND l.entry_id < (b.batch_id + 1) << 20 AND l.effective_date >= :after
+        WHERE l.dim_set_id IN (SELECT dim_set_id FROM labelled))
+    SELECT e.entry_id, s.code AS series, e.fiscal_year, e.voucher_no, e.effective_date, e.text,
+        c.module, 'moved' AS under, c.recorded_at AS closed_at, b.recorded_at, b.created_by
+    FROM moved JOIN journal_entry e USING (entry_id) JOIN voucher_series s USING (series_id)
+    JOIN posting_batch b ON b.batch_id = e.entry_id >> 20
+    JOIN LATERAL (
+        SELECT module, recorded_at FROM period_lock_event
+        WHERE book_id = e.book_id AND period_code = :period AND level <> 'open'
+            AND module IN ('GL', 'VAT', s.module) AND recorded_at < b.recorded_at
+        ORDER BY lock_event_id LIMIT 1) c ON true"""

@@ -20,6 +20,7 @@ from ledger import service as ledger
 from ledger.journal import BatchDraft
 from ledger.vault import Vault
 from mediation.charging import (
+    SERIES,
     USAGE,
     Difference,
     Found,
@@ -99,12 +100,15 @@ def rate_period(
     refs, rated = _rate_usage(session, store, month, book, usage, setting, found, actor)
     charge_services(session, month, book, setting, found)
     rating.lock_charges(session, month.book_code)
-    booked = differences(*_against_the_books(session, month, found, billed_keys))
+    day = _accounting_day(session, month, found)
+    booked = differences(
+        *_against_the_books(session, month, found, billed_keys), day.strftime("%Y-%m")
+    )
     inputs = _inputs_hash(book, refs, found)
     last = rating.last_run(session, month.period)
     if last is not None and last.inputs_hash == inputs and not booked:
         return RatingOutcome(len(rated.reason), _unpriced(rated), 0, 0, None)
-    batch_id = _book(session, month, booked, found, inputs, actor)
+    batch_id = _book(session, month, booked, day, inputs, actor)
     rating.record_run(
         session, month.period, inputs, book.content_hash, batch_id=batch_id, rated_refs=refs,
         counts={"events": len(rated.reason), "unpriced": _unpriced(rated)},
@@ -315,13 +319,22 @@ def _against_the_books(
     return found.owed, standing, next_bill
 
 
+def _accounting_day(session: Session, month: Month, found: Found) -> date:
+    """Give the day of the postings: the last day used, or the first open one where that is closed.
+
+    The VAT return of the month must be open too: revenue carries VAT codes.
+    """
+    last_day = max(month.first_day, min(found.last_day, month.after - timedelta(days=1)))
+    return ledger.first_open_day(session, month.book_code, SERIES, last_day, vat=True)
+
+
 def _next_period(period: str) -> str:
     first = date.fromisoformat(f"{period}-01")
     return (first + timedelta(days=32)).strftime("%Y-%m")
 
 
 def _book(
-    session: Session, month: Month, booked: Sequence[Difference], found: Found, inputs: str,
+    session: Session, month: Month, booked: Sequence[Difference], day: date, inputs: str,
     actor: str,
 ) -> int | None:  # fmt: skip
     """Post the accrual and write the differences to the charges, in one transaction.
@@ -336,8 +349,7 @@ def _book(
     )
     runs = len(rating.rating_runs(session, month.period))
     source = f"{month.book_code}/{month.period}/{runs + 1}/{inputs[:16]}"
-    last_day = max(month.first_day, min(found.last_day, month.after - timedelta(days=1)))
-    entries = accrual_entries(booked, unbilled, {month.period: last_day}, source)
+    entries = accrual_entries(booked, unbilled, {day.strftime("%Y-%m"): day}, source)
     batch_id = None
     if entries:
         draft = BatchDraft(month.book_code, SOURCE_SYSTEM, source, actor, entries)

@@ -19,6 +19,7 @@ from party.models import BillingAccount as BillingAccountRow
 from party.models import Party, SubscriptionIdentifier
 from rating import service as rating
 from rating.models import ChargeDelta, ChargeKeyRow
+from reporting import norwegian
 from reporting.invoicing import BillingAccount, Charge
 from reporting.models import InvoiceCharge
 
@@ -140,7 +141,7 @@ def _charge(
         subscription=labels.get(key.subscription_id, ""),
         subscription_id=key.subscription_id or None,
         component=key.component,
-        text=key.text or key.component,
+        text=_text(key),
         unit=key.unit,
         quantity=quantity or None,
         vat_code=key.vat_code,
@@ -149,6 +150,14 @@ def _charge(
         amount_minor=gross_minor if with_vat else net_minor,
         net_minor=net_minor,
     )
+
+
+def _text(key: ChargeKeyRow) -> str:
+    """Give the text of a charge; one of an earlier month than its bill's says which."""
+    text: str = key.text or key.component
+    if key.usage_period == key.billing_period:
+        return text
+    return f"{text}, {norwegian.month_name(date.fromisoformat(f'{key.usage_period}-01'))}"
 
 
 def _unbilled(book: str, period: str) -> Select[int]:

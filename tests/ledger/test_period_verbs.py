@@ -286,7 +286,7 @@ def test_the_commands_of_a_close(books: str, drafts: Drafts) -> None:
     post(drafts.batch("b-2", drafts.invoice("i-2")))
     assert "SAL/2026/2" in run("late", "2026-03").output
     assert json.loads(run("late", "2026-03", "--json").output)["late"][0]["module"] == "BILLING"
-    assert "Nothing was recorded" in run("late", "2026-05").output
+    assert "Nothing of 2026-05 was recorded" in run("late", "2026-05").output
     told = run("reverse", "SAL/2026/1", *why).output
     assert told == "SAL/2026/1 is reversed by SAL/2026/3 on 2026-04-01.\n"
     told = run("reverse", "SAL/2026/2", "--on", "2026-06-01", "--json", *why).output

@@ -28,10 +28,16 @@ def _key(subscription: int, component: str, basis: str) -> ChargeKey:
 KEYS = [_key(s, c, b) for s in range(3) for c in ("voice", "sms") for b in ("gross", "net")]
 amounts = st.integers(-(10**10), 10**11)
 runs = st.lists(
-    st.tuples(st.dictionaries(st.sampled_from(KEYS), amounts), st.booleans()),
+    st.tuples(
+        st.dictionaries(st.sampled_from(KEYS), amounts), st.booleans(), st.sampled_from(PERIODS)
+    ),
     min_size=1,
     max_size=5,
 )
+
+
+def _differences(owed: Any, standing: Any, next_bill: Any, month: str = PERIODS[0]) -> Any:
+    return differences(owed, standing, next_bill, month)
 
 
 def _owed(micro: dict[ChargeKey, int]) -> dict[ChargeKey, Owed]:
@@ -77,12 +83,15 @@ class Books:
 
 @given(runs)
 def test_charges_always_stand_at_what_is_owed(
-    history: list[tuple[dict[ChargeKey, int], bool]],
+    history: list[tuple[dict[ChargeKey, int], bool, str]],
 ) -> None:
-    """Whatever was booked and billed before, the keys of a charge sum to what is owed now."""
+    """Whatever was booked, billed and closed before, a charge's keys sum to what is owed now."""
     books = Books()
-    for micro, then_bill in history:
-        books.book(differences(_owed(micro), books.standing(), books.next_bill))
+    for micro, then_bill, month in history:
+        found = _differences(_owed(micro), books.standing(), books.next_bill, month)
+        assert {one.key.accounting_month for one in found} <= {month}
+        books.book(found)
+        assert _differences(_owed(micro), books.standing(), books.next_bill, PERIODS[-1]) == []
         sums: dict[Any, int] = {}
         for one in books.standing():
             name = identity(one.key)
@@ -98,18 +107,18 @@ def test_charges_always_stand_at_what_is_owed(
 def test_a_second_run_books_nothing(micro: dict[ChargeKey, int]) -> None:
     """The same month rated again finds every charge where it should be."""
     books = Books()
-    books.book(differences(_owed(micro), books.standing(), {}))
-    assert differences(_owed(micro), books.standing(), {}) == []
+    books.book(_differences(_owed(micro), books.standing(), {}))
+    assert _differences(_owed(micro), books.standing(), {}) == []
 
 
 @given(st.dictionaries(st.sampled_from(KEYS), st.integers(0, 10**10)), st.integers(0, 10))
 def test_two_runs_book_what_one_would(micro: dict[ChargeKey, int], share: int) -> None:
     """Cumulative rounding: the øre of parts are the øre of the whole."""
     once, twice = Books(), Books()
-    once.book(differences(_owed(micro), [], {}))
+    once.book(_differences(_owed(micro), [], {}))
     half = {key: amount * share // 10 for key, amount in micro.items()}
-    twice.book(differences(_owed(half), [], {}))
-    twice.book(differences(_owed(micro), twice.standing(), {}))
+    twice.book(_differences(_owed(half), [], {}))
+    twice.book(_differences(_owed(micro), twice.standing(), {}))
 
     def minor(books: Books) -> dict[ChargeKey, tuple[int, int]]:
         return {
@@ -124,7 +133,7 @@ def test_two_runs_book_what_one_would(micro: dict[ChargeKey, int], share: int) -
 @given(st.dictionaries(st.sampled_from(KEYS), amounts))
 def test_the_accrual_balances_and_carries_every_net(micro: dict[ChargeKey, int]) -> None:
     """Debit unbilled is what the charges gained net of VAT; revenue is the other side."""
-    found = differences(_owed(micro), [], {})
+    found = _differences(_owed(micro), [], {})
     entries = accrual_entries(found, "1530", {PERIODS[0]: date(2026, 3, 31)}, "run")
     for entry in entries:
         check_balanced(entry)
@@ -138,8 +147,24 @@ def test_a_late_part_goes_to_the_next_bill() -> None:
     """A call that came after the bill is on the next one, under the month in which it was made."""
     books = Books()
     key = KEYS[0]
-    books.book(differences(_owed({key: 1_290_000}), [], {}))
+    books.book(_differences(_owed({key: 1_290_000}), [], {}))
     books.bill()
-    (late,) = differences(_owed({key: 2_580_000}), books.standing(), books.next_bill)
+    (late,) = _differences(_owed({key: 2_580_000}), books.standing(), books.next_bill)
     assert late.key == replace(key, billing_period="2026-04")
     assert (late.micro, late.minor_gross) == (1_290_000, 129)
+
+
+def test_what_comes_after_the_close_is_labelled() -> None:
+    """The books of March stay; April has the rest, says of which month it is, on March's bill."""
+    books, key = Books(), KEYS[0]
+    books.book(_differences(_owed({key: 1_290_000}), [], {}))
+    found = _differences(_owed({key: 2_580_000}), books.standing(), {}, "2026-04")
+    (late,) = found
+    assert late.key == replace(
+        key, accounting_month="2026-04", dimensions={"service_period": "2026-03"}
+    )
+    assert (late.key.billing_period, late.minor_gross) == ("2026-03", 129)
+    (entry,) = accrual_entries(found, "1530", {"2026-04": date(2026, 4, 1)}, "run")
+    assert entry.text == "Late usage and services of 2026-03, not yet billed, in 2026-04"
+    assert [line.dimensions for line in entry.lines] == [None, {"service_period": "2026-03"}]
+    check_balanced(entry)

@@ -21,6 +21,7 @@ SCOPES: Mapping[str, str] = {
     "chart:write": "change the chart, dimensions and rates of exchange",
     "webhooks:write": "be told of events",
     "receivables:read": "read open items, aging lists and unallocated payments",
+    "receivables:write": "allocate payments and undo allocations",
     "party:read": "read customers, their accounts and subscriptions",
     "mediation:read": "read feeds, control totals and suspense",
     "mediation:run": "run feeds, rating and corrections of suspense",
@@ -34,8 +35,8 @@ _READS = frozenset(name for name in SCOPES if name.endswith(":read"))
 _BOOKS = frozenset({"desk:read", "ledger:read", "receivables:read", "party:read", "documents:read"})
 
 ROLES: Mapping[str, frozenset[str]] = {
-    "accountant": _BOOKS | {"ledger:post", "chart:write", "mediation:read"},
-    "collector": _BOOKS - {"ledger:read"},
+    "accountant": _BOOKS | {"ledger:post", "receivables:write", "chart:write", "mediation:read"},
+    "collector": _BOOKS - {"ledger:read"} | {"receivables:write"},
     "operations": frozenset(
         {"desk:read", "party:read", "documents:read", "mediation:read", "mediation:run"}
     ),

@@ -6,7 +6,9 @@ from ledger.api import (
     drafts,
     entries,
     events,
+    items,
     journal,
+    registers,
     seals,
     structure,
 )
@@ -18,7 +20,9 @@ _RESOURCES = (
     drafts,
     entries,
     events,
+    items,
     journal,
+    registers,
     seals,
     structure,
 )

@@ -164,6 +164,18 @@ class Books(MethodView):
             return {"books": statements.read_books(session)}
 
 
+@blueprint.route("/books/<book>")
+class Book(MethodView):
+    """One book."""
+
+    @scope("ledger:read")
+    @blueprint.response(HTTPStatus.OK, BookNameSchema)
+    def get(self, book: str) -> Any:
+        """Say whose a book is and in which currency it is kept."""
+        with transaction() as session:
+            return statements.read_book(session, book)
+
+
 @blueprint.route("/balances")
 class Balances(MethodView):
     """The trial balance."""

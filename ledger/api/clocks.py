@@ -82,9 +82,14 @@ def reading(wanted: Mapping[str, Any]) -> Iterator[tuple[Session, dict[str, Any]
         )
 
 
-def next_link(cursor: str | None) -> str | None:
-    """Give the address of the next page: this request with the cursor; None at the end."""
+def next_link(cursor: str | None, known_as_of: int | None = None) -> str | None:
+    """Give the address of the next page: this request with the cursor; None at the end.
+
+    With a position the pages that follow are frozen there, whatever is posted meanwhile.
+    """
     if cursor is None:
         return None
-    arguments = {**request.args.to_dict(), "after": cursor}
+    arguments: dict[str, str | int] = {**request.args.to_dict(), "after": cursor}
+    if known_as_of is not None:
+        arguments["known_as_of"] = known_as_of
     return f"{request.path}?{urlencode(arguments)}"

@@ -1,4 +1,4 @@
-"""The journal over REST: entries as a list and one by one, open items and their allocations."""
+"""The journal over REST: entries as a list and one by one, and their reversals."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from http import HTTPStatus
 from typing import Any
 
 from flask.views import MethodView
-from marshmallow import Schema, fields
+from marshmallow import Schema, fields, validate
 
 from ledger import service
+from ledger.access import check_program
 from ledger.api.clocks import (
     ClockArguments,
     NextSchema,
@@ -17,13 +18,16 @@ from ledger.api.clocks import (
     next_link,
     reading,
 )
-from ledger.api.entries import EntryViewSchema, VoucherSchema
+from ledger.api.entries import EntryPostedSchema, EntryViewSchema, VoucherSchema
+from ledger.db import transaction
+from ledger.refusals import AlreadyReversed
 from ledger.service.journal_list import JournalFilter, list_entries
-from ledger.web import Blueprint, scope
-from ledger.web.fields import Money
+from ledger.web import Blueprint, current_actor, scope
+from ledger.web.fields import BookSchema, IdempotencyKeySchema, Money
+from ledger.web.once import once
 
 blueprint = Blueprint(
-    "ledger-journal", __name__, url_prefix="/api/v1", description="Entries and open items"
+    "ledger-journal", __name__, url_prefix="/api/v1", description="Entries and their reversals"
 )
 
 
@@ -73,56 +77,32 @@ class EntrySchema(EntryViewSchema, ResolvedSchema):
     """An entry with its lines, and the clocks it was looked for by."""
 
 
-class OpenItemArguments(ClockArguments):
-    """Which open items are wanted."""
+class ReversalSchema(BookSchema):
+    """Why an entry is to be undone, and on which day."""
 
-    party_id = fields.Integer(load_default=None)
-    account = fields.String(load_default=None)
-    settled = fields.Boolean(
-        load_default=False, metadata={"description": "Also items of which nothing is left."}
-    )
+    effective_date = fields.Date(
+        load_default=None, allow_none=True,
+        metadata={"description": "Left out: the entry's own day, or the first open one after it."},
+    )  # fmt: skip
+    reason = fields.String(required=True, validate=validate.Length(1, 400))
 
 
-class OpenItemSchema(Schema):
-    """A claim (positive) or a credit (negative), and what is left of it."""
+class ReversalViewSchema(Schema):
+    """The entry that undid another."""
 
-    open_item_id = fields.Integer(required=True)
-    party_id = fields.Integer(required=True, allow_none=True)
-    account = fields.String(required=True)
-    kind = fields.String(required=True)
-    document_ref = fields.String(required=True)
-    kid = fields.String(required=True, allow_none=True)
-    document_date = fields.Date(required=True)
-    due_date = fields.Date(required=True)
-    currency = fields.String(required=True)
-    original = Money(required=True, attribute="original_minor")
-    outstanding = Money(required=True, attribute="outstanding_minor")
     entry_id = fields.Integer(required=True)
-
-
-class OpenItemsSchema(ResolvedSchema):
-    """Open items at the two clocks."""
-
-    party_id = fields.Integer(required=True, allow_none=True)
-    items = fields.List(fields.Nested(OpenItemSchema), required=True)
-
-
-class AllocationSchema(Schema):
-    """The use of a credit item against a debit item; negative where it was undone."""
-
-    allocation_id = fields.Integer(required=True)
-    credit_item_id = fields.Integer(required=True)
-    debit_item_id = fields.Integer(required=True)
-    amount = Money(required=True, attribute="amount_minor")
+    voucher = fields.Nested(VoucherSchema, required=True)
     effective_date = fields.Date(required=True)
-    rule = fields.String(required=True)
+    text = fields.String(required=True)
+    created_by = fields.String(required=True)
+    recorded_at = fields.AwareDateTime(required=True)
 
 
-class AllocationsSchema(ResolvedSchema):
-    """The allocations of an open item, on either side."""
+class ReversalsSchema(ResolvedSchema):
+    """The reversals of an entry: none, or the one there can be."""
 
-    open_item_id = fields.Integer(required=True)
-    allocations = fields.List(fields.Nested(AllocationSchema), required=True)
+    entry_id = fields.Integer(required=True)
+    reversals = fields.List(fields.Nested(ReversalViewSchema), required=True)
 
 
 @blueprint.route("/entries")
@@ -138,8 +118,12 @@ class Journal(MethodView):
         with reading(wanted) as (session, resolved):
             book, known = wanted.pop("book"), wanted.pop("known_as_of")
             wanted["least_minor"], wanted["most_minor"] = wanted.pop("least"), wanted.pop("most")
-            page = list_entries(session, book, JournalFilter(**wanted), known, **page_of)
-        return {**resolved, "entries": page.rows, "next": next_link(page.next_cursor)}
+            page = list_entries(
+                session, book, JournalFilter(**wanted), known, frozen=resolved["known_as_of"],
+                **page_of,
+            )  # fmt: skip
+        return {**resolved, "entries": page.rows,
+                "next": next_link(page.next_cursor, resolved["known_as_of"])}  # fmt: skip
 
 
 @blueprint.route("/entries/<series>/<int:year>/<int:number>")
@@ -156,42 +140,74 @@ class Entry(MethodView):
                 session, wanted["book"], series, year, number, wanted["effective_as_of"],
                 wanted["known_as_of"],
             )  # fmt: skip
-        told = {name: getattr(entry, name) for name in type(entry).__slots__}
-        return {**told, **resolved}
+        return {**_members(entry), **resolved}
 
 
-@blueprint.route("/open-items")
-class OpenItems(MethodView):
-    """Claims and credits of which something is left."""
+@blueprint.route("/entries/<int:entry_id>")
+class EntryById(MethodView):
+    """One posted entry by its id."""
 
-    @scope("receivables:read")
-    @blueprint.arguments(OpenItemArguments, location="query")
-    @blueprint.response(HTTPStatus.OK, OpenItemsSchema)
-    def get(self, wanted: dict[str, Any]) -> dict[str, Any]:
-        """List what is outstanding at the end of a day."""
-        account = wanted["account"]
-        with reading(wanted) as (session, resolved):
-            if account is not None:
-                service.find_account(session, wanted["book"], account)
-            items = service.open_items(
-                session, wanted["book"], wanted["effective_as_of"], wanted["party_id"],
-                known_as_of=wanted["known_as_of"], settled=wanted["settled"],
-                accounts=None if account is None else [account],
-            )  # fmt: skip
-        return {**wanted, **resolved, "items": items}
-
-
-@blueprint.route("/open-items/<int:open_item_id>/allocations")
-class Allocations(MethodView):
-    """What an open item was used for."""
-
-    @scope("receivables:read")
+    @scope("ledger:read")
     @blueprint.arguments(ClockArguments, location="query")
-    @blueprint.response(HTTPStatus.OK, AllocationsSchema)
-    def get(self, wanted: dict[str, Any], open_item_id: int) -> dict[str, Any]:
-        """List the allocations of an item, oldest first."""
+    @blueprint.response(HTTPStatus.OK, EntrySchema)
+    def get(self, wanted: dict[str, Any], entry_id: int) -> dict[str, Any]:
+        """Show an entry with its lines."""
+        with reading(wanted) as (session, resolved):
+            entry = service.read_entry(
+                session, entry_id, wanted["effective_as_of"], wanted["known_as_of"],
+                book=wanted["book"],
+            )  # fmt: skip
+        return {**_members(entry), **resolved}
+
+
+@blueprint.route("/entries/<int:entry_id>/reversals")
+class Reversals(MethodView):
+    """Undoing an entry by its mirror."""
+
+    @scope("ledger:read")
+    @blueprint.arguments(ClockArguments, location="query")
+    @blueprint.response(HTTPStatus.OK, ReversalsSchema)
+    def get(self, wanted: dict[str, Any], entry_id: int) -> dict[str, Any]:
+        """Show the reversal of an entry, if there is one."""
         clocks = (wanted["effective_as_of"], wanted["known_as_of"])
         with reading(wanted) as (session, resolved):
-            service.require_item(session, wanted["book"], open_item_id)
-            used = service.allocations_of(session, open_item_id, *clocks)
-        return {**resolved, "open_item_id": open_item_id, "allocations": used}
+            entry = service.read_entry(session, entry_id, *clocks, book=wanted["book"])
+            by = entry.reversed_by
+            found = [] if by is None else [
+                service.find_voucher(session, wanted["book"], by.series, by.year, by.number)
+            ]  # fmt: skip
+        return {**resolved, "entry_id": entry_id, "reversals": found}
+
+    @scope("ledger:post")
+    @once
+    @blueprint.arguments(ReversalSchema)
+    @blueprint.arguments(IdempotencyKeySchema, location="headers")
+    @blueprint.response(HTTPStatus.CREATED, EntryPostedSchema)
+    def post(self, wanted: dict[str, Any], headers: dict[str, str], entry_id: int) -> Any:
+        """Reverse an entry, whole and once. A second reversal is refused and links to the first.
+
+        For programs: a person writes a draft.
+        """
+        check_program(current_actor())
+        actor = current_actor().reference
+        try:
+            with transaction() as session:
+                service.read_entry(session, entry_id, book=wanted["book"])
+                posted = service.reverse_entry(
+                    session, entry_id, effective_date=wanted["effective_date"],
+                    reason=wanted["reason"], actor=actor, source_ref=f"{actor}/{headers['key']}",
+                )  # fmt: skip
+        except AlreadyReversed as refusal:
+            if by := refusal.facts.get("reversed_by"):
+                refusal.facts["reversal"] = f"/api/v1/entries/{by}"
+            raise
+        made = {
+            "entry_id": posted.entry_ids[0],
+            "batch_id": posted.batch_id,
+            "voucher": posted.vouchers[0],
+        }
+        return made, HTTPStatus.CREATED, {"Location": f"/api/v1/entries/{posted.vouchers[0]}"}
+
+
+def _members(entry: service.EntryView) -> dict[str, Any]:
+    return {name: getattr(entry, name) for name in type(entry).__slots__}

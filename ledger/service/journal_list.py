@@ -73,6 +73,7 @@ def list_entries(
     after: str | None = None,
     limit: int = PAGE,
     newest: bool = True,
+    frozen: int | None = None,
 ) -> JournalPage:
     """Give a page of entries in the order they were recorded, newest or oldest first.
 
@@ -80,6 +81,8 @@ def list_entries(
     ----------
     after : the cursor of the page before; it must come with the same other arguments.
     limit : entries of a page, 1 to 1000.
+    frozen : the position at which the next page is to be read, where all is sealed now: this page
+        reads the same at once without looking for it.
 
     Raises
     ------
@@ -105,8 +108,10 @@ def list_entries(
     condition = " AND ".join(conditions) + known_only(session, "e.entry_id >> 20", known_as_of)
     found = _read(session, condition, "DESC" if newest else "ASC", bound)
     rows = tuple(_row(row) for row in found[:limit])
-    cursor = write_cursor((rows[-1].entry_id,), arguments) if len(found) > limit else None
-    return JournalPage(rows, cursor)
+    if len(found) <= limit:
+        return JournalPage(rows, None)
+    bound_to = known_as_of if frozen is None else frozen
+    return JournalPage(rows, write_cursor((rows[-1].entry_id,), {**arguments, "known": bound_to}))
 
 
 _ENTRY = {

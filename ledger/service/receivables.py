@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
@@ -39,6 +39,10 @@ class AllocationView:
     amount_minor: int
     effective_date: date
     rule: str
+    reverses_allocation_id: int | None
+    batch_id: int
+    created_by: str
+    recorded_at: datetime
 
 
 def open_items(
@@ -69,16 +73,12 @@ def open_items(
     NotYetKnown
     """
     # Few items: look up the use of each. All items: sum every allocation once.
-    used = _USED_OF_EACH if party_id is not None or kids is not None else _USED
+    used = USED_OF_EACH if party_id is not None or kids is not None else _USED
     used = used.replace("{known}", known_only(session, "batch_id", known_as_of))
     known = known_only(session, "i.open_item_id >> 20", known_as_of)
     rows = session.execute(
         text(
-            "SELECT * FROM (SELECT i.open_item_id, i.party_id, a.number, i.kind, i.document_ref,"
-            "  i.kid, i.document_date, i.due_date, i.currency, i.original_minor,"
-            "  (i.original_minor - sign(i.original_minor) * coalesce(u.used, 0))::bigint"
-            "   AS outstanding, i.entry_id"
-            f"  FROM open_item i {used}"
+            f"SELECT * FROM (SELECT {ITEM_COLUMNS} FROM open_item i {used}"
             "  JOIN account a USING (account_id) JOIN book b ON b.book_id = i.book_id"
             "  WHERE b.code = :book"
             f"  AND i.effective_date <= coalesce(CAST(:day AS date), 'infinity'){known}"
@@ -97,7 +97,14 @@ def open_items(
     return [OpenItem(*row) for row in rows]
 
 
-# What has been used of each item: an allocation counts once on each side.
+ITEM_COLUMNS = (
+    "i.open_item_id, i.party_id, a.number, i.kind, i.document_ref, i.kid, i.document_date,"
+    " i.due_date, i.currency, i.original_minor,"
+    " (i.original_minor - sign(i.original_minor) * coalesce(u.used, 0))::bigint AS outstanding,"
+    " i.entry_id"
+)
+# What has been used of each item: an allocation counts once on each side. {known} is for the caller
+# to fill in, :day for the caller to bind.
 _USED = (
     "LEFT JOIN (SELECT item, sum(amount_minor) AS used FROM ("
     "  SELECT credit_item_id AS item, amount_minor FROM allocation"
@@ -106,7 +113,7 @@ _USED = (
     "  WHERE effective_date <= coalesce(CAST(:day AS date), 'infinity'){known}) s GROUP BY item) u"
     " ON u.item = i.open_item_id"
 )
-_USED_OF_EACH = (
+USED_OF_EACH = (
     "CROSS JOIN LATERAL (SELECT sum(amount_minor) AS used FROM ("
     "  SELECT amount_minor, effective_date, batch_id FROM allocation"
     "  WHERE credit_item_id = i.open_item_id UNION ALL"
@@ -128,14 +135,20 @@ def allocations_of(
     """
     rows = session.execute(
         text(
-            "SELECT allocation_id, credit_item_id, debit_item_id, amount_minor, effective_date,"
-            " rule FROM allocation WHERE (credit_item_id = :item OR debit_item_id = :item)"
+            f"{ALLOCATIONS} WHERE (credit_item_id = :item OR debit_item_id = :item)"
             " AND effective_date <= coalesce(CAST(:day AS date), 'infinity')"
             f"{known_only(session, 'batch_id', known_as_of)} ORDER BY allocation_id"
         ),
         {"item": open_item_id, "day": effective_as_of, "known": known_as_of},
     )
     return [AllocationView(*row) for row in rows]
+
+
+ALLOCATIONS = (
+    "SELECT allocation_id, credit_item_id, debit_item_id, amount_minor, effective_date, rule,"
+    " reverses_allocation_id, batch_id, created_by, recorded_at"
+    " FROM allocation x JOIN posting_batch USING (batch_id)"
+)
 
 
 def require_item(session: Session, book: str, open_item_id: int) -> None:

@@ -7,6 +7,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from ledger.errors import Invalid
+from ledger.service.books import require_book
 from ledger.service.reading import AccountBalance, trial_balance
 from ledger.statements import Statement
 from ledger.statements import balance_sheet as shape_balance_sheet
@@ -28,6 +29,12 @@ def read_books(session: Session) -> list[BookName]:
         text("SELECT code, legal_entity, functional_currency FROM book ORDER BY code")
     )
     return [BookName(*row) for row in rows]
+
+
+def read_book(session: Session, book: str) -> BookName:
+    """Give one book. Raises `UnknownBook`."""
+    require_book(session, book)
+    return next(found for found in read_books(session) if found.book == book)
 
 
 def balance_sheet(

@@ -39,7 +39,7 @@ def make_app() -> Flask:
 @pytest.fixture
 def client(books: str) -> FlaskClient:
     """A client that may read and post, over a seeded book."""
-    scopes = ["ledger:read", "ledger:post", "receivables:read"]
+    scopes = ["ledger:read", "ledger:post", "receivables:read", "receivables:write"]
     with transaction() as session:
         token = access.add_client(session, "trial", scopes, actor="test", now=datetime.now(UTC))
     made = make_app().test_client()
@@ -214,6 +214,17 @@ def test_the_routes_name_these_scopes() -> None:
         ("GET", "/api/v1/parties/<int:party_id>/statement"): "receivables:read",
         ("GET", "/api/v1/open-items/<int:open_item_id>/allocations"): "receivables:read",
         ("GET", "/api/v1/open-items"): "receivables:read",
+        ("GET", "/api/v1/allocations"): "receivables:read",
+        ("POST", "/api/v1/allocations"): "receivables:write",
+        ("GET", "/api/v1/allocations/<int:allocation_id>"): "receivables:read",
+        ("POST", "/api/v1/allocations/<int:allocation_id>/undo"): "receivables:write",
+        ("GET", "/api/v1/entries/<int:entry_id>"): "ledger:read",
+        ("GET", "/api/v1/entries/<int:entry_id>/reversals"): "ledger:read",
+        ("POST", "/api/v1/entries/<int:entry_id>/reversals"): "ledger:post",
+        ("GET", "/api/v1/books/<book>"): "ledger:read",
+        ("GET", "/api/v1/currencies"): "ledger:read",
+        ("GET", "/api/v1/vat-codes"): "ledger:read",
+        ("GET", "/api/v1/voucher-series"): "ledger:read",
         ("GET", "/api/v1/entries/<series>/<int:year>/<int:number>"): "ledger:read",
         ("POST", "/api/v1/entries"): "ledger:post",
         ("GET", "/api/v1/drafts"): "ledger:read",

@@ -115,7 +115,7 @@ def test_items_and_their_use(client: FlaskClient, posted: dict[tuple[int, int], 
     """What is left of each on a day, and which allocation took the rest."""
     before = get(client, "open-items?effective_as_of=2026-04-19&account=1500")["items"]
     assert [x["outstanding"] for x in before] == ["125.00"]
-    after = get(client, "open-items?settled=true&party_id=1")["items"]
+    after = get(client, "open-items?state=all&party_id=1")["items"]
     assert [x["outstanding"] for x in after] == ["85.00", "0.00", "-10.00"]
     used = get(client, f"open-items/{posted[0, 1]}/allocations")["allocations"]
     assert [(x["amount"], x["rule"]) for x in used] == [("40.00", "kid")]

@@ -330,7 +330,7 @@ def test_refusals_are_pages_for_people(client: FlaskClient) -> None:
 SAMPLE = {
     "number": INVOICE, "party_id": 7, "file_id": 2, "series": "SAL", "year": 2026,
     "account": "1500", "draft_id": 1, "sha256": RECEIPT_HASH,
-    "request_id": 1, "webhook_id": 1, "block_no": 1,
+    "request_id": 1, "webhook_id": 1, "block_no": 1, "allocation_id": 1, "book": "NO01",
 }  # fmt: skip
 
 
@@ -338,16 +338,17 @@ def address(rule: str) -> str:
     """A route with its placeholders filled in."""
     if rule.startswith("/accounts/"):
         return "/accounts/1500"
-    if rule.startswith(("/entries/", "/trace/voucher/", "/api/v1/entries/")):
+    if "<series>" in rule:
         return (
             rule.replace("<int:number>", "1")
             .replace("<series>", "SAL")
             .replace("<int:year>", "2026")
         )
-    if "<int:open_item_id>" in rule:
+    if "<int:open_item_id>" in rule or "<int:entry_id>" in rule:
         with transaction() as session:
             item = ledger.open_items(session, "NO01", settled=True)[0]
-        return rule.replace("<int:open_item_id>", str(item.open_item_id))
+        filled = rule.replace("<int:open_item_id>", str(item.open_item_id))
+        return filled.replace("<int:entry_id>", str(item.entry_id))
     return re.sub(r"<(?:\w+:)?(\w+)>", lambda found: str(SAMPLE[found.group(1)]), rule)
 
 
@@ -359,8 +360,8 @@ def test_every_route_opens_for_its_scope_and_for_no_other(client: FlaskClient) -
         if needed == PUBLIC:
             continue
         others, alone = SCOPES.keys() - {needed}, {needed}
-        # Nothing was sent over REST, told or sealed yet: whoever may ask for it is told so.
-        absent = re.search(r"<int:(request_id|webhook_id|block_no)>|/proof$", rule)
+        # Nothing was sent over REST, told, sealed or paid yet: whoever may ask for it is told so.
+        absent = re.search(r"<int:(request_id|webhook_id|block_no|allocation_id)>|/proof$", rule)
         open_to_it = {404, 409, 422} if absent else {200, 422}
         for carried, expected in ((others, {403}), (alone, open_to_it)):
             header = {"Authorization": f"Bearer {token(carried)}"}

@@ -62,13 +62,20 @@ def read_entry(
     entry_id: int,
     effective_as_of: date | None = None,
     known_as_of: int | None = None,
+    *,
+    book: str | None = None,
 ) -> EntryView:
-    """Read one entry with its lines. Raises `UnknownEntry`, `NotYetKnown`."""
-    bound = {"id": entry_id, "day": effective_as_of, "known": known_as_of}
-    found = _find(session, "e.entry_id = :id", bound)
+    """Read one entry with its lines, of any book or of one.
+
+    Raises `UnknownEntry`, `NotYetKnown`.
+    """
+    bound = {"id": entry_id, "day": effective_as_of, "known": known_as_of, "book": book}
+    of_book = "" if book is None else " AND k.code = :book"
+    found = _find(session, f"e.entry_id = :id{of_book}", bound)
     if found is None:
+        where = "There" if book is None else f"In book {book} there"
         raise UnknownEntry(
-            f"There is no entry {entry_id}{_as_of(effective_as_of, known_as_of)}.",
+            f"{where} is no entry {entry_id}{_as_of(effective_as_of, known_as_of)}.",
             entry_id=entry_id,
         )
     return found

@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
+from flask import request
 from flask.views import MethodView
 from marshmallow import Schema, fields, validate
+from prometheus_client import Histogram
 
-from ledger import service
 from ledger.access import check_program
-from ledger.db import transaction
-from ledger.journal import BatchDraft, EntryDraft, ItemDraft, Line
-from ledger.refusals import SourceRefReused
-from ledger.service.answers import IdempotencyKeyReused
+from ledger.journal import EntryDraft, ItemDraft, Line
+from ledger.merging import Merger
+from ledger.service.intake import Sender
+from ledger.service.singles import MOST_ENTRIES, MOST_LINES, Settled, Single, post_singles
 from ledger.web import Blueprint, current_actor, scope
 from ledger.web.fields import BookSchema, IdempotencyKeySchema, Money
+from ledger.web.once import asked_with, patiently, repeat
+from ledger.web.problems import body_of
+from ledger.web.requests import request_id
+
+MERGED = Histogram(
+    "hovedbok_merged_entries", "Single entries that were posted together.",
+    buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256, 500),
+)  # fmt: skip
 
 blueprint = Blueprint(
     "ledger", __name__, url_prefix="/api/v1", description="Entries, statements and open items"
@@ -132,32 +142,29 @@ class Entries(MethodView):
     def post(self, draft: dict[str, Any], headers: dict[str, str]) -> Any:
         """Post a balanced journal entry; the same Idempotency-Key never posts twice.
 
-        For programs: a person writes a draft.
+        For programs: a person writes a draft. The outcome is final, a refusal too: send corrected
+        content under a new key.
         """
         check_program(current_actor())
-        batch = _batch(draft, headers["key"])
-        try:
-            with transaction() as session:
-                posted = service.post_batch(session, batch)
-        except SourceRefReused as refusal:
-            raise IdempotencyKeyReused(
-                f"The key {headers['key']} was used for other content. Send a new key, or the "
-                "content it was used for.",
-                **refusal.facts,
-            ) from refusal
-        body = {
-            "entry_id": posted.entry_ids[0],
-            "batch_id": posted.batch_id,
-            "voucher": posted.vouchers[0],
-        }
-        if posted.replayed:
-            return body, HTTPStatus.OK, {"Idempotency-Hit": "true"}
-        return body
+        single = _single(draft, headers["key"])
+        settled = patiently(lambda: _merger.ask(single))
+        if settled.repeated:
+            known = settled.answer
+            made = known.status == HTTPStatus.CREATED
+            return repeat(known, HTTPStatus.OK if made else None)
+        return settled.answer.body
 
 
-def _batch(draft: dict[str, Any], key: str) -> BatchDraft:
-    """Shape a request as a batch of one entry; the caller's key is its reference for ever."""
+def _single(draft: dict[str, Any], key: str) -> Single:
+    """Shape a request as an entry to post; the caller's key is its reference for ever."""
     actor = current_actor().reference
+    told = partial(body_of, instance=request.path, number=request_id())
+    return Single(
+        Sender(draft["book"], f"REST:{actor}", actor), _entry(draft, key), asked_with(key), told
+    )
+
+
+def _entry(draft: dict[str, Any], key: str) -> EntryDraft:
     lines = tuple(
         Line(
             account=line["account"],
@@ -172,7 +179,7 @@ def _batch(draft: dict[str, Any], key: str) -> BatchDraft:
         )
         for line in draft["lines"]
     )
-    entry = EntryDraft(
+    return EntryDraft(
         series=draft["series"],
         effective_date=draft["effective_date"],
         document_date=draft["document_date"],
@@ -183,7 +190,12 @@ def _batch(draft: dict[str, Any], key: str) -> BatchDraft:
         document_ref=draft["document_ref"],
         reverses_entry_id=draft["reverses_entry_id"],
     )
-    return BatchDraft(
-        book=draft["book"], source_system=f"REST:{actor}", source_ref=key, actor=actor,
-        entries=(entry,),
-    )  # fmt: skip
+
+
+_merger: Merger[Single, Settled] = Merger(
+    post_singles,
+    weigh=lambda single: len(single.entry.lines),
+    most=MOST_ENTRIES,
+    most_weight=MOST_LINES,
+    observe=MERGED.observe,
+)

@@ -6,8 +6,10 @@ batches are unique for ever, whatever became of the key.
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from http import HTTPStatus
 from typing import Any
 
 from sqlalchemy import Row, text
@@ -17,6 +19,8 @@ from ledger.errors import Conflict, Invalid
 
 KEPT = timedelta(hours=72)
 ABANDONED_AFTER = timedelta(minutes=5)  # a request that died without an answer may be taken over
+# Refusals that another try may not meet; all others below 500 are final.
+_PASSING = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS})
 
 
 class IdempotencyKeyReused(Invalid):
@@ -56,6 +60,11 @@ class Answer:
     location: str | None = None  # of what the request made, as its header says
 
 
+def is_final(status: int) -> bool:
+    """Tell whether an answer of this HTTP status is kept: it would be the same another time."""
+    return status < HTTPStatus.INTERNAL_SERVER_ERROR and status not in _PASSING
+
+
 def begin(session: Session, request: Request) -> Answer | None:
     """Claim a key: None means that the caller is to do the request and to `keep` its answer.
 
@@ -71,12 +80,29 @@ def begin(session: Session, request: Request) -> Answer | None:
     if session.execute(text(_CLAIM), facts).first() is not None:
         return None
     stored = session.execute(text(_STORED), facts).one()
-    if (stored.method_path, bytes(stored.request_hash)) != (request.method_path, request.digest):
-        raise IdempotencyKeyReused(
-            f"The key {request.key} was used for other content. Send a new key, or the content "
-            "it was used for.", key=request.key,
-        )  # fmt: skip
-    return _answer(request, stored)
+    found = _stored_answer(request, stored)
+    if isinstance(found, Answer):
+        return found
+    raise found
+
+
+def begin_all(
+    session: Session, requests: Sequence[Request]
+) -> list[Answer | IdempotencyKeyReused | RequestInProgress | None]:
+    """Claim many keys, each once, for a transaction that also keeps their answers.
+
+    Gives for each what `begin` gives or raises. A key that another such transaction holds is in
+    progress, and is not waited for: one slow request must not hold up all that are merged with it.
+    """
+    facts = {
+        "clients": [r.client_id for r in requests], "keys": [r.key for r in requests],
+        "paths": [r.method_path for r in requests], "digests": [r.digest for r in requests],
+        "kept": KEPT, "abandoned": ABANDONED_AFTER,
+    }  # fmt: skip
+    return [
+        None if row.claimed else _stored_answer(request, row)
+        for request, row in zip(requests, session.execute(text(_CLAIM_ALL), facts), strict=True)
+    ]
 
 
 def keep(session: Session, request: Request, answer: Answer) -> None:
@@ -102,9 +128,31 @@ def give_up(session: Session, request: Request) -> None:
     )
 
 
-def _answer(request: Request, stored: Row[Any]) -> Answer:
+def keep_all(session: Session, answers: Sequence[tuple[Request, Answer | None]]) -> None:
+    """Store the answers of claimed keys; None lets a key be claimed again, as `give_up` does."""
+    told = [None if a is None else json.dumps({"body": a.body, "location": a.location}, default=str)
+            for _, a in answers]  # fmt: skip
+    session.execute(
+        text(_KEEP_ALL),
+        {"clients": [request.client_id for request, _ in answers],
+         "keys": [request.key for request, _ in answers],
+         "statuses": [None if a is None else a.status for _, a in answers], "told": told},
+    )  # fmt: skip
+
+
+def _stored_answer(
+    request: Request, stored: Row[Any]
+) -> Answer | IdempotencyKeyReused | RequestInProgress:
+    # A key whose row was committed only just now shows no content yet: it is asked for again.
+    if stored.state is not None and (
+        (stored.method_path, bytes(stored.request_hash)) != (request.method_path, request.digest)
+    ):
+        return IdempotencyKeyReused(
+            f"The key {request.key} was used for other content. Send a new key, or the content "
+            "it was used for.", key=request.key,
+        )  # fmt: skip
     if stored.state != "done":
-        raise RequestInProgress(
+        return RequestInProgress(
             f"The request with key {request.key} is still being done. Ask again in a second.",
             key=request.key, retry_after_s=1,
         )  # fmt: skip
@@ -112,18 +160,44 @@ def _answer(request: Request, stored: Row[Any]) -> Answer:
 
 
 # A key is free if it is new, has expired, or was abandoned by a request that died.
-_CLAIM = """
-    INSERT INTO idempotency_key AS k
-        (client_id, key, method_path, request_hash, state, expires_at)
-    VALUES (:client, :key, :path, :digest, 'started', clock_timestamp() + :kept)
+_TAKE_OVER = """
     ON CONFLICT (client_id, key) DO UPDATE
     SET method_path = EXCLUDED.method_path, request_hash = EXCLUDED.request_hash,
         state = 'started', status = NULL, response = NULL, created_at = clock_timestamp(),
         expires_at = EXCLUDED.expires_at
     WHERE k.expires_at <= clock_timestamp() OR (k.state = 'started'
         AND k.request_hash = EXCLUDED.request_hash AND k.method_path = EXCLUDED.method_path
-        AND k.created_at <= clock_timestamp() - CAST(:abandoned AS interval))
-    RETURNING key"""
+        AND k.created_at <= clock_timestamp() - CAST(:abandoned AS interval))"""
+_CLAIM = f"""
+    INSERT INTO idempotency_key AS k
+        (client_id, key, method_path, request_hash, state, expires_at)
+    VALUES (:client, :key, :path, :digest, 'started', clock_timestamp() + :kept)
+    {_TAKE_OVER} RETURNING key"""
 _STORED = """
     SELECT method_path, request_hash, state, status, response FROM idempotency_key
     WHERE client_id = :client AND key = :key"""
+_CLAIM_ALL = f"""
+    WITH asked AS (
+        SELECT * FROM unnest(CAST(:clients AS text[]), CAST(:keys AS text[]),
+            CAST(:paths AS text[]), CAST(:digests AS bytea[]))
+            WITH ORDINALITY AS a (client_id, key, method_path, digest, place)),
+    held AS MATERIALIZED (
+        SELECT *, pg_try_advisory_xact_lock(
+            hashtextextended(client_id || chr(10) || key, 0)) AS is_ours FROM asked),
+    claimed AS (
+        INSERT INTO idempotency_key AS k
+            (client_id, key, method_path, request_hash, state, expires_at)
+        SELECT client_id, key, method_path, digest, 'started', clock_timestamp() + :kept
+        FROM held WHERE is_ours ORDER BY client_id, key
+        {_TAKE_OVER} RETURNING client_id, key)
+    SELECT c.key IS NOT NULL AS claimed, k.method_path, k.request_hash, k.state, k.status,
+        k.response
+    FROM held h LEFT JOIN claimed c USING (client_id, key)
+    LEFT JOIN idempotency_key k USING (client_id, key) ORDER BY h.place"""
+_KEEP_ALL = """
+    UPDATE idempotency_key k SET state = CASE WHEN a.told IS NULL THEN 'started' ELSE 'done' END,
+        status = a.status, response = CAST(a.told AS jsonb),
+        expires_at = CASE WHEN a.told IS NULL THEN k.created_at ELSE k.expires_at END
+    FROM unnest(CAST(:clients AS text[]), CAST(:keys AS text[]), CAST(:statuses AS smallint[]),
+        CAST(:told AS text[])) AS a (client_id, key, status, told)
+    WHERE k.client_id = a.client_id AND k.key = a.key"""

@@ -1,7 +1,7 @@
 """Post drafted entries in batches, each entry once for ever, the good ones without the bad ones."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any
@@ -38,6 +38,18 @@ class Booked:
     replayed: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """An entry that is not in the journal, and what was said against it alone."""
+
+    record: int
+    problem: Problem
+
+
+# Names a batch for ever by the entries it holds.
+Naming = Callable[[Sequence[Drafted]], str]
+
+
 def post_drafted(
     session: Session, sender: Sender, ref: str, drafted: Sequence[Drafted], *, each: bool
 ) -> list[Booked | Fault]:
@@ -58,15 +70,32 @@ def post_drafted(
     ------
     Problem : the first refusal, if not `each`; the transaction must be rolled back.
     """
-    outcomes = _posted_before(session, sender, drafted)
-    if not each:
-        _raise_first(outcomes)
-    known = {outcome.record for outcome in outcomes}
-    fresh = [one for one in drafted if one.record not in known]
+    named = _named_behind(ref)
     if each:
-        outcomes += _post_what_can_be(session, sender, ref, fresh)
-    elif fresh:
-        outcomes += _post_all(session, sender, ref, fresh)
+        found = post_each(session, sender, drafted, named)
+        return [fault_of(o.record, "", o.problem) if isinstance(o, Refused) else o for o in found]
+    booked: list[Booked | Fault] = []
+    for outcome in find_posted(session, sender, drafted):
+        if isinstance(outcome, Refused):
+            raise EntryRefReused(f"Record {outcome.record}: {outcome.problem}",
+                                 record=outcome.record)  # fmt: skip
+        booked.append(outcome)
+    fresh = _others(drafted, booked)
+    if fresh:
+        booked += _post_all(session, sender, named, fresh)
+    return sorted(booked, key=lambda outcome: outcome.record)
+
+
+def post_each(
+    session: Session, sender: Sender, drafted: Sequence[Drafted], named: Naming
+) -> list[Booked | Refused]:
+    """Post the entries that can be posted, in as few batches as that takes; find the posted ones.
+
+    A refused entry leaves nothing behind and does not disturb the others: the transaction stays
+    good. Batches are called what `named` makes of their entries. Outcomes are in order of records.
+    """
+    outcomes = find_posted(session, sender, drafted)
+    outcomes += _post_what_can_be(session, sender, named, _others(drafted, outcomes))
     return sorted(outcomes, key=lambda outcome: outcome.record)
 
 
@@ -77,10 +106,20 @@ def check_now(session: Session) -> None:
     session.execute(text("SET CONSTRAINTS ALL DEFERRED"))
 
 
+def _others(
+    drafted: Sequence[Drafted], outcomes: Sequence[Booked | Refused | Fault]
+) -> list[Drafted]:
+    known = {outcome.record for outcome in outcomes}
+    return [one for one in drafted if one.record not in known]
+
+
 def _post_all(
-    session: Session, sender: Sender, ref: str, drafted: Sequence[Drafted]
-) -> list[Booked | Fault]:
-    posted = post_batch(session, _batch(sender, ref, drafted))
+    session: Session, sender: Sender, named: Naming, drafted: Sequence[Drafted]
+) -> list[Booked]:
+    posted = post_batch(session, BatchDraft(
+        book=sender.book, source_system=sender.source_system, source_ref=named(drafted),
+        actor=sender.actor, entries=tuple(one.entry for one in drafted),
+    ))  # fmt: skip
     return [
         Booked(one.record, entry_id, voucher, posted.replayed)
         for one, entry_id, voucher in zip(drafted, posted.entry_ids, posted.vouchers, strict=True)
@@ -88,8 +127,8 @@ def _post_all(
 
 
 def _post_what_can_be(
-    session: Session, sender: Sender, ref: str, drafted: Sequence[Drafted]
-) -> list[Booked | Fault]:
+    session: Session, sender: Sender, named: Naming, drafted: Sequence[Drafted]
+) -> Sequence[Booked | Refused]:
     """Post all, or each half by itself: the good ones end up in few batches, the bad ones alone.
 
     Halves are taken in order, so of two entries with one reference the first is posted.
@@ -98,41 +137,44 @@ def _post_what_can_be(
         return []
     try:
         with session.begin_nested():
-            booked = _post_all(session, sender, ref, drafted)
+            booked = _post_all(session, sender, named, drafted)
             check_now(session)  # So that a refusal of the commit check too costs one entry only.
             return booked
     except Problem as refusal:
         if len(drafted) == 1:
-            return [fault_of(drafted[0].record, "", refusal)]
+            return [Refused(drafted[0].record, refusal)]
     middle = len(drafted) // 2
     return [
         outcome
         for half in (drafted[:middle], drafted[middle:])
-        for outcome in _post_what_can_be(session, sender, ref, half)
+        for outcome in _post_what_can_be(session, sender, named, half)
     ]
 
 
-def _batch(sender: Sender, ref: str, drafted: Sequence[Drafted]) -> BatchDraft:
-    """Draft a batch whose reference says which entries it holds: other entries, another batch."""
-    members = sha256("\0".join(one.entry.source_ref for one in drafted).encode()).hexdigest()
-    return BatchDraft(
-        book=sender.book, source_system=sender.source_system,
-        source_ref=f"{ref}/{drafted[0].record}-{drafted[-1].record}/{members[:12]}",
-        actor=sender.actor, entries=tuple(one.entry for one in drafted),
-    )  # fmt: skip
+def _named_behind(ref: str) -> Naming:
+    """Name batches by a reference and the entries they hold: other entries, another batch."""
+
+    def named(drafted: Sequence[Drafted]) -> str:
+        members = sha256("\0".join(one.entry.source_ref for one in drafted).encode()).hexdigest()
+        return f"{ref}/{drafted[0].record}-{drafted[-1].record}/{members[:12]}"
+
+    return named
 
 
-def _posted_before(
+def find_posted(
     session: Session, sender: Sender, drafted: Sequence[Drafted]
-) -> list[Booked | Fault]:
-    """Find the entries whose reference is in the journal: the same entry, or another one."""
+) -> list[Booked | Refused]:
+    """Find the entries whose reference is in the journal: the same entry, or another one.
+
+    Those that are not in the journal have no outcome. Another one is refused, `EntryRefReused`.
+    """
     rows = session.execute(
         text(_BY_REFERENCE),
         {"system": sender.source_system, "refs": [one.entry.source_ref for one in drafted]},
     )
     stored: Mapping[str, Row[Any]] = {row.source_ref: row for row in rows}
     bases = _stored_bases(session, sender, drafted, stored)
-    outcomes: list[Booked | Fault] = []
+    outcomes: list[Booked | Refused] = []
     for one in drafted:
         row = stored.get(one.entry.source_ref)
         if row is None:
@@ -144,9 +186,10 @@ def _posted_before(
             continue
         reused = EntryRefReused(
             f"{sender.source_system}/{one.entry.source_ref} is {voucher} with other content. Use "
-            "a new reference, or send what was sent before.", voucher=str(voucher),
+            "a new reference, or send what was sent before.",
+            voucher=str(voucher), entry_id=row.entry_id,
         )  # fmt: skip
-        outcomes.append(fault_of(one.record, "", reused))
+        outcomes.append(Refused(one.record, reused))
     return outcomes
 
 
@@ -185,13 +228,6 @@ def _is(entry: EntryDraft, row: Row[Any], voucher: Voucher, source_system: str) 
     """Tell by its leaf whether a stored entry is this one, whoever posted it."""
     hashed = entry_hash(encode_entry(entry), row.book, source_system, row.created_by)
     return leaf_hash(hashed, voucher) == bytes(row.leaf)
-
-
-def _raise_first(outcomes: Sequence[Booked | Fault]) -> None:
-    for outcome in outcomes:
-        if isinstance(outcome, Fault):
-            raise EntryRefReused(f"Record {outcome.record}: {outcome.sentence}",
-                                 record=outcome.record)  # fmt: skip
 
 
 _BASES = """

@@ -8,22 +8,29 @@ from contextlib import suppress
 from functools import wraps
 from hashlib import sha256
 from http import HTTPStatus
-from typing import Any
+from typing import Any, TypeVar
 
 from flask import Response, current_app, json, make_response, request
 
 from ledger.db import transaction
 from ledger.errors import Problem
-from ledger.service.answers import Answer, Request, RequestInProgress, begin, give_up, keep
+from ledger.service.answers import (
+    Answer,
+    Request,
+    RequestInProgress,
+    begin,
+    give_up,
+    is_final,
+    keep,
+)
 from ledger.web.gate import current_actor
 from ledger.web.problems import answer as problem_answer
 
 View = Callable[..., Any]
+Found = TypeVar("Found")
 
 _PATIENCE_S = 5.0
 _PAUSE_S = 0.05
-# Refusals that another try may not meet; all others are final.
-_PASSING = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS})
 
 
 def once(view: View) -> View:
@@ -38,27 +45,47 @@ def once(view: View) -> View:
         key = request.headers.get("Idempotency-Key", "")
         if not 0 < len(key) <= 200:
             return view(*args, **kwargs)
-        asked = Request(
-            current_actor().reference, key, f"{request.method} {request.full_path}", _digest()
-        )
-        known = _claim(asked)
+        asked = asked_with(key)
+        known = patiently(lambda: _claim(asked))
         if known is not None:
-            return _repeat(known)
+            return repeat(known)
         return _do(asked, lambda: view(*args, **kwargs))
 
     return answered
 
 
-def _claim(asked: Request) -> Answer | None:
+def asked_with(key: str) -> Request:
+    """Say what the present request's key stands for: who asks, where, and the body's hash."""
+    where = f"{request.method} {request.full_path}"
+    return Request(current_actor().reference, key, where, _digest())
+
+
+def patiently(ask: Callable[[], Found]) -> Found:
+    """Ask again for a few seconds while another request with the key is being done."""
     deadline = time.monotonic() + _PATIENCE_S
     while True:
         try:
-            with transaction() as session:
-                return begin(session, asked)
+            return ask()
         except RequestInProgress:
             if time.monotonic() > deadline:
                 raise
             time.sleep(_PAUSE_S)
+
+
+def repeat(known: Answer, status: int | None = None) -> Response:
+    """Give a stored answer again, and say that it is; with another status where one is named."""
+    made = make_response(json.dumps(known.body), status or known.status)
+    refused = known.status >= HTTPStatus.BAD_REQUEST
+    made.mimetype = "application/problem+json" if refused else "application/json"
+    made.headers["Idempotency-Hit"] = "true"
+    if known.location:
+        made.headers["Location"] = known.location
+    return made
+
+
+def _claim(asked: Request) -> Answer | None:
+    with transaction() as session:
+        return begin(session, asked)
 
 
 def _do(asked: Request, do: Callable[[], Any]) -> Response:
@@ -69,8 +96,7 @@ def _do(asked: Request, do: Callable[[], Any]) -> Response:
     except Exception:
         _give_up(asked)
         raise
-    passing = made.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR or made.status_code in _PASSING
-    if passing or not made.is_json:
+    if not (is_final(made.status_code) and made.is_json):
         _give_up(asked)
         return made
     with transaction() as session:
@@ -83,16 +109,6 @@ def _do(asked: Request, do: Callable[[], Any]) -> Response:
 def _give_up(asked: Request) -> None:
     with transaction() as session:
         give_up(session, asked)
-
-
-def _repeat(known: Answer) -> Response:
-    made = make_response(json.dumps(known.body), known.status)
-    refused = known.status >= HTTPStatus.BAD_REQUEST
-    made.mimetype = "application/problem+json" if refused else "application/json"
-    made.headers["Idempotency-Hit"] = "true"
-    if known.location:
-        made.headers["Location"] = known.location
-    return made
 
 
 def _digest() -> bytes:

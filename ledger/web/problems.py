@@ -29,6 +29,7 @@ from flask import (
 )
 from flask_wtf.csrf import CSRFError
 from jinja2 import TemplateNotFound
+from psycopg import OperationalError as DriverError
 from sqlalchemy.exc import DataError, OperationalError, StatementError
 from werkzeug.exceptions import HTTPException, NotAcceptable
 
@@ -110,6 +111,7 @@ def install(app: Flask) -> None:
     app.register_error_handler(CSRFError, _csrf_error)
     app.register_error_handler(HTTPException, http_error)
     app.register_error_handler(OperationalError, _database_error)
+    app.register_error_handler(DriverError, _database_error)
     app.register_error_handler(DataError, _data_error)
     app.register_error_handler(Exception, _fault)
     app.add_url_rule("/problems/<code>", "problem", _explain)
@@ -123,12 +125,7 @@ def answer(problem: Problem, headers: Mapping[str, str] | None = None) -> Respon
     login = current_app.config.get("LOGIN_ENDPOINT")
     if login and wants_page() and status == HTTPStatus.UNAUTHORIZED:
         return make_response(redirect(url_for(login, next=request.full_path.rstrip("?")), 303))
-    errors = problem.facts.get("errors")
-    body = _body(
-        problem.code(), problem.title, status, str(problem), problem.facts,
-        **({"errors": errors} if errors else {}),
-    )  # fmt: skip
-    response = _render(body, status)
+    response = _render(body_of(problem, request.path, request_id()), status)
     if status == HTTPStatus.UNAUTHORIZED:
         response.headers["WWW-Authenticate"] = "Bearer"
     if retry := problem.facts.get("retry_after_s"):
@@ -153,7 +150,8 @@ def http_error(error: HTTPException) -> Response:
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR and not isinstance(error, NotAcceptable):
         return answer(_internal())
     name = re.sub(r"[^a-z]+", "-", error.name.lower())
-    response = _render(_body(name, error.name, status, str(error.description), {}), status)
+    body = _body(name, error.name, status, str(error.description), {}, request.path, request_id())
+    response = _render(body, status)
     for key, value in error.get_headers():
         if key.lower() not in {"content-type", "content-length"}:
             response.headers[key] = value
@@ -193,6 +191,15 @@ def wants_page() -> bool:
     return "text/html" in accepted.values() and accepted["text/html"] >= accepted[MEDIA_TYPE]
 
 
+def body_of(problem: Problem, instance: str, number: str) -> dict[str, Any]:
+    """Give the body of a refusal as `answer` gives it, for a path and a request id."""
+    errors = problem.facts.get("errors")
+    return _body(
+        problem.code(), problem.title, int(problem.status), str(problem), problem.facts,
+        instance, number, **({"errors": errors} if errors else {}),
+    )  # fmt: skip
+
+
 def _render(body: dict[str, Any], status: int) -> Response:
     if wants_page():
         try:
@@ -205,7 +212,14 @@ def _render(body: dict[str, Any], status: int) -> Response:
 
 
 def _body(
-    code: str, title: str, status: int, detail: str, facts: Mapping[str, object], **more: object
+    code: str,
+    title: str,
+    status: int,
+    detail: str,
+    facts: Mapping[str, object],
+    instance: str,
+    number: str,
+    **more: object,
 ) -> dict[str, Any]:
     told = {name: value for name, value in facts.items() if name not in _RESERVED}
     return {
@@ -213,8 +227,8 @@ def _body(
         "title": title,
         "status": status,
         "detail": detail,
-        "instance": request.path,
-        "request_id": request_id(),
+        "instance": instance,
+        "request_id": number,
         **told,
         **more,
     }
@@ -239,8 +253,8 @@ def _csrf_error(_error: CSRFError) -> Response:
     )
 
 
-def _database_error(error: OperationalError) -> Response:
-    _log.error("database", error=type(error.orig).__name__)
+def _database_error(error: OperationalError | DriverError) -> Response:
+    _log.error("database", error=type(getattr(error, "orig", None) or error).__name__)
     return answer(
         DatabaseSilent(
             "The database does not answer. Nothing was changed; try again shortly.",

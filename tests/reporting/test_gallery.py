@@ -11,10 +11,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from psycopg.errors import DeadlockDetected
 from sqlalchemy.orm import Session
 
 import app
@@ -39,10 +41,13 @@ from ledger.service import (
     webhooks,
 )
 from ledger.service.access import client_actor
+from ledger.service.answers import Request
 from ledger.service.assertions import Assertion
 from ledger.service.dimensions import DimensionRule
+from ledger.service.intake import Sender
 from ledger.service.rates import Rate
 from ledger.service.requests import request_state
+from ledger.service.singles import Single, post_singles
 from ledger.vault import vault
 from ledger.webhooks import check_address
 from rating import service as rating
@@ -180,6 +185,18 @@ def _record_malformed(_session: Session) -> object:
     assert isinstance(found, Fault)
     assert found.code == "record-malformed"
     raise RecordMalformed(found.sentence)
+
+
+@provokes("books-busy")
+def _books_busy(_session: Session) -> object:
+    """The other side is played: two deadlocks in a row are not made at will."""
+    entry = drafts.journal("j", ("7830", 1), ("1920", -1))
+    asked = Request("client:trial", "j", "POST /api/v1/entries?", b"0" * 32)
+    single = Single(Sender("NO01", "REST:client:trial", "client:trial"), entry, asked, vars)
+    with patch("ledger.service.singles.begin_all", side_effect=DeadlockDetected):
+        (refusal,) = post_singles([single])
+    assert isinstance(refusal, Problem)
+    raise refusal
 
 
 @provokes("unknown-webhook")

@@ -1,0 +1,229 @@
+"""Single entries: what many callers post one by one goes into the journal together.
+
+`ledger.merging.Merger` brings the entries together. This is the one verb that owns its transaction:
+an outcome is told only when it is committed, and what is committed holds the entry, its number and
+the answer of its key at once, so that no crash can come between them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from http import HTTPStatus
+from itertools import groupby
+from typing import Any
+
+import psycopg
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
+
+from ledger.db import transaction
+from ledger.errors import Problem
+from ledger.intake import Drafted
+from ledger.journal import BatchDraft, EntryDraft, check_batch
+from ledger.refusals import EntryRefReused
+from ledger.service.answers import (
+    Answer,
+    IdempotencyKeyReused,
+    Request,
+    RequestInProgress,
+    begin_all,
+    is_final,
+    keep_all,
+)
+from ledger.service.intake import Booked, Refused, Sender, find_posted, post_each
+
+MOST_ENTRIES = 500
+MOST_LINES = 3_000
+# What another try may not meet: a deadlock and a serialisation failure.
+_PASSING = frozenset({"40P01", "40001"})
+
+
+class BooksBusy(Problem):
+    """Others held what the entry needed, twice in a row; nothing was posted and no key was used.
+
+    Raise as: "Others held what this needed, twice. Nothing was posted; send it again.".
+    """
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    title = "Books are busy"
+
+
+@dataclass(frozen=True, slots=True)
+class Single:
+    """An entry that somebody waits for, under a key.
+
+    `told` makes the body of a refusal, as this caller is to read it; it is kept under the key.
+    """
+
+    sender: Sender
+    entry: EntryDraft
+    request: Request
+    told: Callable[[Problem], Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """The answer of a key; `repeated` where it is an earlier request's, or the entry was there."""
+
+    answer: Answer
+    repeated: bool
+
+
+Outcome = Settled | Problem
+
+
+def post_singles(asked: Sequence[Single]) -> list[Outcome]:
+    """Post entries that came at the same time, each by itself refused or in the journal.
+
+    One transaction and one commit for all; entries of one sender share a batch. Where that meets a
+    deadlock, each sender's are tried once more in a transaction of their own.
+
+    Returns
+    -------
+    One outcome for each, in order, durable: its answer, or the refusal to raise. `BooksBusy` where
+    the second try met a deadlock too, `RequestInProgress` where the key is being worked on.
+
+    Raises
+    ------
+    DatabaseSilent and what the driver raises : the outcome is not known; the key will tell.
+    """
+    try:
+        return _settle(asked)
+    except (DBAPIError, psycopg.Error) as fault:
+        if not _may_pass(fault):
+            raise
+    outcomes: dict[int, Outcome] = {}
+    for _, members in _by_sender(asked, range(len(asked))):
+        try:
+            again = _settle([asked[place] for place in members])
+        except (DBAPIError, psycopg.Error) as fault:
+            if not _may_pass(fault):
+                raise
+            busy = BooksBusy("Others held what this needed, twice. Nothing was posted; send it "
+                             "again.", retry_after_s=1)  # fmt: skip
+            again = [busy] * len(members)
+        outcomes.update(zip(members, again, strict=True))
+    return [outcomes[place] for place in range(len(asked))]
+
+
+def _settle(asked: Sequence[Single]) -> list[Outcome]:
+    """Claim the keys, post what is new, keep every answer, commit."""
+    firsts: dict[tuple[str, str], int] = {}
+    for place, one in enumerate(asked):
+        firsts.setdefault((one.request.client_id, one.request.key), place)
+    with transaction() as session:
+        places = list(firsts.values())
+        claims = begin_all(session, [asked[place].request for place in places])
+        outcomes: dict[int, Outcome] = {
+            place: Settled(claim, repeated=True) if isinstance(claim, Answer) else claim
+            for place, claim in zip(places, claims, strict=True) if claim is not None
+        }  # fmt: skip
+        fresh = [place for place in places if place not in outcomes]
+        answers = _post(session, asked, fresh)
+        if answers:
+            keep_all(session, [(asked[p].request, _kept(asked[p], answers[p])) for p in answers])
+    outcomes |= answers
+    return [
+        outcomes[place] if place in outcomes
+        else _repeated(one, asked[first], outcomes[first])
+        for place, one in enumerate(asked)
+        for first in [firsts[one.request.client_id, one.request.key]]
+    ]  # fmt: skip
+
+
+def _post(session: Session, asked: Sequence[Single], fresh: Sequence[int]) -> dict[int, Outcome]:
+    """Post the entries at some places, sender by sender; refusals leave nothing behind."""
+    outcomes: dict[int, Outcome] = {}
+    sound: list[int] = []
+    for place in fresh:
+        refusal = _refusal(asked[place])
+        if refusal is None:
+            sound.append(place)
+        else:
+            outcomes[place] = refusal
+    for sender, members in _by_sender(asked, sound):
+        drafted = [Drafted(place, asked[place].entry) for place in members]
+        for outcome in post_each(session, sender, drafted, _name):
+            if isinstance(outcome, Refused) and isinstance(outcome.problem, EntryRefReused):
+                # Somebody else may have posted this very entry since it was looked for.
+                outcome = (*find_posted(session, sender, [_of(drafted, outcome)]), outcome)[0]  # noqa: PLW2901
+            outcomes[outcome.record] = (
+                outcome.problem if isinstance(outcome, Refused)
+                else Settled(_answer(outcome), outcome.replayed)
+            )  # fmt: skip
+    return outcomes
+
+
+def _refusal(one: Single) -> Problem | None:
+    """Say what no journal could hold, so that it does not stop those it came with."""
+    sender = one.sender
+    try:
+        check_batch(BatchDraft(sender.book, sender.source_system, one.entry.source_ref,
+                               sender.actor, (one.entry,)))  # fmt: skip
+    except Problem as refusal:
+        return refusal
+    return None
+
+
+def _by_sender(
+    asked: Sequence[Single], places: Sequence[int]
+) -> Iterator[tuple[Sender, list[int]]]:
+    """Group places by sender, senders in one order everywhere, so that locks are too."""
+
+    def sender(place: int) -> tuple[str, str, str]:
+        named = asked[place].sender
+        return (named.book, named.source_system, named.actor)
+
+    for _, members in groupby(sorted(places, key=sender), sender):
+        found = list(members)
+        yield asked[found[0]].sender, found
+
+
+def _name(drafted: Sequence[Drafted]) -> str:
+    """Name a batch by its entries alone, so that a crash and a retry end in the same name."""
+    references = [one.entry.source_ref for one in drafted]
+    if len(references) == 1:
+        return references[0]
+    return f"merged/{sha256(chr(0).join(references).encode()).hexdigest()}"
+
+
+def _of(drafted: Sequence[Drafted], outcome: Refused) -> Drafted:
+    return next(one for one in drafted if one.record == outcome.record)
+
+
+def _answer(booked: Booked) -> Answer:
+    voucher = booked.voucher
+    return Answer(HTTPStatus.CREATED, {
+        "entry_id": booked.entry_id, "batch_id": booked.entry_id >> 20,
+        "voucher": {"series": voucher.series, "year": voucher.year, "number": voucher.number},
+    })  # fmt: skip
+
+
+def _kept(one: Single, outcome: Outcome) -> Answer | None:
+    """Give what is kept under a key; None for a refusal that another try may not meet."""
+    if isinstance(outcome, Settled):
+        return outcome.answer
+    status = int(outcome.status)
+    return Answer(status, dict(one.told(outcome))) if is_final(status) else None
+
+
+def _repeated(one: Single, first: Single, outcome: Outcome) -> Outcome:
+    """Answer a request that came together with another of its key."""
+    if one.request != first.request:
+        return IdempotencyKeyReused(
+            f"The key {one.request.key} was used for other content. Send a new key, or the "
+            "content it was used for.", key=one.request.key,
+        )  # fmt: skip
+    if isinstance(outcome, Settled):
+        return Settled(outcome.answer, repeated=True)
+    if isinstance(outcome, RequestInProgress):
+        return outcome
+    kept = _kept(first, outcome)
+    return outcome if kept is None else Settled(kept, repeated=True)
+
+
+def _may_pass(fault: BaseException) -> bool:
+    cause = fault.orig if isinstance(fault, DBAPIError) else fault
+    return getattr(cause, "sqlstate", None) in _PASSING

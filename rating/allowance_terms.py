@@ -92,9 +92,10 @@ def wrong_allowances(tariff: Tariff) -> Iterator[str]:
             yield from _contradictions(where, allowance, offering)
             other = first.setdefault(allowance.id, allowance)
             if names.index(allowance.id) < place - 1:
-                yield f"allowance {allowance.id} is defined twice"
+                yield f"{where}.id: allowance {allowance.id} is defined twice"
             elif other is not allowance and not (other.shared and allowance.shared):
-                yield f"allowance {allowance.id} is defined twice; only shared ones may be"
+                twice = f"allowance {allowance.id} is defined twice"
+                yield f"{where}.id: {twice}; only shared ones may be"
             elif replace(other, quantity=0) != replace(allowance, quantity=0):
                 yield f"{where}: shared {allowance.id} differs elsewhere in more than its quantity"
 

@@ -5,9 +5,12 @@ Unknown keys are refused: a misspelt `incremnt` must not become a default. The m
 is in `docs/pricing.md`; `rating.tariff` compiles what is read here into arrays.
 """
 
+import re
 import tomllib
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from collections.abc import Iterable, Sequence
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
+from rating.faults import Fault, did_you_mean, placed, read_fault
 from rating.reading import Reader
 from rating.rounding import Mode
 from rating.tariff_references import wrong_references
@@ -35,6 +38,9 @@ from rating.tariff_terms import (
     TariffInvalid,
     Zone,
 )
+from rating.toml_lines import lines_of_keys
+
+_AT_LINE = re.compile(r"at line (\d+)")
 
 
 def read_tariff(source: bytes) -> Tariff:
@@ -42,25 +48,59 @@ def read_tariff(source: bytes) -> Tariff:
 
     Raises
     ------
-    TariffInvalid : not UTF-8, not TOML, or against the format; `faults` lists every key path.
+    TariffInvalid : not UTF-8, not TOML, or against the format; `faults` lists line and key of each.
     """
     try:
-        content = tomllib.loads(source.decode())
+        written = source.decode()
     except UnicodeDecodeError as error:
-        raise TariffInvalid(f"The file is not UTF-8: byte {error.start} cannot be read.") from error
+        line = source.count(b"\n", 0, error.start) + 1
+        sentence = f"the file is not UTF-8: byte {error.start} cannot be read"
+        raise refusal([Fault("", sentence, line)]) from error
+    try:
+        content = tomllib.loads(written)
     except tomllib.TOMLDecodeError as error:
-        raise TariffInvalid(f"The file is not TOML: {error}.") from error
+        found = _AT_LINE.search(str(error))
+        line = int(found[1]) if found else written.count("\n") + 1
+        raise refusal([Fault("", f"the file is not TOML: {error}", line)]) from error
+    except RecursionError:
+        raise refusal(
+            [Fault("", "the file is not TOML: brackets inside brackets without end")]
+        ) from None
     reader = Reader(content)
-    tariff = _tariff(reader)
-    faults = reader.faults or wrong_references(tariff)
+    tariff = tariff_of(reader)
+    faults = [*reader.faults, *_further(reader.faults, wrong_references(tariff))]
     if faults:
-        shown = "; ".join(faults[:5])
-        more = f"; and {len(faults) - 5} more" if len(faults) > 5 else ""
-        raise TariffInvalid(f"{shown}{more}. Correct the file and load it again.", faults=faults)
+        lines = lines_of_keys(written)
+        raise refusal([placed(fault, lines) for fault in faults])
     return tariff
 
 
-def _tariff(reader: Reader) -> Tariff:
+def refusal(faults: Sequence[Fault]) -> TariffInvalid:
+    """Word the faults of a file as one refusal; `faults` of it has them one by one."""
+    ordered = sorted(faults, key=lambda fault: fault.line or 0)
+    shown = "; ".join(str(fault) for fault in ordered[:5])
+    more = f"; and {len(ordered) - 5} more" if len(ordered) > 5 else ""
+    return TariffInvalid(
+        f"{shown}{more}. Correct the file and load it again.",
+        faults=[fault.facts() for fault in ordered],
+    )
+
+
+def _further(first: Sequence[Fault], found: Iterable[str]) -> list[Fault]:
+    """Drop what only follows from a key that could not be read: it would be told twice."""
+    told = {fault.key for fault in first}
+    unnamed = {fault.key.partition("[")[0] for fault in first if fault.key.endswith(".id")}
+    faults = [read_fault(sentence) for sentence in found]
+    return [
+        fault
+        for fault in faults
+        if fault.key not in told
+        and not any(fault.sentence.startswith(f"there is no {what} ") for what in unnamed)
+    ]
+
+
+def tariff_of(reader: Reader) -> Tariff:
+    """Read every key there is; the schema is made by asking the same questions."""
     reader.choice("format", (FORMAT,))
     tariff = Tariff(
         name=reader.name("name"),
@@ -85,7 +125,8 @@ def _time_zone(reader: Reader) -> str:
     try:
         ZoneInfo(zone)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        reader.fault("time_zone", f"{zone!r} is not a time zone such as Europe/Oslo")
+        near = did_you_mean(zone, available_timezones())
+        reader.fault("time_zone", f"{zone!r} is not a time zone such as Europe/Oslo{near}")
     return zone
 
 
@@ -95,8 +136,9 @@ def _zone(table: Reader) -> Zone:
         prefixes=table.texts("prefixes", r"\d{0,15}", "prefixes of up to 15 digits", ()),
         rating_groups=table.integers("rating_groups", 1, 2**31 - 1, ()),
     )
-    if not zone.prefixes and not zone.rating_groups:
-        table.fault("", "needs prefixes or rating_groups, else nothing reaches it")
+    table.at_least_one(
+        "prefixes", "rating_groups", "needs prefixes or rating_groups, else nothing reaches it"
+    )
     table.refuse_unknown()
     return zone
 
@@ -165,8 +207,9 @@ def _one_off(table: Reader) -> OneOff:
 def _allowance(table: Reader) -> Allowance:
     amount = table.price("amount", MAX_PRICE_MICRO, None)
     quantity = table.integer("quantity", 0, MAX_ALLOWANCE, None)
-    if (amount is None) == (quantity is None):
-        table.fault("quantity", "needs a quantity, or in its place an amount of money; not both")
+    table.exactly_one(
+        "quantity", "amount", "needs a quantity, or in its place an amount of money; not both"
+    )
     allowance = Allowance(
         id=table.name("id"),
         components=table.one_or_more("component"),

@@ -4,30 +4,36 @@ Names that point nowhere, things said twice, prices that contradict themselves.
 """
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 
 from rating.allowance_terms import wrong_allowances
-from rating.tariff_terms import UNIT_OF_USAGE, Band, Offering, Rate, Tariff, band_weekdays
+from rating.faults import did_you_mean
+from rating.tariff_terms import (
+    UNIT_OF_USAGE,
+    Band,
+    Component,
+    Offering,
+    Rate,
+    Tariff,
+    Zone,
+    band_weekdays,
+)
 
 
 def wrong_references(tariff: Tariff) -> list[str]:
     """Find names that point nowhere, and things said twice."""
+    zones = list(enumerate(tariff.zones, 1))
     faults = [
-        *_doubles("zone", (zone.id for zone in tariff.zones)),
-        *_doubles("component", (component.id for component in tariff.components)),
-        *_doubles("offering", (offering.id for offering in tariff.offerings)),
-        *_doubles("prefix", (prefix for zone in tariff.zones for prefix in zone.prefixes)),
-        *_doubles("rating group", (str(g) for zone in tariff.zones for g in zone.rating_groups)),
-        *wrong_allowances(tariff),
+        *_doubles("zone", _places("zone", tariff.zones)),
+        *_doubles("component", _places("component", tariff.components)),
+        *_doubles("offering", _places("offering", tariff.offerings)),
+        *_doubles("prefix", ((f"zone[{n}].prefixes", p) for n, z in zones for p in z.prefixes)),
         *_doubles(
-            "band start",
-            (
-                f"{band.from_second // 3600:02}:{band.from_second // 60 % 60:02}"
-                f" on weekday {day}{_dates(band)} at priority {band.priority}"
-                for band in tariff.bands
-                for day in band_weekdays(band)
-            ),
+            "rating group",
+            ((f"zone[{n}].rating_groups", str(g)) for n, z in zones for g in z.rating_groups),
         ),
+        *wrong_allowances(tariff),
+        *_doubles("band start", _band_starts(tariff)),
     ]
     for number, offering in enumerate(tariff.offerings, 1):
         faults += _offering_references(f"offering[{number}]", offering, tariff)
@@ -51,14 +57,17 @@ def _offering_references(path: str, offering: Offering, tariff: Tariff) -> list[
     ]
     for where, component in named:
         if component not in units:
-            faults.append(f"{path}.{where}.component: there is no component {component!r}")
+            near = did_you_mean(component, units)
+            faults.append(f"{path}.{where}.component: there is no component {component!r}{near}")
     seen: dict[tuple[str, str], tuple[str, set[str | None]]] = {}
     for number, rate in enumerate(offering.rates, 1):
         where = f"{path}.rate[{number}]"
         if rate.zone not in zones:
-            faults.append(f"{where}.zone: there is no zone {rate.zone!r}")
+            near = did_you_mean(rate.zone, zones)
+            faults.append(f"{where}.zone: there is no zone {rate.zone!r}{near}")
         if rate.band is not None and rate.band not in bands:
-            faults.append(f"{where}.band: there is no band {rate.band!r}")
+            near = did_you_mean(rate.band, bands)
+            faults.append(f"{where}.band: there is no band {rate.band!r}{near}")
         faults += _shape(where, rate)
         unit = UNIT_OF_USAGE[rate.usage]
         if units.get(rate.component, unit) != unit:
@@ -76,14 +85,28 @@ def _offering_references(path: str, offering: Offering, tariff: Tariff) -> list[
     return faults
 
 
-def _doubles(what: str, names: Iterable[str]) -> list[str]:
+def _places(what: str, named: Sequence[Zone | Component | Offering]) -> list[tuple[str, str]]:
+    return [(f"{what}[{number}].id", one.id) for number, one in enumerate(named, 1)]
+
+
+def _band_starts(tariff: Tariff) -> Iterator[tuple[str, str]]:
+    """Name each instant of the week at which a band begins."""
+    for number, band in enumerate(tariff.bands, 1):
+        clock = f"{band.from_second // 3600:02}:{band.from_second // 60 % 60:02}"
+        for day in band_weekdays(band):
+            start = f"{clock} on weekday {day}{_dates(band)} at priority {band.priority}"
+            yield f"band[{number}].from", start
+
+
+def _doubles(what: str, places: Iterable[tuple[str, str]]) -> list[str]:
+    """Name each thing that is said again, where it is said again."""
     seen: set[str] = set()
-    twice: dict[str, None] = {}
-    for name in names:
+    twice: dict[str, str] = {}
+    for place, name in places:
         if name in seen:
-            twice[name] = None
+            twice.setdefault(name, place)
         seen.add(name)
-    return [f"{what} {name} is defined twice" for name in twice]
+    return [f"{place}: {what} {name} is defined twice" for name, place in twice.items()]
 
 
 def _shape(where: str, rate: Rate) -> list[str]:

@@ -31,7 +31,7 @@ NO_PRICE = -1  # of a step in which nothing is sold
 
 
 class TariffInvalid(Invalid):
-    """The tariff file breaks its format; every fault is listed with its key path."""
+    """The tariff file breaks its format; every fault is listed with its line and key."""
 
     title = "Tariff file is invalid"
 

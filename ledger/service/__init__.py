@@ -4,8 +4,10 @@ from ledger.service.books import (
     functional_currency,
     open_periods,
     posting_account,
+    posting_rules,
     require_book,
     seed_book,
+    vat_codes,
     vat_rate_bp,
 )
 from ledger.service.known import Known, resolve_known
@@ -101,6 +103,7 @@ __all__ = [
     "period_states",
     "post_batch",
     "posting_account",
+    "posting_rules",
     "read_entry",
     "reopen_period",
     "require_book",
@@ -113,6 +116,7 @@ __all__ = [
     "seed_book",
     "trial_balance",
     "undo_allocation",
+    "vat_codes",
     "vat_rate_bp",
     "verify",
 ]

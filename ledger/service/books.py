@@ -168,3 +168,13 @@ def vat_rate_bp(session: Session, book: str, code: str, on: date) -> int:
     if rate is None:
         raise UnknownVatCode(f"There is no VAT code {code} on {on}.", vat_code=code)
     return int(rate)
+
+
+def vat_codes(session: Session, book: str, on: date) -> list[str]:
+    """List the VAT codes that a book has on a day."""
+    query = text(
+        "SELECT v.code FROM vat_code v JOIN book b USING (book_id)"
+        " WHERE b.code = :book AND valid_from <= :on AND (valid_to IS NULL OR :on < valid_to)"
+        " ORDER BY v.code"
+    )
+    return list(session.scalars(query, {"book": book, "on": on}))

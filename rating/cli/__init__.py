@@ -1,4 +1,4 @@
-"""The `hovedbok rating` commands: load tariffs, look at them, and ask what something would cost."""
+"""The `hovedbok rating` commands: tariffs and their versions, and what something would cost."""
 
 import json
 import sys
@@ -13,9 +13,9 @@ from ledger.db import transaction
 from ledger.errors import Invalid
 from rating import service
 from rating.cases import Difference, evaluate, read_cases
+from rating.cli.tariffs import tariff_commands
 from rating.explain import Explanation, explain_event, kroner
 from rating.grants import whole_grants
-from rating.listing import rate_lines, tariff_lines
 from rating.phrases import Language
 from rating.pipeline import rate
 from rating.tariff import TariffBook, parse_tariff
@@ -28,71 +28,8 @@ def rating_cli() -> None:
     """Tariffs and prices."""
 
 
-@rating_cli.command()
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
-def load(file: Path, *, as_json: bool) -> None:
-    """Load a tariff FILE; loading the same content again changes nothing."""
-    with transaction() as session:
-        loaded = service.load_tariff(session, file.read_bytes())
-    book = loaded.book
-    if as_json:
-        click.echo(json.dumps({**_summary(book), "new": loaded.new}))
-        return
-    verb = "Loaded" if loaded.new else "Already loaded:"
-    click.echo(
-        f"{verb} {book.label}, valid from {book.tariff.valid_from}: "
-        f"{len(book.offerings)} offerings, {len(book.rows.price)} rates, "
-        f"content {book.content_hash[:12]}."
-    )
-
-
-@rating_cli.command("list")
-@click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
-def list_books(*, as_json: bool) -> None:
-    """List the loaded tariff books."""
-    with transaction() as session:
-        rows = service.tariff_books(session)
-    if as_json:
-        facts = [
-            {"name": row.name, "version": row.version, "valid_from": str(row.valid_from),
-             "content_hash": row.content_hash}
-            for row in rows
-        ]  # fmt: skip
-        click.echo(json.dumps(facts))
-        return
-    for row in rows:
-        click.echo(f"{row.name}/{row.version}  from {row.valid_from}  {row.content_hash[:12]}")
-    if not rows:
-        click.echo("No tariff book is loaded. Load one with hovedbok rating load FILE.")
-
-
-@rating_cli.command()
-@click.option("--on", "on_day", required=True, help="The day it is in force, such as 2026-03-01.")
-@click.option("--name", help="Which tariff, where several are loaded.")
-@click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
-def show(on_day: str, name: str | None, *, as_json: bool) -> None:
-    """Show the tariff book in force on a day: its offerings and prices."""
-    with transaction() as session:
-        book = service.tariff_book(session, _day(on_day), name)
-    if as_json:
-        click.echo(json.dumps(_summary(book)))
-        return
-    click.echo(f"{book.label}, valid from {book.tariff.valid_from}, content {book.content_hash}")
-    for line in tariff_lines(book.tariff):
-        click.echo(f"  {line}")
-    for offering in book.tariff.offerings:
-        basis = "with VAT" if offering.price_basis == "gross" else "without VAT"
-        click.echo(f"\n{offering.id}  {offering.name} ({basis})")
-        for month in offering.recurring:
-            click.echo(f"  {kroner(month.price_micro, 'en'):>10} a month  {month.component}")
-        for once in offering.one_off:
-            click.echo(f"  {kroner(once.price_micro, 'en'):>10} on {once.on}  {once.component}")
-        for included in offering.allowances:
-            click.echo(f"  {included.quantity} included  {', '.join(included.components)}")
-        for price in offering.rates:
-            for line in rate_lines(price):
-                click.echo(f"  {line}")
+for command in tariff_commands:
+    rating_cli.add_command(command)
 
 
 @rating_cli.command()
@@ -218,24 +155,6 @@ def _quoted(explanation: Explanation, reason: Reason) -> dict[str, object]:
         ],
         "sentences": list(explanation.sentences),
     }
-
-
-def _summary(book: TariffBook) -> dict[str, object]:
-    return {
-        "name": book.tariff.name,
-        "version": book.tariff.version,
-        "valid_from": str(book.tariff.valid_from),
-        "content_hash": book.content_hash,
-        "offerings": list(book.offerings),
-        "rates": len(book.rows.price),
-    }
-
-
-def _day(written: str) -> date:
-    try:
-        return date.fromisoformat(written)
-    except ValueError:
-        raise Invalid(f"{written!r} is not a day; write it as 2026-03-01.") from None
 
 
 def _instant(written: str) -> datetime:

@@ -16,6 +16,13 @@ from rating.service.charges import (
     rating_runs,
     record_run,
 )
+from rating.service.checking import (
+    Checked,
+    check_file,
+    check_tariff,
+    faults_of,
+    require_known,
+)
 from rating.service.tariffs import (
     Loaded,
     TariffNotFound,
@@ -29,6 +36,7 @@ from rating.service.tariffs import (
 __all__ = [
     "Charge",
     "ChargeKeysUnknown",
+    "Checked",
     "Loaded",
     "TariffNotFound",
     "TariffVersionTaken",
@@ -37,7 +45,10 @@ __all__ = [
     "charges_for_billing",
     "charges_of_batch",
     "charges_of_usage",
+    "check_file",
+    "check_tariff",
     "ensure_charge_keys",
+    "faults_of",
     "last_run",
     "later_bills",
     "load_tariff",
@@ -45,6 +56,7 @@ __all__ = [
     "lock_charges",
     "rating_runs",
     "record_run",
+    "require_known",
     "tariff_book",
     "tariff_book_by_hash",
     "tariff_books",

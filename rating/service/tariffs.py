@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from ledger.errors import Conflict, Invalid, NotFound
 from rating.models import TariffBookRow
+from rating.service.checking import require_known
 from rating.tariff import TariffBook, compile_tariff, parse_tariff
 from rating.tariff_file import read_tariff
 
@@ -38,7 +39,8 @@ def load_tariff(session: Session, source: bytes) -> Loaded:
 
     Raises
     ------
-    TariffInvalid : the file breaks the format.
+    TariffInvalid : the file breaks the format, or names a VAT code or a kind of revenue that no
+        book knows.
     TariffVersionTaken : its name and version, or name and first day, belong to another content.
     """
     book = parse_tariff(source)
@@ -47,6 +49,7 @@ def load_tariff(session: Session, source: bytes) -> Loaded:
     session.execute(text("SELECT pg_advisory_xact_lock(hashtext('tariff_book'))"))
     if session.scalar(select(TariffBookRow).filter_by(content_hash=book.content_hash)):
         return Loaded(book, new=False)
+    require_known(session, source, tariff)
     taken = session.scalar(
         select(TariffBookRow)
         .filter_by(name=tariff.name)

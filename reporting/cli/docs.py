@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ import click
 
 from ledger.errors import Conflict
 from ledger.web import ProblemEntry, problem_catalogue
+from rating.tariff_page import tariff_page
+from rating.tariff_schema import tariff_schema
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 PAGE, GALLERY = DOCS / "errors.md", DOCS / "errors.toml"
@@ -87,6 +90,27 @@ def errors_command(*, check: bool, page: Path) -> None:
     if not check:
         page.write_text(text, "utf-8")
     click.echo(f"{page.name}: {len(entries)} problems{' are as written' if check else ''}.")
+
+
+@docs_cli.command("tariff")
+@click.option("--check", is_flag=True, help="Write nothing; exit 1 if a page would change.")
+@click.option("--folder", type=click.Path(file_okay=False, path_type=Path), default=DOCS,
+              help="Where the pages are; docs by default.")  # fmt: skip
+def tariff_command(*, check: bool, folder: Path) -> None:
+    """Write what a tariff file may say: its JSON Schema, and the same as a page."""
+    schema = tariff_schema()
+    pages = {
+        "tariff.schema.json": json.dumps(schema, indent=2, ensure_ascii=False) + "\n",
+        "tariff.md": tariff_page(schema),
+    }
+    for name, text in pages.items():
+        page = folder / name
+        known = page.read_text("utf-8") if page.is_file() else ""
+        if check and known != text:
+            raise PageOutdated(f"{page} is not what the program says. Run: hovedbok docs tariff.")
+        if not check:
+            page.write_text(text, "utf-8")
+    click.echo(f"{' and '.join(pages)}{' are as written' if check else ''}.")
 
 
 def read_gallery(path: Path = GALLERY) -> dict[str, Example]:

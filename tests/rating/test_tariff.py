@@ -54,7 +54,16 @@ FAULTS = [
     ("version = 1", "version = 1\nrefunds = true", "refunds: needs 'refused' or 'charged'"),
     ('from = "08:00"', 'from = "08:00"\nmonths = [13]', "band[2].months: needs a list of integers"),
     ("weekdays = [1, 2, 3, 4, 5]", "weekdays = [9]", "integers from 1 to 8"),
-    ('[[zone]]\nid = "DATA"', '[zone]\nid = "DATA"', "not TOML"),
+    ('[[zone]]\nid = "DATA"', '[zone]\nid = "DATA"', "line 15: the file is not TOML"),
+    ("increment = 60", "incremnt = 60", "line 85: offering[1].rate[1].incremnt: is not"),
+    ("increment = 60", "incremnt = 60", "did you mean increment?"),
+    ('price = "0.90"', "price = 0.90", "computers round numbers with a point"),
+    ('"Europe/Oslo"', '"Europe/Olso"', "did you mean Europe/Oslo?"),
+    ('usage = "sms"', 'usage = "smss"', "got 'smss' (did you mean sms?"),
+    ('zone = "DATA"', 'zone = "DATE"', "there is no zone 'DATE' (did you mean DATA?"),
+    ('component = "sms"', 'component = "sns"', "did you mean sms?"),
+    ('prefixes = ["47"]', 'prefixes = ["47", "47829"]', "line 14: zone[2].prefixes: prefix 47829"),
+    ('price = "0.90"\n', "", "line 77: offering[1].rate[1].price: needs a text"),
 ]  # fmt: skip
 
 
@@ -70,11 +79,27 @@ def test_a_fault_is_told_with_its_key_path_and_what_is_allowed(
 
 
 def test_all_faults_of_a_file_are_told_together() -> None:
-    """Whoever edits the file corrects it once."""
+    """Whoever edits the file corrects it once: keys, types, names and doubles, in order of line."""
     broken = SMALL.replace('price = "0.90"', "price = 1").replace("per = 100", "per = -1")
-    with pytest.raises(TariffInvalid) as refusal:
+    broken = broken.replace('zone = "DATA"', 'zone = "DATE"').replace('id = "DEAR"', 'id = "HOME"')
+    with pytest.raises(TariffInvalid) as refused:
         read_tariff(broken.encode())
-    assert len(refusal.value.facts["faults"]) == 2  # type: ignore[arg-type]
+    faults = refused.value.facts["faults"]
+    assert isinstance(faults, list)
+    keys = [(fault["line"], fault["key"]) for fault in faults]
+    assert keys == sorted(keys)
+    lines = broken.splitlines()
+    assert [lines[line - 1].strip() for line, _ in keys] == [
+        'id = "HOME"', "price = 1", 'zone = "DEAR"', 'zone = "DATE"', "per = -1",
+    ]  # fmt: skip
+
+
+def test_what_follows_from_a_fault_is_not_told_again() -> None:
+    """A zone whose name cannot be read is one fault, not one more for each rate to it."""
+    with pytest.raises(TariffInvalid) as refused:
+        read_tariff(SMALL.replace('id = "HOME"', "id = 7").encode())
+    (only,) = refused.value.facts["faults"]  # type: ignore[misc]
+    assert (only["line"], only["key"]) == (10, "zone[1].id")
 
 
 @pytest.mark.parametrize("source", [b"", b"\xff", b"x = [", b"zone = 3", b"[[zone]]\n[[zone]]"])

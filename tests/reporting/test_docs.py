@@ -48,6 +48,19 @@ def test_a_page_that_differs_is_refused_and_made_anew(tmp_path: Path) -> None:
     assert page.read_text("utf-8") == PAGE.read_text("utf-8")
 
 
+def test_the_tariff_pages_are_what_the_command_makes(tmp_path: Path) -> None:
+    """Schema and page of the tariff file cannot drift from what is read, and each key is told."""
+    words = ["tariff", "--check", "--folder"]
+    done = CliRunner().invoke(docs_cli, words[:2], catch_exceptions=False)
+    assert "as written" in done.output
+    (tmp_path / "tariff.md").write_text("# Something else\n")
+    with pytest.raises(PageOutdated, match=r"tariff\.schema\.json is not what"):
+        CliRunner().invoke(docs_cli, [*words, str(tmp_path)], catch_exceptions=False)
+    page = (PAGE.parent / "tariff.md").read_text("utf-8")
+    silent = re.findall(r"^\| `\S+` .*\|  \|$", page, re.MULTILINE)
+    assert not silent, f"Say in rating/tariff_keys.py what these mean: {silent}"
+
+
 def test_every_problem_is_on_the_page() -> None:
     """Each class of a room has its section, with its title and status; no section has no class."""
     problem_catalogue(ROOMS, OUTSIDERS)  # Loads every module.

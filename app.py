@@ -34,11 +34,12 @@ JOBS: Mapping[str, str] = {
     "deliver_webhooks": "ledger.service.webhooks:deliver_job",
     "post_request": "ledger.service.requests:post_request_job",
     "seal_books": "ledger.service.sealing:seal_job",
+    "fold_balances": "ledger.service.reading.turnover:fold_job",
     "render_invoices": "reporting.service.documents:render_invoices_job",
 }
 
-# What a worker does every minute, in this order: events are told once they are sealed.
-PERIODIC = ("seal_books", "deliver_webhooks")
+# What a worker does every minute, in this order: events are told, and balances folded, once sealed.
+PERIODIC = ("seal_books", "deliver_webhooks", "fold_balances")
 
 # A command's name, the click group behind it, and what the list of commands says of it: the list
 # is printed without loading a room. "ledger export" is a command that a higher room adds to a group

@@ -29,6 +29,7 @@ GUARDS: dict[str, tuple[tuple[str, int, str], ...]] = {
     "journal_entry": (*_WHOLE, _MANUAL),
     "journal_line": (*_WHOLE, _DIMENSIONS),
     "balance_delta": _WHOLE,
+    "balance_month": (_CHANGE, _TRUNCATE),
     "open_item": _WHOLE,
     "allocation": _WHOLE,
     "event_outbox": _WHOLE,

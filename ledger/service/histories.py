@@ -19,8 +19,8 @@ from ledger.service.guards import GUARDS
 # Guarded tables that are sealed otherwise: with their batch, as seals, or by the entries. Requests
 # are the way in, as many as entries: what they posted is sealed, their answers are not.
 _NOT_MASTER = {
-    "posting_batch", "batch_closed", "journal_entry", "journal_line", "balance_delta", "open_item",
-    "allocation", "event_outbox", "voucher_counter",
+    "posting_batch", "batch_closed", "journal_entry", "journal_line", "balance_delta",
+    "balance_month", "open_item", "allocation", "event_outbox", "voucher_counter",
     "seal_block", "seal_member", "seal_master",
     "posting_request", "posting_request_step",
     "webhook", "webhook_ended", "webhook_replay", "webhook_delivery",

@@ -196,6 +196,24 @@ _CHECKS = {
         WHERE (l.debit, l.credit, l.base_debit, l.base_credit, l.n, b.book_id, b.book_id, b.book_id)
             IS DISTINCT FROM (d.debit, d.credit, d.base_debit, d.base_credit, d.n, d.low_book,
                 d.high_book, a.book_id)""",
+    # A batch belongs to the first fold that reaches its seal position.
+    "folded month": """
+        SELECT 'account ' || a.number || ' in ' || to_char(month, 'YYYY-MM') || ', position '
+            || position, 'fold and deltas differ, ' || coalesce(m.currency, d.currency)
+        FROM balance_month m FULL JOIN (
+            SELECT d.book_id, f.position, date_trunc('month', d.effective_date)::date AS month,
+                account_id, currency, sum(debit_minor) AS debit, sum(credit_minor) AS credit,
+                sum(base_debit_minor) AS base_debit, sum(base_credit_minor) AS base_credit,
+                sum(line_count) AS n
+            FROM (SELECT b.batch_id, (SELECT min(m.position) FROM balance_month m
+                    WHERE m.book_id = b.book_id AND m.position >= s.position) AS position
+                FROM seal_member s JOIN posting_batch b USING (batch_id)) f
+            JOIN balance_delta d USING (batch_id)
+            WHERE f.position IS NOT NULL GROUP BY 1, 2, 3, 4, 5) d
+        USING (book_id, position, month, account_id, currency)
+        LEFT JOIN account a ON a.account_id = coalesce(m.account_id, d.account_id)
+        WHERE (m.debit_minor, m.credit_minor, m.base_debit_minor, m.base_credit_minor, m.line_count)
+            IS DISTINCT FROM (d.debit, d.credit, d.base_debit, d.base_credit, d.n)""",
     "control account": """
         SELECT 'account ' || a.number, 'lines sum to ' || coalesce(l.amount, 0)
             || ', open items to ' || coalesce(i.amount, 0) || ' minor units of '

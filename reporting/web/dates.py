@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import date
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from ledger import service
 from ledger.web import now
 
 OSLO = ZoneInfo("Europe/Oslo")
@@ -20,11 +20,4 @@ def today() -> date:
 
 def default_day(session: Session, book: str) -> date:
     """Give the newest day with a posting, at most today; books at rest are shown as they rest."""
-    newest = session.scalar(
-        text(
-            "SELECT max(effective_date) FROM balance_delta JOIN book USING (book_id)"
-            " WHERE code = :book AND effective_date <= :today"
-        ),
-        {"book": book, "today": today()},
-    )
-    return newest or today()
+    return service.last_effective_date(session, book, by=today()) or today()

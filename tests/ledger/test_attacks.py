@@ -36,11 +36,18 @@ SEALS = {"signing_key", "seal_block", "seal_member", "seal_master", "seal_anchor
 FACTS = sorted(set(GUARDS) - {"voucher_counter", "vat_code"} - SEALS)
 PARTITIONS = ["journal_line_2026_03", "balance_delta_2026_03"]
 # Nothing is in these while the attacks run, so no row meets its trigger.
-EMPTY = {"audit_event", "period_lock_event", "period_lock_exception", "voucher_gap"}
+EMPTY = {
+    "audit_event",
+    "balance_month",
+    "period_lock_event",
+    "period_lock_exception",
+    "voucher_gap",
+}
 # Any column will do for an UPDATE: the guard looks at none.
 COLUMN = {
     "account_version": "version_no", "allocation": "amount_minor", "audit_event": "actor",
     "balance_delta": "debit_minor", "balance_delta_2026_03": "debit_minor",
+    "balance_month": "debit_minor",
     "batch_closed": "batch_id", "dimension_set": "canonical_key", "event_outbox": "event_type",
     "journal_entry": "voucher_no", "journal_line": "amount_minor",
     "journal_line_2026_03": "amount_minor", "open_item": "original_minor",
@@ -380,9 +387,11 @@ def test_the_service_may_call_these_functions_only(posted: str) -> None:
         ).all()
     assert set(callable_) == {
         "ledger_approval_needed",
+        "ledger_batches_after",
         "ledger_close_account",
         "ledger_close_draft",
         "ledger_first_open_day",
+        "ledger_fold_balances",
         "ledger_grant_exception",
         "ledger_is_certain",
         "ledger_judge_draft",

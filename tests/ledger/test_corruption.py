@@ -53,6 +53,7 @@ def superuser(pg: PrivateServer, books: str, drafts: Drafts, key: Signer) -> Ite
         )
     seal_all(key)
     with transaction() as session:
+        assert service.fold_balances(session, "NO01", least_deltas=1)
         service.post_batch(
             session, drafts.batch("b-3", drafts.journal("j-1", ("1920", 5), ("1940", -5)))
         )

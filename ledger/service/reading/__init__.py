@@ -24,6 +24,7 @@ from ledger.service.reading.statement import (
     customer_statement,
     find_account,
 )
+from ledger.service.reading.turnover import fold_balances
 
 __all__ = [
     "TEXT_FORMATS",
@@ -39,6 +40,7 @@ __all__ = [
     "find_account",
     "find_entry",
     "find_voucher",
+    "fold_balances",
     "hold_snapshot",
     "iter_tied_lines",
     "last_effective_date",

@@ -1,4 +1,4 @@
-"""Balances from the deltas of batches: any day costs the same, whatever the journal holds."""
+"""Balances from the sums of batches and months: any day costs the same, however old the books."""
 
 from dataclasses import dataclass
 from datetime import date
@@ -7,6 +7,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from ledger.service.clocks import known_only
+from ledger.service.reading.turnover import turnover
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,32 +43,34 @@ def trial_balance(
     are the movements from that day on. Sorted by account and currency; the balances sum to zero
     per currency, and so does the base. Raises `NotYetKnown`.
     """
+    summed = turnover(session, book, first_day, effective_as_of, known_as_of)
     rows = session.execute(
         text(
-            "SELECT number, name, d.currency, debit::bigint, credit::bigint,"
+            "SELECT number, name, t.currency, debit::bigint, credit::bigint,"
             " (debit - credit)::bigint, base::bigint, class, grouping_category, grouping_code"
-            " FROM (SELECT account_id, d.currency, sum(debit_minor) AS debit,"
-            "  sum(credit_minor) AS credit, sum(base_debit_minor - base_credit_minor) AS base"
-            "  FROM balance_delta d"
-            "  WHERE d.book_id = (SELECT book_id FROM book WHERE code = :book)"
-            "  AND d.effective_date >= coalesce(CAST(:first AS date), '-infinity')"
-            "  AND d.effective_date <= coalesce(CAST(:day AS date), 'infinity')"
-            f"  {known_only(session, 'd.batch_id', known_as_of)}"
-            "  GROUP BY account_id, d.currency) d"
-            " JOIN account USING (account_id) ORDER BY number, d.currency"
+            " FROM (SELECT account_id, currency, sum(debit_minor) AS debit,"
+            "  sum(credit_minor) AS credit, sum(base_minor) AS base"
+            f"  FROM ({summed.sql}) s GROUP BY account_id, currency) t"
+            " JOIN account USING (account_id) ORDER BY number, t.currency"
         ),
-        {"book": book, "first": first_day, "day": effective_as_of, "known": known_as_of},
+        summed.bound,
     )
     return [AccountBalance(*row) for row in rows]
 
 
-def last_effective_date(session: Session, book: str, known_as_of: int | None = None) -> date | None:
-    """Give the last day that any posting of the book is effective on; None before the first."""
+def last_effective_date(
+    session: Session, book: str, known_as_of: int | None = None, *, by: date | None = None
+) -> date | None:
+    """Give the last day, at most `by`, that a posting of the book is effective on; None if none."""
     found: date | None = session.scalar(
         text(
-            "SELECT max(d.effective_date) FROM balance_delta d JOIN book b USING (book_id)"
-            f" WHERE b.code = :book{known_only(session, 'd.batch_id', known_as_of)}"
+            "SELECT max(effective_date) FROM balance_delta d JOIN book b USING (book_id)"
+            " WHERE b.code = :book AND effective_date <= :by AND effective_date >= coalesce("
+            # Nothing before the last month that is folded can be the last day.
+            "  (SELECT max(month) FROM balance_month m WHERE m.book_id = b.book_id"
+            "   AND month <= :by AND position <= coalesce(CAST(:known AS bigint), position)),"
+            f"  '-infinity'){known_only(session, 'd.batch_id', known_as_of)}"
         ),
-        {"book": book, "known": known_as_of},
+        {"book": book, "by": by or date.max, "known": known_as_of},
     )
     return found

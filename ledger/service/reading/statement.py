@@ -2,12 +2,13 @@
 
 Lines have no index by account: it would cost more than all their other indexes together. The deltas
 have one, and say in which batch and on which day an account has how many lines; a page reads those
-batches alone. The balance before a page is a sum of deltas and of a part of one batch.
+batches alone. The balance before a page is the turnover before its first day, the deltas of that
+day and a part of one batch.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 from sqlalchemy import Row, text
@@ -18,6 +19,7 @@ from ledger.errors import Conflict
 from ledger.journal import Voucher
 from ledger.refusals import UnknownAccount
 from ledger.service.clocks import known_only
+from ledger.service.reading.turnover import turnover
 
 PAGE = 100
 PAGE_MAX = 1000
@@ -119,7 +121,7 @@ def account_statement(
     """
     account_id, name = find_account(session, book, account)
     wanted = _Wanted((account_id,), party_id, first_day, effective_as_of, known_as_of, newest)
-    return _page(session, wanted, account, name, after, limit)
+    return _page(session, book, wanted, account, name, after, limit)
 
 
 def customer_statement(
@@ -146,12 +148,12 @@ def customer_statement(
         {"book": book},
     )
     wanted = _Wanted(tuple(accounts), party_id, first_day, effective_as_of, known_as_of, newest)
-    return _page(session, wanted, None, "", after, limit)
+    return _page(session, book, wanted, None, "", after, limit)
 
 
 def _page(
-    session: Session, wanted: _Wanted, account: str | None, name: str, after: str | None,
-    limit: int,
+    session: Session, book: str, wanted: _Wanted, account: str | None, name: str,
+    after: str | None, limit: int,
 ) -> StatementPage:  # fmt: skip
     """Read a page, and hold it against the balance that its cursor carries."""
     place, carried = _read(after, wanted)
@@ -161,7 +163,7 @@ def _page(
     if wanted.newest:
         rows.reverse()
     first = (rows[0].effective_date, rows[0].entry_id, rows[0].line_no) if rows else None
-    opening = _balance_before(session, wanted, first)
+    opening = _balance_before(session, book, wanted, first)
     lines, closing = _run(opening, rows)
     met = closing if wanted.newest else opening
     if carried is not None and carried != _nonzero(met):
@@ -275,7 +277,9 @@ def _spans(
     return spans
 
 
-def _balance_before(session: Session, wanted: _Wanted, first: _Place | None) -> dict[str, int]:
+def _balance_before(
+    session: Session, book: str, wanted: _Wanted, first: _Place | None
+) -> dict[str, int]:
     """Sum what lies before a line, or where there is none before the first day, per currency."""
     bound = {**wanted.bound(), "day": wanted.first_day or date.min, "entry": 0, "line": 0}
     if first is not None:
@@ -289,12 +293,19 @@ def _balance_before(session: Session, wanted: _Wanted, first: _Place | None) -> 
             " AND (effective_date, entry_id, line_no) < (:day, :entry, :line)"
             f" {known_only(session, 'entry_id >> 20', known)}"
         )
+    elif bound["day"] == date.min:
+        return {}
     else:
+        earlier = turnover(
+            session, book, None, bound["day"] - timedelta(1), known,
+            condition=" AND account_id = ANY (:accounts)",
+        )  # fmt: skip
+        bound |= earlier.bound
         summed = (
-            "SELECT currency, debit_minor - credit_minor AS amount FROM balance_delta"
-            " WHERE account_id = ANY (:accounts) AND effective_date <= :day"
-            " AND (effective_date, batch_id) < (:day, CAST(:entry AS bigint) >> 20)"
-            f" {known_only(session, 'batch_id', known)}"
+            f"SELECT currency, debit_minor - credit_minor AS amount FROM ({earlier.sql}) t"
+            " UNION ALL SELECT currency, debit_minor - credit_minor FROM balance_delta"
+            " WHERE account_id = ANY (:accounts) AND effective_date = :day"
+            f" AND batch_id < CAST(:entry AS bigint) >> 20 {known_only(session, 'batch_id', known)}"
             " UNION ALL SELECT currency, amount_minor FROM journal_line"
             " WHERE account_id = ANY (:accounts) AND effective_date = :day"
             " AND entry_id >= (CAST(:entry AS bigint) >> 20) << 20"

@@ -9,8 +9,8 @@ database by number, with guards off and the deltas summed from them, since the r
 elsewhere (`posting`); they are sealed as positions in the order of their batches, and folded month
 by month as the worker would. Nothing that reads knows the difference.
 
-Ours is `service.trial_balance` and `service.account_statement` through a session, at today's and at
-a past pair of clocks. The peers, alternating: the same balances by GROUP BY over the lines, which is
+Ours is `service.trial_balance` and `service.account_statement` through a session, at today's clocks
+and at past ones. The peers, alternating: the same balances by GROUP BY over the lines, which is
 what a ledger without deltas does, with the database's parallel scan; and the page by the primary
 key of its lines with a window sum, told the opening balance, which is the least any page can cost.
 All figures of a pair must agree to the øre, or the program fails.

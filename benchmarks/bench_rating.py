@@ -1,149 +1,182 @@
-"""Rating in columns beside a plain Python integer loop, same tariff, same events, same sums.
+"""Rating in columns beside loops, SQL and the memory itself: same tariff, same events, same sums.
 
-    python -m benchmarks.bench_rating [EVENTS]
+    python -m benchmarks.bench_rating [EVENTS [A B C D]]
 
-The tariff has zones by prefix, day and night bands, increments, set-up fees, a minimum and a data
-allowance per subscription; events come in order of time, as mediation delivers them. Each round
-rates all events in columns and those of 2,000 subscriptions in the loop, alternating; the loop's
-rate is that of its sample. The sums of money over the sample must be identical, or the program
-fails.
+The workloads are those of `rating_workloads`; D is the month of C, closed, with one event in a
+hundred late, and then with another price. Each runs in a process of its own, so that its peak
+memory is its own. Ours is `rating.rate` (D: `rating.rerating.rerate`) on one core, all semantics on:
+versions, zones, bands, steps, allowances, reasons, explanation columns. The peers rate a sample of
+whole subscriptions or pools (the loops) or everything (DuckDB, one thread); sums over what they
+rate must be identical, or the program fails. Below stand two floors, measured in the same rounds:
+the columns read and written once, and as many random reads of a table of a million cells.
 """
 
 from __future__ import annotations
 
+import resource
+import subprocess
 import sys
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Callable
+from functools import partial
+from importlib.util import find_spec
+from typing import Any
 
 import numpy as np
 
+from benchmarks import rating_peers as peers
 from benchmarks.measure import alternate, tell, tell_ratio
-from rating import TariffBook, UsageBatch, check_usage, encode_numbers, parse_tariff, rate
-from rating.clock import local_seconds
+from benchmarks.rating_workloads import SEED, Workload, bundles, calls, device_tariff, devices
+from rating import parse_tariff, rate
+from rating.rerating import Result, Snapshot, rerate, result_of
 
-TARIFF = Path(__file__).with_name("tariff.toml")
-SEED = 1
-MARCH, APRIL = 1_772_319_600, 1_774_994_400  # 2026-03-01 and 2026-04-01, 00:00 in Oslo
-DAY_FROM, DAY_TO = 8 * 3600, 17 * 3600
-
-
-def make_events(count: int, book: TariffBook) -> UsageBatch:
-    """Draw a month of usage: 40 % calls, 20 % messages, 40 % data, 50 events a subscription."""
-    random = np.random.default_rng(SEED)
-    usage = random.choice(np.array([1, 2, 3], np.int16), count, p=[0.4, 0.2, 0.4])
-    blocks = random.choice([4790_000_000, 4640_000_000, 4430_000_000], count, p=[0.85, 0.1, 0.05])
-    called = encode_numbers((blocks + random.integers(0, 9_999_999, count)).astype("S10"))
-    called[usage == 3] = 0
-    seconds = random.exponential(120, count).astype(np.int64)
-    octets = random.integers(1, 50_000_000, count)
-    subscription = random.integers(0, max(count // 50, 1), count).astype(np.int32)
-    return check_usage(
-        event_key=np.arange(count),
-        started_at=np.sort(random.integers(MARCH, APRIL, count)),
-        quantity=np.select([usage == 1, usage == 3], [seconds, octets], 1),
-        usage_type=usage,
-        called=called,
-        rating_group=np.where(usage == 3, 100, 0).astype(np.int32),
-        subscription=subscription,
-        offering=(subscription % len(book.offerings)).astype(np.int32),
-    )
+EVENTS = 2_000_000
+SAMPLE = 40_000
+WORKLOADS = {"A": calls, "B": bundles, "C": devices}
+_READ, _TABLE = 5, 1 << 20
 
 
-def python_loop(events: list[tuple], book: TariffBook) -> int:
-    """Price events one by one with integers and dictionaries; gives the sum in millionths."""
-    prefixes = {p: n for n, zone in enumerate(book.tariff.zones) for p in zone.prefixes}
-    groups = {g: n for n, zone in enumerate(book.tariff.zones) for g in zone.rating_groups}
-    prices = {
-        (number, rate.usage, book.zones.index(rate.zone), rate.band): rate
-        for number, offering in enumerate(book.tariff.offerings)
-        for rate in offering.rates
-    }
-    left: dict[int, int] = {}
-    total = 0
-    for event in events:
-        start, wall, quantity, usage, number, group, subscription, offering = event
-        if usage == "data":
-            zone = groups[group]
-            balance = left.get(subscription, book.tariff.offerings[offering].allowances[0].quantity)
-            free = min(balance, quantity)
-            left[subscription] = balance - free
-            quantity -= free
-        else:
-            zone = next(prefixes[number[:k]] for k in range(7, 0, -1) if number[:k] in prefixes)
-        if not quantity:
-            continue
-        paid_until, numerator, first = start, 0, None
-        for band, begin, end in _portions(start, wall, quantity, usage):
-            row = prices.get((offering, usage, zone, None)) or prices[offering, usage, zone, band]
-            first = first or row
-            unpaid = max(0, end - max(begin, paid_until))
-            billed = -(-unpaid // row.increment) * row.increment
-            paid_until = max(begin, paid_until) + billed
-            numerator += billed * row.price_micro
-        assert first is not None
-        amount = first.setup_micro + (2 * numerator + first.per) // (2 * first.per)
-        total += max(amount, first.minimum_micro)
-    return total
-
-
-def _portions(start: int, wall: int, quantity: int, usage: str) -> Iterator[tuple[str, int, int]]:
-    """Cut a call at 8 and 17 o'clock of weekdays; the clock change at night cuts nothing."""
-    end = start + (quantity if usage == "voice" else 1)
-    last = start + quantity
-    while start < end:
-        second = wall % 86_400
-        workday = (wall // 86_400 + 3) % 7 < 5
-        is_day = workday and DAY_FROM <= second < DAY_TO
-        border = next(b for b in (DAY_FROM, DAY_TO, 86_400) if second < b) - second
-        stop = min(end, start + border) if usage == "voice" else last
-        yield ("day" if is_day else "night"), start, stop
-        wall += stop - start
-        start = stop if usage == "voice" else end
-
-
-def _rows(batch: UsageBatch, book: TariffBook) -> list[tuple]:
-    """Lay the events out as Python values, ready to loop over; no part of the time measured."""
-    numbers = [_digits(code) for code in batch.called.tolist()]
-    names = {1: "voice", 2: "sms", 3: "data"}
-    return list(
-        zip(
-            batch.started_at.tolist(), local_seconds(book.clock, batch.started_at).tolist(),
-            batch.quantity.tolist(), [names[u] for u in batch.usage_type.tolist()], numbers,
-            batch.rating_group.tolist(), batch.subscription.tolist(), batch.offering.tolist(),
-            strict=True,
+def main(count: int = EVENTS, names: tuple[str, ...] = ("A", "B", "C", "D")) -> None:
+    """Run each workload in a process of its own."""
+    for name in names:
+        subprocess.run(
+            [sys.executable, "-m", "benchmarks.bench_rating", f"{count}", name], check=True
         )
+
+
+def measure(name: str, count: int) -> None:
+    """Measure one workload against its peers and floors, alternating."""
+    work = WORKLOADS[name](count)
+    rated = rate(work.batch, work.book, work.counters)
+    peak = _peak_megabytes()
+    total = int(rated.amount_micro.sum())
+    print(
+        f"rating {name}: {count:,} events, seed {SEED}, tariff {work.book.content_hash[:12]},"
+        f" one core;\n  {total:,} millionths in all, {_told(work, rated)}; peak memory {peak:,} MB"
+    )
+    if rated.reason.any():
+        raise SystemExit("Some events have no price; the peers know no reasons.")
+    sample = _sample(work)
+    rows = peers.rows_of(work, sample)
+    expected = int(rated.amount_micro[sample].sum())
+    loops = (
+        [("plain loop of integers", peers.octet_loop), ("loop of decimals", peers.octet_decimals)]
+        if name == "C"
+        else [("plain loop of integers", peers.integer_loop),
+              ("loop of decimals", peers.decimal_loop)]
     )  # fmt: skip
+    works: list[tuple[str, int, Callable[[], object]]] = [
+        ("in columns", count, lambda: rate(work.batch, work.book, work.counters)),
+        *((told, len(sample), partial(loop, work, rows)) for told, loop in loops),
+        *((told, count, floor) for told, floor in _floors(count)),
+    ]
+    checks: list[tuple[str, Any, int]] = [
+        (told, loop(work, rows), expected) for told, loop in loops
+    ]
+    if find_spec("duckdb"):
+        query = peers.Sql(work)
+        checks.append(("SQL in DuckDB", query(), total))
+        works.insert(1, ("SQL in DuckDB, one thread", count, query))
+    else:
+        print("  duckdb cannot be imported; make bench installs it.")
+    for told, found, due in checks:
+        if found != due:
+            raise SystemExit(f"{told} comes to {found}, ours to {due} over the same events.")
+    _tell(works)
 
 
-def _digits(code: int) -> str:
-    found = ""
-    while code:
-        code, digit = divmod(code, 11)
-        found = (str(digit - 1) if digit else "") + found
+def _tell(works: list[tuple[str, int, Callable[[], object]]]) -> None:
+    ours, *others = alternate([(count, run) for _, count, run in works])
+    tell(works[0][0], ours, "events/s")
+    for (told, *_), rates in zip(works[1:], others, strict=True):
+        tell(told, rates, "events/s")
+        tell_ratio("  ours to it", ours, rates, digits=1 if ours[0] > rates[0] else 3)
+
+
+def _floors(count: int) -> list[tuple[str, Callable[[], object]]]:
+    """Give the least that any rating of so many events does to memory."""
+    columns = [np.arange(count) for _ in range(_READ)]
+    written = np.empty(count, np.int64)
+    table = np.arange(_TABLE, dtype=np.int32)
+    places = np.random.default_rng(SEED).integers(0, _TABLE, count)
+
+    def stream() -> None:
+        for column in columns:
+            column.sum()
+        written.fill(1)
+
+    return [(f"floor: {_READ} columns read, 1 written", stream),
+            ("floor: one random read each", lambda: table[places])]  # fmt: skip
+
+
+def _sample(work: Workload) -> np.ndarray:
+    """Choose about so many events of whole pools, so that a loop meets used-up allowances."""
+    batch = work.batch
+    owner = batch.subscription if batch.pool is None else batch.pool
+    # The pool of many members would be the whole sample, and more.
+    crowd = np.argmax(np.bincount(owner)) if work.name == "B" else -1
+    held = np.cumsum(np.bincount(owner[owner != crowd]))
+    last = np.searchsorted(held, SAMPLE)
+    found: np.ndarray = np.flatnonzero((owner <= last) & (owner != crowd))
     return found
 
 
-def main(count: int = 2_000_000) -> None:
-    """Measure both, alternating, and print the ratio of the medians."""
-    book = parse_tariff(TARIFF.read_bytes())
-    batch = make_events(count, book)
-    # Whole months of some subscriptions, so that the loop meets exhausted allowances as well.
-    few = batch.take(batch.subscription < 2_000)
-    rows = _rows(few, book)
-    slow: list[int] = []
-    columns, loop = alternate(
-        [(count, lambda: rate(batch, book)),
-         (len(few), lambda: slow.append(python_loop(rows, book)))]
-    )  # fmt: skip
-    fast = rate(few, book)
-    if fast.reason.any() or int(fast.amount_micro.sum()) != slow[0]:
-        raise SystemExit(f"Sums differ: {fast.amount_micro.sum()} in columns, {slow[0]} in a loop.")
-    print(f"rating: {count:,} events, seed {SEED}, tariff {book.label} {book.content_hash[:12]};")
-    print(f"  over {len(few):,} of them both come to {slow[0]:,} millionths; one core")
-    tell("in columns", columns, "events/s")
-    tell("plain Python loop of integers", loop, "events/s")
-    tell_ratio("ratio", columns, loop)
+def _told(work: Workload, rated: Any) -> str:
+    """Say what kinds of events the workload met, so that a reader can judge it."""
+    if work.name == "A":
+        crossed = peers.crossing(work.batch.started_at, work.batch.quantity)
+        return f"{crossed.mean():.1%} cross a band"
+    return f"{(rated.free_quantity > 0).mean():.0%} draw on an allowance"
+
+
+def corrections(count: int) -> None:
+    """Workload D: late events, then another price, of a closed month; only differences count."""
+    work = devices(count)
+    batch, late = work.batch, np.random.default_rng(SEED).random(count) < 0.01
+    charge = batch.subscription.astype(np.int64)
+    dearer = parse_tariff(device_tariff("0.59").encode())
+    snapshots = {
+        "before": Snapshot(batch.take(~late), work.book, work.counters, charge[~late]),
+        "late": Snapshot(batch, work.book, work.counters, charge),
+        "dearer": Snapshot(batch, dearer, work.counters, charge),
+    }
+    booked = {name: _booked(snapshot) for name, snapshot in snapshots.items()}
+    print(f"rating D: the month of C, {count:,} events; rated again and compared by component")
+    works: list[tuple[str, int, Callable[[], object]]] = [
+        ("the month in full, once", count, lambda: _booked(snapshots["late"]))
+    ]
+    for told, old, new in (("one in a hundred late", "before", "late"),
+                           ("another price", "late", "dearer")):  # fmt: skip
+        found = rerate(snapshots[old], booked[old], snapshots[new])
+        again = rerate(snapshots[new], found.after, snapshots[new])
+        if len(again):
+            raise SystemExit(f"{told}: the second run would post {len(again)} differences.")
+        due = int(booked[new].amount_micro.sum()) - int(booked[old].amount_micro.sum())
+        if int(found.micro.sum()) != due:
+            raise SystemExit(f"{told}: differences of {found.micro.sum()}, should be {due}.")
+        changed = max(len(found.event_key), 1)
+        print(
+            f"  {told}: {found.micro.sum():,} millionths in {len(found):,} differences;"
+            f" {found.rated_again:,} events rated again for {changed:,} that change"
+            f" ({found.rated_again / changed:.1f} each); a second run finds none"
+        )
+        works.append((told, count, partial(rerate, snapshots[old], booked[old], snapshots[new])))
+    print(f"  peak memory {_peak_megabytes():,} MB")
+    _tell(works)
+
+
+def _booked(snapshot: Snapshot) -> Result:
+    return result_of(rate(snapshot.batch, snapshot.book, snapshot.counters), snapshot)
+
+
+def _peak_megabytes() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 
 
 if __name__ == "__main__":
-    main(*(int(word) for word in sys.argv[1:2]))
+    words = sys.argv[1:]
+    if len(words) == 2 and words[1] in WORKLOADS:
+        measure(words[1], int(words[0]))
+    elif len(words) == 2 and words[1] == "D":
+        corrections(int(words[0]))
+    else:
+        main(*(int(word) for word in words[:1]), *((tuple(words[1:]),) if words[1:] else ()))

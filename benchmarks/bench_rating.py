@@ -4,9 +4,9 @@
 
 The workloads are those of `rating_workloads`; D is the month of C, closed, with one event in a
 hundred late, and then with another price. Each runs in a process of its own, so that its peak
-memory is its own. Ours is `rating.rate` (D: `rating.rerating.rerate`) on one core, all semantics on:
-versions, zones, bands, steps, allowances, reasons, explanation columns. The peers rate a sample of
-whole subscriptions or pools (the loops) or everything (DuckDB, one thread); sums over what they
+memory is its own. Ours is `rating.rate` (D: `rating.rerating.rerate`) on one core, all semantics
+on: versions, zones, bands, steps, allowances, reasons, explanation columns. The peers rate a sample
+of whole subscriptions or pools (the loops) or everything (DuckDB, one thread); sums over what they
 rate must be identical, or the program fails. Below stand two floors, measured in the same rounds:
 the columns read and written once, and as many random reads of a table of a million cells.
 """

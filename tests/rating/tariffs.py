@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import date
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -345,12 +346,46 @@ def _optional(drawn: list[Event]) -> dict[str, NDArray[Any]]:
     }
 
 
-def double_grants(book: TariffBook) -> Counters:
-    """Grant pools 0 and 1 twice what the tariff states of each shared allowance, in any month."""
+def many_events(seed: int, count: int) -> list[Event]:
+    """Draw a crowd from a seed: as odd as `events`, but of thirty subscriptions in 15 pools."""
+    random = Random(seed)
+    around = (1_774_746_000, 1_792_890_000, 1_774_994_400, 1_767_222_000)
+
+    def quantity(usage: int) -> int:
+        if random.random() < 0.03:
+            return random.choice([0, -1, -60, 2**52, 2**60, 2**60 + 1, 2**62])
+        if usage == 1:
+            return random.choice([1, 59, 60, 61, 90, random.randrange(900), random.randrange(7200)])
+        return random.choice([1, 60, 100, 1000, random.randrange(10**5), random.randrange(10**8)])
+
+    def event(key: int) -> Event:
+        usage = random.choice([1, 1, 1, 2, 3, 3]) if random.random() < 0.99 else 9
+        odd = random.random()
+        start = random.choice(around) + random.randrange(-9000, 9000)
+        subscription = random.randrange(30)
+        return Event(
+            key,
+            start if odd > 0.01 else random.choice([-(2**40), 0, 2**40]),
+            quantity(usage),
+            usage,
+            random.choice(PREFIXES) + f"{random.randrange(10**9)}"[: random.randrange(10)],
+            random.choice([0, 100, 200, 900]),
+            subscription,
+            random.choice([0, 1]) if odd < 0.98 else random.choice([7, -1]),
+            elapsed=0 if random.random() < 0.9 else random.choice([59, 600, -1, 2**60 + 1]),
+            continues=random.random() < 0.05,
+            pool=subscription // 2,
+        )
+
+    return [event(key) for key in random.sample(range(10 * count), count)]
+
+
+def double_grants(book: TariffBook, pools: int = 2) -> Counters:
+    """Grant pools 0 to `pools` twice what the tariff states of each shared allowance, any month."""
     shared = np.flatnonzero(book.included.shared)
     month = np.arange(2025 * 12, 2028 * 12)
     pool, allowance, at = (
-        column.ravel().astype(np.int32) for column in np.meshgrid([0, 1], shared, month)
+        column.ravel().astype(np.int32) for column in np.meshgrid(np.arange(pools), shared, month)
     )
     return Counters.grants(pool, allowance, at, 2 * book.included.quantity[allowance])
 

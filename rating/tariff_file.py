@@ -10,6 +10,7 @@ import tomllib
 from collections.abc import Iterable, Sequence
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
+from rating import tariff_sections as sections
 from rating.faults import Fault, did_you_mean, placed, read_fault
 from rating.reading import Reader
 from rating.rounding import Mode
@@ -68,7 +69,8 @@ def read_tariff(source: bytes) -> Tariff:
         ) from None
     reader = Reader(content)
     tariff = tariff_of(reader)
-    faults = [*reader.faults, *_further(reader.faults, wrong_references(tariff))]
+    contradictions = [*wrong_references(tariff), *sections.wrong_sections(tariff)]
+    faults = [*reader.faults, *_further(reader.faults, contradictions)]
     if faults:
         lines = lines_of_keys(written)
         raise refusal([placed(fault, lines) for fault in faults])
@@ -115,6 +117,8 @@ def tariff_of(reader: Reader) -> Tariff:
         holidays=tuple(sorted(set(reader.days("holidays")))),
         band_split=reader.choice("band_split", BAND_SPLITS, SPLIT_CARRY),
         refunds=reader.choice("refunds", ("refused", "charged"), "refused") == "charged",
+        exchange=tuple(sections.exchange(table) for table in reader.tables("exchange")),
+        carried=tuple(sections.carried(table) for table in reader.tables("carried")),
     )
     reader.refuse_unknown()
     return tariff

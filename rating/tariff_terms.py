@@ -9,6 +9,8 @@ from datetime import date
 
 from ledger.errors import Invalid
 from ledger.money import MICRO_PER_UNIT
+from rating.carried import Carried
+from rating.dated import Exchange
 from rating.rounding import Mode
 
 FORMAT = "hovedbok-tariff/1"
@@ -171,3 +173,5 @@ class Tariff:
     holidays: tuple[date, ...] = ()
     band_split: str = SPLIT_CARRY
     refunds: bool = False  # a negative quantity is a refund; else it has no price
+    exchange: tuple[Exchange, ...] = ()
+    carried: tuple[Carried, ...] = ()

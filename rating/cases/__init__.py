@@ -12,7 +12,17 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ledger.errors import Invalid, Problem
-from rating.cases import allowances, amounts, calendar, parts, periods, rerating, sessions, spend
+from rating.cases import (
+    allowances,
+    amounts,
+    calendar,
+    parts,
+    periods,
+    rerating,
+    services,
+    sessions,
+    spend,
+)
 from rating.cases.fields import Noted, escape, unread
 from rating.cases.numbers import parse_figure
 
@@ -26,6 +36,7 @@ KINDS: Mapping[str, Kind] = {
     **parts.KINDS,
     **periods.KINDS,
     **rerating.KINDS,
+    **services.KINDS,
     **sessions.KINDS,
     **spend.KINDS,
 }

@@ -60,6 +60,8 @@ KERNELS = [
     ("rating.cases.sessions.affordable_units", "sessions"),
     ("rating.cases.calendar.anchor_days", "calendar"),
     ("rating.rounding.divide", "amounts"),
+    ("rating.carried.marked_up", "services"),
+    ("rating.cases.services.split", "services"),
 ]
 
 

@@ -76,3 +76,12 @@ def test_the_holidays_on_the_page_are_a_tariff_that_loads() -> None:
     book = parse_tariff((FRAME.replace("[[zone]]", f"{found[1]}\n{found[2]}[[zone]]", 1)).encode())
     assert [band.weekdays for band in book.tariff.bands if band.id == "weekend"] == [(6, 7, 8)]
     assert len(book.tariff.holidays) == 2
+
+
+def test_the_sections_on_the_page_are_a_tariff_that_loads() -> None:
+    """Every section of a tariff that the page shows, in one file."""
+    page = PAGE.read_text("utf-8")
+    shown = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+    sections = [toml for toml in shown if toml.startswith("[[")]
+    assert sections
+    parse_tariff((FRAME + "".join(sections)).encode())

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from ledger.errors import Invalid
 from ledger.journal import EntryDraft, Line
 from mediation.wallclock import ZONE
 from rating.charges import Booked, ChargeKey, deltas, sum_by_key
@@ -78,6 +79,22 @@ class Month:
             for day in (self.first_day, self.after)
         )
         return first, after
+
+
+def month_of(book_code: str, period: str) -> Month:
+    """Name a month as people write it.
+
+    Raises
+    ------
+    Invalid : it is not written as 2026-03.
+    """
+    try:
+        first = date.fromisoformat(f"{period}-01")
+    except ValueError:
+        first = None
+    if first is None or len(period) != len("2026-03"):
+        raise Invalid(f"{period!r} is not a month; write it as 2026-03.")
+    return Month(book_code, period)
 
 
 @dataclass(slots=True)

@@ -11,7 +11,9 @@ import click
 from ledger.db import transaction
 from ledger.vault import vault
 from mediation import service
+from mediation.charging import month_of
 from mediation.service.ingest import FileOutcome
+from rating.explain import kroner
 
 
 def ingest_paths(
@@ -134,3 +136,30 @@ def recycle(*, author: str, because: str, dry_run: bool, as_json: bool) -> None:
         click.echo("Nothing was recorded; run it without --dry-run to do it.")
     elif done.accepted:
         click.echo("Run the month again to price and bill them.")
+
+
+@mediation_cli.command()
+@click.option("--month", "period", required=True, help="The month of use, such as 2026-03.")
+@click.option("--book", default="NO01", show_default=True, help="The book of accounts.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a threshold.")
+def limits(*, period: str, book: str, as_json: bool) -> None:
+    """Show who reached which spend limit of the tariff, by the event that did; writes nothing."""
+    with transaction() as session:
+        reached = service.limits_reached(session, vault(), month_of(book, period))
+    for one in reached:
+        if as_json:
+            facts = {
+                "limit": one.limit, "subscription_id": one.subscription_id, "label": one.label,
+                "at": one.at.isoformat(), "percent": one.percent,
+                **{name: kroner(getattr(one, f"{name}_micro"), "en")
+                   for name in ("cost", "limit_amount", "beyond")},
+            }  # fmt: skip
+            click.echo(json.dumps(facts, ensure_ascii=False))
+            continue
+        click.echo(
+            f"{one.at:%Y-%m-%d %H:%M:%S} {one.label or one.subscription_id}: {one.percent} % of "
+            f"{one.limit} ({kroner(one.cost_micro, 'en')} of {kroner(one.limit_amount_micro, 'en')}"
+            f", {kroner(one.beyond_micro, 'en')} beyond)"
+        )
+    if not as_json:
+        click.echo(f"{len(reached)} thresholds reached in {period}.")

@@ -119,6 +119,11 @@ def tariff_of(reader: Reader) -> Tariff:
         refunds=reader.choice("refunds", ("refused", "charged"), "refused") == "charged",
         exchange=tuple(sections.exchange(table) for table in reader.tables("exchange")),
         carried=tuple(sections.carried(table) for table in reader.tables("carried")),
+        roaming_caps=tuple(sections.roaming_cap(table) for table in reader.tables("roaming_cap")),
+        spend_limits=tuple(sections.spend_limit(table) for table in reader.tables("spend_limit")),
+        binding_limits=tuple(
+            sections.binding_limit(table) for table in reader.tables("binding_limit")
+        ),
     )
     reader.refuse_unknown()
     return tariff
@@ -183,6 +188,8 @@ def _offering(table: Reader) -> Offering:
         one_off=tuple(_one_off(part) for part in table.tables("one_off")),
         allowances=tuple(_allowance(part) for part in table.tables("allowance")),
         rates=tuple(_rate(part) for part in table.tables("rate")),
+        fair_use=tuple(sections.fair_use(part) for part in table.tables("fair_use")),
+        bindings=tuple(sections.binding(part) for part in table.tables("binding")),
     )
     table.refuse_unknown()
     return offering

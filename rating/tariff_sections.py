@@ -12,7 +12,16 @@ from rating.dated import Exchange
 from rating.reading import Reader
 from rating.revenue_shares import OWN, Share, Sharing
 from rating.rounding import MICRO
-from rating.tariff_terms import MAX_PRICE_MICRO, Tariff
+from rating.tariff_terms import (
+    MAX_PRICE_MICRO,
+    Binding,
+    BindingLimit,
+    FairUse,
+    Offering,
+    RoamingCap,
+    SpendLimit,
+    Tariff,
+)
 
 MAX_RATE_MICRO = 10**6 * MICRO
 MAX_PERCENT_MICRO = 10**4 * MICRO
@@ -85,6 +94,64 @@ def _share(table: Reader) -> Share:
     return found
 
 
+def roaming_cap(table: Reader) -> RoamingCap:
+    """Read [[roaming_cap]]."""
+    found = RoamingCap(
+        valid_from=table.day("valid_from"),
+        currency=_currency(table),
+        gigabyte_micro=table.price("gigabyte", MAX_RATE_MICRO),
+    )
+    if found.gigabyte_micro == 0:
+        table.fault("gigabyte", "must be above zero: the volume is divided by it")
+    table.refuse_unknown()
+    return found
+
+
+def fair_use(table: Reader) -> FairUse:
+    """Read [[offering.fair_use]]."""
+    found = FairUse(
+        components=table.one_or_more("component"),
+        surcharge=table.name("surcharge"),
+        price_micro=table.price("price", MAX_PRICE_MICRO, None),
+        gigabyte=table.integer("octets", 1, 2**40, 2**30),
+    )
+    table.refuse_unknown()
+    return found
+
+
+def spend_limit(table: Reader) -> SpendLimit:
+    """Read [[spend_limit]]."""
+    found = SpendLimit(
+        id=table.name("id"),
+        components=table.one_or_more("component"),
+        valid_from=table.day("valid_from"),
+        currency=_currency(table),
+        amount_micro=table.price("amount", MAX_PRICE_MICRO),
+        notify=table.integers("notify", 1, 100, ()),
+        stop=table.flag("stop", False),
+    )
+    table.refuse_unknown()
+    return found
+
+
+def binding(table: Reader) -> Binding:
+    """Read [[offering.binding]]."""
+    found = Binding(
+        component=table.name("component"),
+        months=table.integer("months", 1, 120),
+        charge_micro=table.price("charge", MAX_PRICE_MICRO),
+    )
+    table.refuse_unknown()
+    return found
+
+
+def binding_limit(table: Reader) -> BindingLimit:
+    """Read [[binding_limit]]."""
+    found = BindingLimit(valid_from=table.day("valid_from"), months=table.integer("months", 0, 120))
+    table.refuse_unknown()
+    return found
+
+
 def _currency(table: Reader) -> str:
     code: str = table.text("currency")
     if not (len(code) == 3 and code.isascii() and code.isalpha() and code.isupper()):
@@ -93,22 +160,93 @@ def _currency(table: Reader) -> str:
 
 
 def wrong_sections(tariff: Tariff) -> list[str]:
-    """Find sections that point nowhere, or say two things from one day on."""
+    """Find sections that point nowhere, say two things from one day on, or lack what they need."""
     components = {component.id for component in tariff.components}
-    return [
+    named = [
+        *((f"carried[{n}].component", each.component) for n, each in enumerate(tariff.carried, 1)),
         *(
-            f"carried[{number}].component: there is no component {each.component!r}"
-            for number, each in enumerate(tariff.carried, 1)
-            if each.component not in components
+            (f"spend_limit[{n}].component", name)
+            for n, each in enumerate(tariff.spend_limits, 1)
+            for name in each.components
+        ),
+        *_named_in_offerings(tariff.offerings),
+    ]
+    faults = [
+        *(
+            f"{where}: there is no component {name!r}"
+            for where, name in named
+            if name not in components
         ),
         *_same_day("exchange", ((each.currency, each.valid_from) for each in tariff.exchange)),
         *_same_day("carried", ((each.service, each.valid_from) for each in tariff.carried)),
+        *_same_day("roaming_cap", (("cap", each.valid_from) for each in tariff.roaming_caps)),
+        *_same_day("spend_limit", ((each.id, each.valid_from) for each in tariff.spend_limits)),
+        *_same_day("binding_limit", (("limit", each.valid_from) for each in tariff.binding_limits)),
         *(
             f"exchange[{number}].currency: {each.currency} is the tariff's own"
             for number, each in enumerate(tariff.exchange, 1)
             if each.currency == tariff.currency
         ),
     ]
+    return faults or [*_wrong_fair_use(tariff), *_wrong_bindings(tariff)]
+
+
+def _named_in_offerings(offerings: Iterable[Offering]) -> Iterator[tuple[str, str]]:
+    for number, offering in enumerate(offerings, 1):
+        for place, each in enumerate(offering.fair_use, 1):
+            where = f"offering[{number}].fair_use[{place}]"
+            yield from ((f"{where}.component", name) for name in each.components)
+            yield f"{where}.surcharge", each.surcharge
+        for place, bound in enumerate(offering.bindings, 1):
+            yield f"offering[{number}].binding[{place}].component", bound.component
+
+
+def _wrong_fair_use(tariff: Tariff) -> Iterator[str]:
+    """Fair use needs a price at home, of one VAT code, and a cap from the first day on."""
+    vat = {component.id: component.vat for component in tariff.components}
+    starts = tariff.valid_from.replace(day=1)
+    for number, offering in enumerate(tariff.offerings, 1):
+        if not offering.fair_use:
+            continue
+        where = f"offering[{number}].fair_use"
+        codes = {vat.get(each.component) for each in offering.recurring}
+        if len(codes) != 1:
+            yield f"{where}: needs monthly prices of one VAT code; the volume is a part of them"
+        if not _cap_on(tariff, starts):
+            yield (
+                f"{where}: there is no wholesale cap on {starts}, or no rate of its currency; "
+                "add a [[roaming_cap]] and [[exchange]]"
+            )
+
+
+def _cap_on(tariff: Tariff, day: date) -> bool:
+    caps = sorted(
+        (cap for cap in tariff.roaming_caps if cap.valid_from <= day),
+        key=lambda cap: cap.valid_from,
+    )
+    return bool(caps) and (
+        caps[-1].currency == tariff.currency
+        or any(
+            each.currency == caps[-1].currency and each.valid_from <= day
+            for each in tariff.exchange
+        )
+    )
+
+
+def _wrong_bindings(tariff: Tariff) -> Iterator[str]:
+    """Consumers, whose prices hold VAT, are bound no longer than the law allows."""
+    allowed = sorted(
+        (limit.valid_from, limit.months)
+        for limit in tariff.binding_limits
+        if limit.valid_from <= tariff.valid_from
+    )
+    for number, offering in enumerate(tariff.offerings, 1):
+        for place, binding in enumerate(offering.bindings, 1):
+            if allowed and offering.price_basis == "gross" and binding.months > allowed[-1][1]:
+                yield (
+                    f"offering[{number}].binding[{place}].months: consumers may be bound to "
+                    f"{allowed[-1][1]} months at most"
+                )
 
 
 def _same_day(section: str, named: Iterable[tuple[str, date]]) -> Iterator[str]:

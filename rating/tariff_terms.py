@@ -145,6 +145,55 @@ class Rate:
 
 
 @dataclass(frozen=True, slots=True)
+class RoamingCap:
+    """What a partner may ask for data abroad at most, from a day on, without VAT."""
+
+    valid_from: date
+    currency: str
+    gigabyte_micro: int  # [millionths of the currency]
+
+
+@dataclass(frozen=True, slots=True)
+class FairUse:
+    """Data abroad at the price at home up to a volume by formula; beyond, a surcharge."""
+
+    components: tuple[str, ...]  # of the usage that counts
+    surcharge: str  # the component of what is added
+    price_micro: int | None = None  # of a gigabyte beyond, in the price basis; None is the cap
+    gigabyte: int = 2**30  # octets
+
+
+@dataclass(frozen=True, slots=True)
+class SpendLimit:
+    """What use may cost in a month before somebody is told, or it is stopped. Without VAT."""
+
+    id: str
+    components: tuple[str, ...]
+    valid_from: date
+    currency: str
+    amount_micro: int  # [millionths of the currency]
+    notify: tuple[int, ...] = ()  # per cent of the limit; reaching it is always told
+    stop: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """What a subscription costs that ends before its term; it falls in a straight line."""
+
+    component: str
+    months: int
+    charge_micro: int  # on the first day
+
+
+@dataclass(frozen=True, slots=True)
+class BindingLimit:
+    """The longest term that consumers may be bound to, if it begins from a day on."""
+
+    valid_from: date
+    months: int
+
+
+@dataclass(frozen=True, slots=True)
 class Offering:
     """A product one can subscribe to or buy."""
 
@@ -155,6 +204,8 @@ class Offering:
     one_off: tuple[OneOff, ...]
     allowances: tuple[Allowance, ...]
     rates: tuple[Rate, ...]
+    fair_use: tuple[FairUse, ...] = ()
+    bindings: tuple[Binding, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,3 +226,6 @@ class Tariff:
     refunds: bool = False  # a negative quantity is a refund; else it has no price
     exchange: tuple[Exchange, ...] = ()
     carried: tuple[Carried, ...] = ()
+    roaming_caps: tuple[RoamingCap, ...] = ()
+    spend_limits: tuple[SpendLimit, ...] = ()
+    binding_limits: tuple[BindingLimit, ...] = ()

@@ -2,6 +2,7 @@
 
 from mediation.service.control import control_totals, verify_file
 from mediation.service.ingest import FileOutcome, ingest_file
+from mediation.service.limits import LimitReached, limits_reached
 from mediation.service.recycling import RecyclingOutcome, recycle_suspense
 from mediation.service.registration import files
 from mediation.service.suspense import suspend_rated, suspense, suspense_by_reason
@@ -10,11 +11,13 @@ from mediation.service.usage import accepted_usage
 
 __all__ = [
     "FileOutcome",
+    "LimitReached",
     "RecyclingOutcome",
     "accepted_usage",
     "control_totals",
     "files",
     "ingest_file",
+    "limits_reached",
     "record_location",
     "recycle_suspense",
     "suspend_rated",

@@ -35,11 +35,12 @@ from mediation.charging import (
 )
 from mediation.rated_files import write_rated
 from mediation.records import Int64
+from mediation.service.contract_charges import charge_beyond_fair_use
+from mediation.service.payers import payers_of
 from mediation.service.service_charges import (
     charge_services,
     local_day_numbers,
     offering_codes,
-    payers_of,
 )
 from mediation.service.suspense import (
     Suspended,
@@ -95,7 +96,7 @@ def rate_period(
     )
     book = rating.tariff_book(session, month.first_day)
     usage = accepted_usage(session, store, month.period)
-    setting = _setting(session, month, book)
+    setting = month_setting(session, month, book)
     found = Found()
     refs, rated = _rate_usage(session, store, month, book, usage, setting, found, actor)
     charge_services(session, month, book, setting, found)
@@ -122,7 +123,8 @@ def rate_period(
     )
 
 
-def _setting(session: Session, month: Month, book: TariffBook) -> Setting:
+def month_setting(session: Session, month: Month, book: TariffBook) -> Setting:
+    """Give what all charges of a month share: revenue accounts and VAT rates of its last day."""
     last = month.after - timedelta(days=1)
     components = book.tariff.components
     return Setting(
@@ -150,8 +152,8 @@ def _rate_usage(
     setting: Setting, found: Found, actor: str,
 ) -> tuple[list[str], Rated]:  # fmt: skip
     """Rate all usage of the month, keep the rated events, and sum what they cost."""
-    batch, subscription, payer = _batch(usage, book)
-    grants = _grants(session, month, book, subscription, payer)
+    batch, subscription, payer = usage_batch(usage, book)
+    grants = month_grants(session, month, book, subscription, payer)
     rated = rate(batch, book, grants)
     refs = _store_rated(store, usage, rated, book, batch)
     _release_priced(session, usage, rated, month, actor)
@@ -164,10 +166,13 @@ def _rate_usage(
     for (account, subscriber, component, basis), amount in owed.items():
         key = charge_key(book, setting, payers[account], subscriber, component, basis, USAGE)
         found.add(key, amount, last_day)
+    charge_beyond_fair_use(
+        session, month, book, setting, batch, rated, subscription, payer, found, last_day
+    )
     return refs, rated
 
 
-def _batch(usage: pa.Table, book: TariffBook) -> tuple[UsageBatch, Int64, Int64]:
+def usage_batch(usage: pa.Table, book: TariffBook) -> tuple[UsageBatch, Int64, Int64]:
     """Turn stored usage into the columns that are rated; subscriptions get dense codes."""
     if not usage.num_rows:
         none = np.zeros(0, np.int64)
@@ -192,7 +197,7 @@ def _batch(usage: pa.Table, book: TariffBook) -> tuple[UsageBatch, Int64, Int64]
     return batch, subscription, payer
 
 
-def _grants(
+def month_grants(
     session: Session, month: Month, book: TariffBook, subscription: Int64, payer: Int64
 ) -> Counters | None:
     """Grant what the book cannot know: allowances by days, and those that accounts share."""

@@ -12,11 +12,12 @@ from mediation.charging import (
     Found,
     Month,
     Owed,
-    Payer,
     Setting,
     charge_key,
 )
 from mediation.records import Int64
+from mediation.service.contract_charges import charge_bindings
+from mediation.service.payers import payers_of
 from mediation.wallclock import ZONE, local_days
 from party import service as party
 from rating.recurring import NOT_AGREED, one_off_charges, recurring_charges
@@ -71,6 +72,7 @@ def _charge_orders(
         )  # fmt: skip
         day = order.effective_at.astimezone(ZONE).date()
         found.add(key, Owed(int(charges.amount_micro[n]), 1, 1), day)
+    charge_bindings(session, book, setting, ordered, offering, found)
 
 
 def _basis(book: TariffBook, offering: int) -> str:
@@ -88,9 +90,3 @@ def local_day_numbers(instants: Int64) -> Int64:
     """Give local days since 1970; the end of an open interval stays beyond every month."""
     far = int(datetime(2099, 1, 1, tzinfo=UTC).timestamp())
     return local_days(np.minimum(instants, far)).astype(np.int64)
-
-
-def payers_of(session: Session, account_ids: set[int]) -> dict[int, Payer]:
-    """Give who pays behind some billing accounts."""
-    found = party.billing_accounts(session, ids=sorted(account_ids))
-    return {one.billing_account_id: Payer(one.billing_account_id, one.party_id) for one in found}

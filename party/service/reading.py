@@ -93,6 +93,12 @@ WHERE NOT isempty(held)
 ORDER BY subscription_id, starts
 """
 
+_HAD = """
+SELECT subscription_id, offering, valid_from, valid_to FROM subscription_offering
+WHERE subscription_id = ANY (CAST(:ids AS bigint[])) AND valid_to IS DISTINCT FROM valid_from
+ORDER BY subscription_id, offering, valid_from
+"""
+
 _ORDERS = """
 SELECT system || '/' || order_id, action, subscription_id, billing_account_id, offering,
     effective_at, agreed_price_micro
@@ -181,6 +187,35 @@ def order_charges(session: Session, first_instant: int, after_instant: int) -> l
     """Give the orders that took effect in [first_instant, after_instant), in that order. [UTC s]"""
     span = {"first": instant(first_instant), "after": instant(after_instant)}
     return [OrderCharge(*row) for row in session.execute(text(_ORDERS), span)]
+
+
+def offerings_begun(
+    session: Session, asked: Sequence[tuple[int, str, datetime]]
+) -> list[datetime | None]:
+    """Give since when subscriptions have had an offering without a break, up to an instant.
+
+    Parameters
+    ----------
+    asked : subscription, offering, and the instant just before which it is had.
+
+    Returns
+    -------
+    In the order of `asked`; None where the subscription did not have the offering then. A new
+    price for the same offering is no break.
+    """
+    rows = session.execute(text(_HAD), {"ids": sorted({one for one, *_ in asked})}).all()
+    had: dict[tuple[int, str], list[tuple[datetime, datetime | None]]] = {}
+    for row in rows:
+        had.setdefault((row[0], row[1]), []).append((row[2], row[3]))
+    found: list[datetime | None] = []
+    for subscription, offering, until in asked:
+        begun: datetime | None = None
+        for start, end in reversed(had.get((subscription, offering), [])):
+            last = start < until and (end is None or end >= until)
+            if last if begun is None else end == begun:
+                begun = start
+        found.append(begun)
+    return found
 
 
 def subscription_labels(session: Session, ids: Iterable[int], at: int) -> dict[int, str]:

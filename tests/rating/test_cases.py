@@ -62,6 +62,9 @@ KERNELS = [
     ("rating.rounding.divide", "amounts"),
     ("rating.carried.marked_up", "services"),
     ("rating.cases.services.split", "services"),
+    ("rating.cases.contracts.fair_use_volume", "contracts"),
+    ("rating.cases.contracts.remaining_charges", "contracts"),
+    ("rating.spend_limits.running", "contracts"),
 ]
 
 

@@ -51,6 +51,7 @@ from ledger.service.singles import Single, post_singles
 from ledger.vault import vault
 from ledger.webhooks import check_address
 from rating import service as rating
+from rating.dated import Dated
 from rating.rounding import by_magnitude
 from rating.tiers import PeriodPrice, Tier, price_quantities
 from reporting.cli.docs import read_gallery
@@ -568,6 +569,12 @@ def _mixed_price_basis(_session: Session) -> object:
 @provokes("overflow")
 def _overflow(session: Session) -> object:
     return by_magnitude(lambda quantity: quantity * 4, np.array([2**62]), safe=2**60)
+
+
+@provokes("figure-not-dated")
+def _figure_not_dated(_session: Session) -> object:
+    caps = Dated.of("wholesale cap on roaming data", [(date(2022, 1, 1), 20_000_000)])
+    return caps.on(date(2021, 12, 31))
 
 
 @provokes("cursor-invalid")

@@ -1,0 +1,83 @@
+"""Charges that follow from a contract: use beyond fair use, and binding periods cut short."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import date
+
+import numpy as np
+from sqlalchemy.orm import Session
+
+from mediation.charging import ONE_OFF, USAGE, Found, Month, Owed, Setting, charge_key, usage_owed
+from mediation.records import Int64
+from mediation.service.payers import payers_of
+from mediation.wallclock import ZONE
+from party import service as party
+from party.agreements import Intervals
+from party.service import OrderCharge
+from rating.binding import NO_START, binding_charges
+from rating.dated import day_number
+from rating.fair_use import surcharges
+from rating.pipeline import Rated
+from rating.tariff import TariffBook
+from rating.usage import Reason, UsageBatch
+
+
+def charge_beyond_fair_use(
+    session: Session, month: Month, book: TariffBook, setting: Setting, batch: UsageBatch,
+    rated: Rated, subscription: Int64, payer: Int64, found: Found, last_day: date,
+) -> None:  # fmt: skip
+    """Add what data abroad beyond fair use costs on top of its price at home."""
+    if not any(offering.fair_use for offering in book.tariff.offerings):
+        return
+    active = party.active_intervals(session, *month.instants())
+    agreed = Intervals.of(
+        active.subscription_id, active.valid_from, active.valid_to, active.agreed_micro
+    ).at(subscription, batch.started_at)
+    extra = surcharges(batch, rated, book, setting.vat_rates_bp, agreed)
+    dear = extra.component >= 0
+    added = replace(
+        rated, amount_micro=extra.amount_micro, component=extra.component,
+        reason=np.where(dear, Reason.OK, Reason.NO_RATE).astype(np.int16),
+    )  # fmt: skip
+    owed = usage_owed(
+        added, book, batch.offering.astype(np.int64), subscription, payer, extra.beyond
+    )
+    payers = payers_of(session, {account for account, *_ in owed})
+    for (account, subscriber, component, basis), amount in owed.items():
+        key = charge_key(book, setting, payers[account], subscriber, component, basis, USAGE)
+        found.add(key, amount, last_day)
+
+
+def charge_bindings(
+    session: Session, book: TariffBook, setting: Setting, ordered: Sequence[OrderCharge],
+    offering: np.ndarray, found: Found,
+) -> None:  # fmt: skip
+    """Charge subscriptions that end before their term what is left of it.
+
+    Parameters
+    ----------
+    ordered : the month's orders. `offering` : (n,) their offerings, indices into the book.
+    """
+    if not any(offering.bindings for offering in book.tariff.offerings):
+        return
+    begun = party.offerings_begun(
+        session, [(each.subscription_id, each.offering, each.effective_at) for each in ordered]
+    )
+    days = [each.effective_at.astimezone(ZONE).date() for each in ordered]
+    charges = binding_charges(
+        book, offering, [each.action for each in ordered],
+        np.array(
+            [NO_START if at is None else day_number(at.astimezone(ZONE).date()) for at in begun],
+            np.int64,
+        ),
+        np.array([day_number(day) for day in days], np.int64),
+    )  # fmt: skip
+    payers = payers_of(session, {order.billing_account_id for order in ordered})
+    for n, source in enumerate(charges.source.tolist()):
+        order = ordered[source]
+        basis = book.tariff.offerings[int(offering[source])].price_basis
+        key = charge_key(
+            book, setting, payers[order.billing_account_id], order.subscription_id,
+            int(charges.component[n]), basis, ONE_OFF, order.order_ref, unit="day",
+        )  # fmt: skip
+        found.add(key, Owed(int(charges.amount_micro[n]), 1, int(charges.days[n])), days[source])

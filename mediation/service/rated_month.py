@@ -1,0 +1,36 @@
+"""A month of usage with its prices, to look at: what a run would book, and nothing written."""
+
+from dataclasses import dataclass
+
+from sqlalchemy.orm import Session
+
+from ledger.vault import Vault
+from mediation.charging import Month, Setting
+from mediation.records import Int64
+from mediation.service.rating_run import month_grants, month_setting, usage_batch
+from mediation.service.usage import accepted_usage
+from rating import service as rating
+from rating.pipeline import Rated, rate
+from rating.tariff import TariffBook
+from rating.usage import UsageBatch
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RatedMonth:
+    """The accepted usage of a month with its prices; nothing of it is recorded."""
+
+    book: TariffBook
+    setting: Setting
+    batch: UsageBatch
+    subscription: Int64
+    payer: Int64
+    rated: Rated
+
+
+def rate_month(session: Session, store: Vault, month: Month) -> RatedMonth:
+    """Rate a month to look at it: the prices are those a run would book, and nothing is written."""
+    book = rating.tariff_book(session, month.first_day)
+    usage = accepted_usage(session, store, month.period)
+    batch, subscription, payer = usage_batch(usage, book)
+    rated = rate(batch, book, month_grants(session, month, book, subscription, payer))
+    return RatedMonth(book, month_setting(session, month, book), batch, subscription, payer, rated)

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from ledger.db import transaction
+from ledger.money import format_amount
 from ledger.vault import vault
 from mediation import service
 from mediation.charging import month_of
@@ -163,3 +164,39 @@ def limits(*, period: str, book: str, as_json: bool) -> None:
         )
     if not as_json:
         click.echo(f"{len(reached)} thresholds reached in {period}.")
+
+
+@mediation_cli.command()
+@click.option("--month", "period", required=True, help="The month of use, such as 2026-03.")
+@click.option("--tariff", required=True, help="The wholesale tariff, such as INTERCONNECT.")
+@click.option("--offering", required=True, help="Which of its offerings holds the prices.")
+@click.option("--book", default="NO01", show_default=True, help="The book of accounts.")
+@click.option("--dry-run", is_flag=True, help="Say what would be posted, and post nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON.")
+def wholesale(
+    *, period: str, tariff: str, offering: str, book: str, dry_run: bool, as_json: bool
+) -> None:
+    """Rate a month at partners' prices, book what they are owed, and show what is left of it."""
+    with transaction() as session:
+        done = service.charge_partners(
+            session, vault(), month_of(book, period), tariff, offering, dry_run=dry_run
+        )
+    if as_json:
+        facts = asdict(done)
+        for name in ("revenue", "cost", "margin"):
+            facts[name] = format_amount(facts.pop(f"{name}_minor"))
+        for cost in facts["costs"]:
+            for name in ("owed", "posted"):
+                cost[name] = format_amount(cost.pop(f"{name}_minor"))
+        click.echo(json.dumps(facts, ensure_ascii=False))
+        return
+    for each in done.costs:
+        click.echo(
+            f"{each.partner} {each.kind}: {each.events} events, "
+            f"{format_amount(each.owed_minor)} {each.currency}, "
+            f"{format_amount(each.posted_minor)} {'to post' if dry_run else 'posted'}"
+        )
+    click.echo(
+        f"Revenue {format_amount(done.revenue_minor)}, cost {format_amount(done.cost_minor)}, "
+        f"margin {format_amount(done.margin_minor)}; {done.unknown} events without a cost price."
+    )

@@ -17,6 +17,7 @@ from rating.rounding import Mode
 from rating.tariff_references import wrong_references
 from rating.tariff_terms import (
     BAND_SPLITS,
+    CURRENCIES,
     EVERY_DAY,
     FORMAT,
     HOLIDAY,
@@ -108,7 +109,7 @@ def tariff_of(reader: Reader) -> Tariff:
         name=reader.name("name"),
         version=reader.integer("version", 1, 10**6),
         valid_from=reader.day("valid_from"),
-        currency=reader.choice("currency", ("NOK",)),
+        currency=reader.choice("currency", CURRENCIES),
         time_zone=_time_zone(reader),
         zones=tuple(_zone(table) for table in reader.tables("zone")),
         bands=tuple(_band(table) for table in reader.tables("band")),
@@ -117,6 +118,7 @@ def tariff_of(reader: Reader) -> Tariff:
         holidays=tuple(sorted(set(reader.days("holidays")))),
         band_split=reader.choice("band_split", BAND_SPLITS, SPLIT_CARRY),
         refunds=reader.choice("refunds", ("refused", "charged"), "refused") == "charged",
+        sells=reader.choice("sells", ("retail", "wholesale"), "retail"),
         exchange=tuple(sections.exchange(table) for table in reader.tables("exchange")),
         carried=tuple(sections.carried(table) for table in reader.tables("carried")),
         roaming_caps=tuple(sections.roaming_cap(table) for table in reader.tables("roaming_cap")),
@@ -124,6 +126,8 @@ def tariff_of(reader: Reader) -> Tariff:
         binding_limits=tuple(
             sections.binding_limit(table) for table in reader.tables("binding_limit")
         ),
+        discounts=tuple(sections.discount(table) for table in reader.tables("discount")),
+        frames=tuple(sections.frame(table) for table in reader.tables("frame")),
     )
     reader.refuse_unknown()
     return tariff
@@ -174,6 +178,7 @@ def _component(table: Reader) -> Component:
         revenue=table.name("revenue"),
         vat=table.name("vat"),
         unit=table.choice("unit", UNITS),
+        partner=table.text("partner", None),
     )
     table.refuse_unknown()
     return component
@@ -190,6 +195,8 @@ def _offering(table: Reader) -> Offering:
         rates=tuple(_rate(part) for part in table.tables("rate")),
         fair_use=tuple(sections.fair_use(part) for part in table.tables("fair_use")),
         bindings=tuple(sections.binding(part) for part in table.tables("binding")),
+        pools=tuple(sections.pool(part) for part in table.tables("pool")),
+        frame=table.name("frame", None),
     )
     table.refuse_unknown()
     return offering

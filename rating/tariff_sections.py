@@ -9,15 +9,21 @@ from datetime import date
 
 from rating.carried import Carried
 from rating.dated import Exchange
+from rating.frames import NONE, Frame, FrameTerm
+from rating.iot import PoolTerms
 from rating.reading import Reader
 from rating.revenue_shares import OWN, Share, Sharing
 from rating.rounding import MICRO
 from rating.tariff_terms import (
+    MAX_ALLOWANCE,
+    MAX_PER,
     MAX_PRICE_MICRO,
     Binding,
     BindingLimit,
+    ConditionalDiscount,
     FairUse,
     Offering,
+    Pool,
     RoamingCap,
     SpendLimit,
     Tariff,
@@ -152,6 +158,67 @@ def binding_limit(table: Reader) -> BindingLimit:
     return found
 
 
+def pool(table: Reader) -> Pool:
+    """Read [[offering.pool]]."""
+    found = Pool(
+        components=table.one_or_more("component"),
+        overage=table.name("overage"),
+        terms=PoolTerms(
+            included=table.integer("included", 0, MAX_ALLOWANCE),
+            price_micro=table.price("price", MAX_PRICE_MICRO),
+            per=table.integer("per", 1, MAX_PER, 1),
+            step=table.integer("step", 1, MAX_PER, 1),
+            increment=table.integer("increment", 1, MAX_PER, 1),
+            minimum=table.integer("minimum", 0, MAX_PER, 0),
+        ),
+    )
+    table.refuse_unknown()
+    return found
+
+
+def discount(table: Reader) -> ConditionalDiscount:
+    """Read [[discount]]."""
+    found = ConditionalDiscount(
+        id=table.name("id"),
+        text=table.text("text"),
+        reduces=table.one_or_more("reduces"),
+        offerings=table.texts("offerings", r".{1,64}", "offerings", ()),
+        percent_micro=table.price("percent", HUNDRED_PERCENT, 0),
+        amount_micro=table.price("amount", MAX_PRICE_MICRO, 0),
+        at_least=table.integer("subscriptions", 1, 10**9, 0),
+        with_offerings=table.texts("with", r".{1,64}", "offerings", ()),
+        valid_from=table.optional_day("valid_from"),
+        valid_to=table.optional_day("valid_to"),
+    )
+    if (found.percent_micro == 0) == (found.amount_micro == 0):
+        table.fault("percent", "needs a percentage, or in its place an amount; not both")
+    if not found.at_least and not found.with_offerings:
+        table.fault("subscriptions", "needs a condition: subscriptions, or with")
+    table.refuse_unknown()
+    return found
+
+
+def frame(table: Reader) -> Frame:
+    """Read [[frame]]."""
+    found = Frame(
+        id=table.name("id"),
+        parent=table.name("parent", None),
+        terms=tuple(_term(part) for part in table.tables("term")),
+    )
+    table.refuse_unknown()
+    return found
+
+
+def _term(table: Reader) -> FrameTerm:
+    none = table.flag("none", False)
+    percent = table.price("percent", HUNDRED_PERCENT, None)
+    if none == (percent is not None):
+        table.fault("percent", "needs a percentage off, or none = true for the list price")
+    found = FrameTerm(table.name("component"), percent or NONE, table.day("valid_from"))
+    table.refuse_unknown()
+    return found
+
+
 def _currency(table: Reader) -> str:
     code: str = table.text("currency")
     if not (len(code) == 3 and code.isascii() and code.isalpha() and code.isupper()):
@@ -168,6 +235,16 @@ def wrong_sections(tariff: Tariff) -> list[str]:
             (f"spend_limit[{n}].component", name)
             for n, each in enumerate(tariff.spend_limits, 1)
             for name in each.components
+        ),
+        *(
+            (f"discount[{n}].reduces", name)
+            for n, each in enumerate(tariff.discounts, 1)
+            for name in each.reduces
+        ),
+        *(
+            (f"frame[{n}].term[{place}].component", term.component)
+            for n, each in enumerate(tariff.frames, 1)
+            for place, term in enumerate(each.terms, 1)
         ),
         *_named_in_offerings(tariff.offerings),
     ]
@@ -188,7 +265,49 @@ def wrong_sections(tariff: Tariff) -> list[str]:
             if each.currency == tariff.currency
         ),
     ]
-    return faults or [*_wrong_fair_use(tariff), *_wrong_bindings(tariff)]
+    if tariff.sells == "retail" and tariff.currency != "NOK":
+        faults.append("currency: customers pay in NOK; only a wholesale tariff is in another")
+    return faults or [
+        *_wrong_fair_use(tariff),
+        *_wrong_bindings(tariff),
+        *_wrong_discounts(tariff),
+        *_wrong_frames(tariff),
+    ]
+
+
+def _wrong_discounts(tariff: Tariff) -> Iterator[str]:
+    offerings = {offering.id for offering in tariff.offerings}
+    seen: set[str] = set()
+    for number, each in enumerate(tariff.discounts, 1):
+        if each.id in seen:
+            yield f"discount[{number}].id: {each.id} is given twice"
+        seen.add(each.id)
+        for key, names in (("offerings", each.offerings), ("with", each.with_offerings)):
+            for name in names:
+                if name not in offerings:
+                    yield f"discount[{number}].{key}: there is no offering {name!r}"
+
+
+def _wrong_frames(tariff: Tariff) -> Iterator[str]:
+    place: dict[str, int] = {}
+    for number, each in enumerate(tariff.frames):
+        place.setdefault(each.id, number)
+    for number, each in enumerate(tariff.frames, 1):
+        if place[each.id] != number - 1:
+            yield f"frame[{number}].id: {each.id} is given twice"
+        if each.parent is not None and each.parent not in place:
+            yield f"frame[{number}].parent: there is no frame {each.parent!r}"
+        yield from _same_day(
+            f"frame[{number}].term", ((term.component, term.valid_from) for term in each.terms)
+        )
+        above, steps = each.parent, 0
+        while above in place and steps <= len(place):
+            above, steps = tariff.frames[place[above]].parent, steps + 1
+        if steps > len(place):
+            yield f"frame[{number}].parent: the frames above {each.id} go in a circle"
+    for number, offering in enumerate(tariff.offerings, 1):
+        if offering.frame is not None and offering.frame not in place:
+            yield f"offering[{number}].frame: there is no frame {offering.frame!r}"
 
 
 def _named_in_offerings(offerings: Iterable[Offering]) -> Iterator[tuple[str, str]]:
@@ -197,6 +316,10 @@ def _named_in_offerings(offerings: Iterable[Offering]) -> Iterator[tuple[str, st
             where = f"offering[{number}].fair_use[{place}]"
             yield from ((f"{where}.component", name) for name in each.components)
             yield f"{where}.surcharge", each.surcharge
+        for place, shared in enumerate(offering.pools, 1):
+            where = f"offering[{number}].pool[{place}]"
+            yield from ((f"{where}.component", name) for name in shared.components)
+            yield f"{where}.overage", shared.overage
         for place, bound in enumerate(offering.bindings, 1):
             yield f"offering[{number}].binding[{place}].component", bound.component
 

@@ -11,6 +11,8 @@ from ledger.errors import Invalid
 from ledger.money import MICRO_PER_UNIT
 from rating.carried import Carried
 from rating.dated import Exchange
+from rating.frames import Frame
+from rating.iot import PoolTerms
 from rating.rounding import Mode
 
 FORMAT = "hovedbok-tariff/1"
@@ -18,6 +20,9 @@ USAGES = ("voice", "sms", "data")
 UNITS = ("s", "message", "octet", "month", "piece")
 UNIT_OF_USAGE = {"voice": "s", "sms": "message", "data": "octet"}
 OCCASIONS = ("add", "change", "addon", "cease")
+
+# Customers are charged in kroner; partners' tariffs are in their own, maritime ones in SDR (XDR).
+CURRENCIES = ("NOK", "XDR", "EUR", "USD", "SEK", "DKK", "GBP")
 
 MAX_PRICE_MICRO = 10**9 * MICRO_PER_UNIT
 MAX_PER = 2**40
@@ -76,6 +81,7 @@ class Component:
     revenue: str  # the selector of the posting rule
     vat: str
     unit: str
+    partner: str | None = None  # to whom a wholesale price is owed
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +200,31 @@ class BindingLimit:
 
 
 @dataclass(frozen=True, slots=True)
+class Pool:
+    """An allowance that the cards of an account bring together, settled once a month."""
+
+    components: tuple[str, ...]  # of the sessions that count
+    overage: str  # the component of what lies beyond
+    terms: PoolTerms
+
+
+@dataclass(frozen=True, slots=True)
+class ConditionalDiscount:
+    """Off monthly prices, on the days on which an account has what is asked for."""
+
+    id: str
+    text: str  # of the line that says it
+    reduces: tuple[str, ...]  # components of monthly prices
+    offerings: tuple[str, ...] = ()  # whose; empty is all
+    percent_micro: int = 0  # 10 % is 10_000_000
+    amount_micro: int = 0  # a month, of each price
+    at_least: int = 0  # subscriptions of the account
+    with_offerings: tuple[str, ...] = ()  # the account has them all
+    valid_from: date | None = None  # local days [valid_from, valid_to)
+    valid_to: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Offering:
     """A product one can subscribe to or buy."""
 
@@ -206,6 +237,8 @@ class Offering:
     rates: tuple[Rate, ...]
     fair_use: tuple[FairUse, ...] = ()
     bindings: tuple[Binding, ...] = ()
+    pools: tuple[Pool, ...] = ()
+    frame: str | None = None  # whose terms hold for who has it
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,8 +257,11 @@ class Tariff:
     holidays: tuple[date, ...] = ()
     band_split: str = SPLIT_CARRY
     refunds: bool = False  # a negative quantity is a refund; else it has no price
+    sells: str = "retail"  # to customers; or wholesale: what partners ask of us
     exchange: tuple[Exchange, ...] = ()
     carried: tuple[Carried, ...] = ()
     roaming_caps: tuple[RoamingCap, ...] = ()
     spend_limits: tuple[SpendLimit, ...] = ()
     binding_limits: tuple[BindingLimit, ...] = ()
+    discounts: tuple[ConditionalDiscount, ...] = ()
+    frames: tuple[Frame, ...] = ()

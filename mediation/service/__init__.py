@@ -8,12 +8,16 @@ from mediation.service.registration import files
 from mediation.service.suspense import suspend_rated, suspense, suspense_by_reason
 from mediation.service.tracing import record_location
 from mediation.service.usage import accepted_usage
+from mediation.service.wholesale import PartnerCost, WholesaleOutcome, charge_partners
 
 __all__ = [
     "FileOutcome",
     "LimitReached",
+    "PartnerCost",
     "RecyclingOutcome",
+    "WholesaleOutcome",
     "accepted_usage",
+    "charge_partners",
     "control_totals",
     "files",
     "ingest_file",

@@ -1,4 +1,4 @@
-"""Charges that follow from a contract: use beyond fair use, and binding periods cut short."""
+"""Charges that follow from a contract: beyond fair use, beyond a pool, before the end of a term."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from mediation.charging import ONE_OFF, USAGE, Found, Month, Owed, Setting, charge_key, usage_owed
 from mediation.records import Int64
-from mediation.service.payers import payers_of
+from mediation.service.payers import offering_codes, payers_of
 from mediation.wallclock import ZONE
 from party import service as party
 from party.agreements import Intervals
@@ -17,6 +17,7 @@ from party.service import OrderCharge
 from rating.binding import NO_START, binding_charges
 from rating.dated import day_number
 from rating.fair_use import surcharges
+from rating.iot import pool_month
 from rating.pipeline import Rated
 from rating.tariff import TariffBook
 from rating.usage import Reason, UsageBatch
@@ -46,6 +47,40 @@ def charge_beyond_fair_use(
     for (account, subscriber, component, basis), amount in owed.items():
         key = charge_key(book, setting, payers[account], subscriber, component, basis, USAGE)
         found.add(key, amount, last_day)
+
+
+def charge_pools(
+    session: Session, month: Month, book: TariffBook, setting: Setting, batch: UsageBatch,
+    rated: Rated, subscription: Int64, found: Found, last_day: date,
+) -> None:  # fmt: skip
+    """Charge what the cards of an account used beyond what they bring together, card by card."""
+    if not any(offering.pools for offering in book.tariff.offerings):
+        return
+    active = party.active_intervals(session, *month.instants())
+    codes = offering_codes(book, active.offering)
+    payers = payers_of(session, set(active.billing_account_id.tolist()))
+    for number, offering in enumerate(book.tariff.offerings):
+        stretches = np.flatnonzero(codes == number)
+        card, first = np.unique(active.subscription_id[stretches], return_index=True)
+        account = active.billing_account_id[stretches[first]]
+        for pool in offering.pools:
+            counted = np.array([book.components.index(name) for name in pool.components])
+            rows = np.flatnonzero(
+                (batch.offering == number) & (rated.reason == Reason.OK)
+                & np.isin(rated.component, counted) & (batch.quantity > 0)
+            )  # fmt: skip
+            cards, _ = pool_month(
+                pool.terms, card, account, subscription[rows], batch.quantity[rows]
+            )
+            for n in np.flatnonzero(cards.amount_micro).tolist():
+                key = charge_key(
+                    book, setting, payers[int(account[n])], int(cards.card[n]),
+                    book.components.index(pool.overage), offering.price_basis, USAGE,
+                )  # fmt: skip
+                owed = Owed(
+                    int(cards.amount_micro[n]), int(cards.sessions[n]), int(cards.counted[n])
+                )
+                found.add(key, owed, last_day)
 
 
 def charge_bindings(

@@ -35,12 +35,12 @@ from mediation.charging import (
 )
 from mediation.rated_files import write_rated
 from mediation.records import Int64
-from mediation.service.contract_charges import charge_beyond_fair_use
-from mediation.service.payers import payers_of
+from mediation.service.contract_charges import charge_beyond_fair_use, charge_pools
+from mediation.service.discount_charges import charge_usage_discounts
+from mediation.service.payers import offering_codes, payers_of
 from mediation.service.service_charges import (
     charge_services,
     local_day_numbers,
-    offering_codes,
 )
 from mediation.service.suspense import (
     Suspended,
@@ -166,6 +166,8 @@ def _rate_usage(
     for (account, subscriber, component, basis), amount in owed.items():
         key = charge_key(book, setting, payers[account], subscriber, component, basis, USAGE)
         found.add(key, amount, last_day)
+    charge_usage_discounts(month, book, setting, batch, rated, subscription, payer, payers, found)
+    charge_pools(session, month, book, setting, batch, rated, subscription, found, last_day)
     charge_beyond_fair_use(
         session, month, book, setting, batch, rated, subscription, payer, found, last_day
     )

@@ -1,6 +1,5 @@
 """Charges that are no usage: what subscriptions cost by the month, and what orders cost once."""
 
-from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -17,7 +16,8 @@ from mediation.charging import (
 )
 from mediation.records import Int64
 from mediation.service.contract_charges import charge_bindings
-from mediation.service.payers import payers_of
+from mediation.service.discount_charges import charge_recurring_discounts
+from mediation.service.payers import offering_codes, payers_of
 from mediation.wallclock import ZONE, local_days
 from party import service as party
 from rating.recurring import NOT_AGREED, one_off_charges, recurring_charges
@@ -46,6 +46,8 @@ def charge_services(
             unit="day" if charges.of_days[n] > 1 else "",
         )  # fmt: skip
         found.add(key, Owed(int(charges.amount_micro[n]), 1, int(charges.days[n])), last)
+    days = (local_day_numbers(active.valid_from), local_day_numbers(active.valid_to))
+    charge_recurring_discounts(month, book, setting, active, days, offering, charges, payers, found)
     _charge_orders(session, month, book, setting, found)
 
 
@@ -78,12 +80,6 @@ def _charge_orders(
 def _basis(book: TariffBook, offering: int) -> str:
     basis: str = book.tariff.offerings[offering].price_basis
     return basis
-
-
-def offering_codes(book: TariffBook, names: Sequence[str]) -> np.ndarray:
-    """Give the index of offerings in the book, -1 where it does not sell them."""
-    index = {name: number for number, name in enumerate(book.offerings)}
-    return np.array([index.get(name, -1) for name in names], np.int32)
 
 
 def local_day_numbers(instants: Int64) -> Int64:

@@ -13,6 +13,7 @@ from typing import Any
 
 from ledger.errors import Invalid, Problem
 from rating.cases import (
+    agreements,
     allowances,
     amounts,
     calendar,
@@ -31,6 +32,7 @@ Kind = Callable[[Mapping[str, Any]], dict[str, Any]]
 
 # What each kind of case is evaluated by; a module of this package lists its own in KINDS.
 KINDS: Mapping[str, Kind] = {
+    **agreements.KINDS,
     **allowances.KINDS,
     **amounts.KINDS,
     **calendar.KINDS,

@@ -89,7 +89,7 @@ def tariff_book(session: Session, on: date, name: str | None = None) -> TariffBo
 
     Parameters
     ----------
-    name : which tariff; may be left out while only one is loaded.
+    name : which tariff; may be left out while only one sells to customers.
 
     Raises
     ------
@@ -98,6 +98,10 @@ def tariff_book(session: Session, on: date, name: str | None = None) -> TariffBo
     query = select(TariffBookRow).where(TariffBookRow.valid_from <= on)
     rows = session.scalars(query.order_by(TariffBookRow.valid_from.desc())).all()
     names = sorted({row.name for row in rows})
+    if name is None and len(names) > 1:
+        newest = {row.name: row for row in reversed(rows)}
+        names = [each for each in names if _sells(newest[each]) == "retail"]
+        rows = [row for row in rows if row.name in names]
     if name is None and len(names) > 1:
         raise TariffNotFound(f"Several tariffs are in force on {on}: {', '.join(names)}; name one.")
     row = next((row for row in rows if name in (None, row.name)), None)
@@ -115,6 +119,10 @@ def tariff_book_by_hash(session: Session, content_hash: str) -> TariffBook:
     if row is None:
         raise TariffNotFound(f"No tariff book has the content hash {content_hash}.")
     return _compiled(row.source, row.content_hash)
+
+
+def _sells(row: TariffBookRow) -> str:
+    return _compiled(row.source, row.content_hash).tariff.sells
 
 
 @lru_cache(maxsize=8)

@@ -68,8 +68,14 @@ def _tariff() -> bytes:
 
 
 def _take(folder: Path, name: str, gigabytes: int, charging_id: int) -> None:
-    service = container(300, integer(gigabytes * GB), b"\0")
-    record = pgw({0x85: integer(charging_id)}, service=service)
+    _take_octets(folder, name, gigabytes * GB, charging_id)
+
+
+def _take_octets(
+    folder: Path, name: str, octets: int, charging_id: int, changes: dict[int, bytes] | None = None
+) -> None:
+    service = container(300, integer(octets), b"\0")
+    record = pgw({0x85: integer(charging_id), **(changes or {})}, service=service)
     path = folder / name
     one_record, ninth = (1).to_bytes(4, "big"), (9).to_bytes(4, "big")
     own = (charging_id - 7000).to_bytes(4, "big")  # the file's place in the node's sequence
@@ -126,3 +132,49 @@ def test_a_traveller_beyond_fair_use_who_leaves_in_his_term(books: str, tmp_path
     told = CliRunner().invoke(mediation_cli, ["limits", "--month", MONTH])
     assert "100 % of roaming (640.00 of 575.00, 65.00 beyond)" in told.output
     assert told.output.endswith("2 thresholds reached in 2026-03.\n")
+
+
+POOL = """
+  [[offering.pool]]
+  component = "eea"
+  overage = "surcharge"
+  included = 1000
+  price = "2.00"
+  per = 1000
+  step = 1000
+  minimum = 100
+"""
+
+
+def test_a_fleet_pays_for_its_pool_and_each_card_its_part(books: str, tmp_path: Path) -> None:
+    """Two cards bring 1000 octets each and use 5050: four thousand beyond, by use."""
+    assert books
+    free = TARIFF.replace('  [[offering.fair_use]]\n  component = "eea"\n', "").replace(
+        '  surcharge = "surcharge"\n', ""
+    )
+    with transaction() as session:
+        ledger.seed_book(session, "NO01")
+        ledger.open_periods(session, "NO01", 2026)
+        rating.load_tariff(session, (free + POOL).encode())
+        done = party.apply_orders(
+            session,
+            [
+                order(1, "add", int(BEGUN.timestamp()), offering="FRI", imsi=242010000000001),
+                order(2, "add", int(BEGUN.timestamp()), offering="FRI", imsi=242010000000002,
+                      subscription_ref="SUB2", msisdn=4791000002),
+            ],
+            {"FRI"},
+        )  # fmt: skip
+        assert [outcome.state for outcome in done] == ["applied"] * 2, done
+    other = bytes.fromhex("42020100000000f2")
+    _take_octets(tmp_path, "PGW_0001.dat", 4950, 7001)
+    _take_octets(tmp_path, "PGW_0002.dat", 1, 7002, {0x83: other})
+    charged = _rate()
+    assert charged["surcharge"] == (8_000_000, 5050)  # 3050 beyond: four steps at 2.00
+    with transaction("auditor") as session:
+        rows = session.execute(
+            text("SELECT sum(micro)::bigint FROM charge WHERE component = 'surcharge'"
+                 " GROUP BY subscription_id ORDER BY subscription_id")
+        ).scalars()  # fmt: skip
+        assert list(rows) == [7_841_584, 158_416]
+    assert _rate() == charged

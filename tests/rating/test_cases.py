@@ -65,6 +65,9 @@ KERNELS = [
     ("rating.cases.contracts.fair_use_volume", "contracts"),
     ("rating.cases.contracts.remaining_charges", "contracts"),
     ("rating.spend_limits.running", "contracts"),
+    ("rating.cases.agreements.frame_percents", "agreements"),
+    ("rating.iot.share_of", "agreements"),
+    ("rating.maritime.in_sdr", "agreements"),
 ]
 
 

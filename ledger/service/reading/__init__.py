@@ -5,6 +5,7 @@ One module per noun: balances, entries, the statement of an account, all lines f
 
 from ledger.service.clocks import Clocks, hold_snapshot, resolve_clocks
 from ledger.service.reading.balances import AccountBalance, last_effective_date, trial_balance
+from ledger.service.reading.documents import batch_count, booked_by_document
 from ledger.service.reading.entries import (
     EntryView,
     LineView,
@@ -35,6 +36,8 @@ __all__ = [
     "StatementLine",
     "StatementPage",
     "account_statement",
+    "batch_count",
+    "booked_by_document",
     "customer_statement",
     "export_text",
     "find_account",

@@ -1,0 +1,118 @@
+"""The second charging run: what an event costs us at a partner, and what is left of its price.
+
+The same usage is rated again with the tariff of wholesale prices, in its currency: one offering, a
+zone per network, a component per partner and kind of traffic. Each event then has a revenue without
+VAT, a cost at the rate of its day, and a margin; what has no cost price says why and counts as
+cost unknown, never as zero.
+
+Cost is booked per partner, account and currency (posting rule partner_cost): debit 4xxx, credit
+2400, or 2994 where the partner is a maritime authority. A run books what the sums round to, less
+what is booked already, so that any number of runs comes to the rounding of the whole.
+
+Source: reference design, rating 1.5; design.md section 4.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ledger.journal import Line
+from ledger.money import round_half_away
+from rating.charges import sum_by_key
+from rating.clock import local_days
+from rating.dated import NOT_KNOWN, Dated
+from rating.pipeline import Rated, rate
+from rating.rounding import MICRO, share_of
+from rating.tariff import TariffBook
+from rating.usage import Int16, Int64, Reason, UsageBatch
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Margins:
+    """Revenue, cost and margin per event; zero where one of them is not known."""
+
+    revenue_micro: Int64  # without VAT, in the book's currency
+    cost_micro: Int64  # at the rate of the day, in the book's currency
+    cost_own_micro: Int64  # in the currency of the wholesale tariff
+    margin_micro: Int64  # revenue - cost, 0 unless both are known
+    revenue_reason: Int16  # a `Reason` of the retail run
+    cost_reason: Int16  # a `Reason` of the wholesale run; NO_RATE also without a rate of the day
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What is owed to one partner for one kind of traffic."""
+
+    partner: str
+    revenue: str  # the selector of the posting rule: interconnect, roaming, maritime
+    currency: str
+    micro: int
+    events: int
+
+
+def second_run(batch: UsageBatch, wholesale: TariffBook, offering: str) -> Rated:
+    """Rate usage with wholesale prices: all of it as one offering, nothing shared or included."""
+    code = np.full(len(batch), wholesale.offering_index(offering), np.int32)
+    return rate(replace(batch, offering=code, pool=None), wholesale)
+
+
+def margins(
+    batch: UsageBatch, retail: Rated, revenue_micro: Int64, wholesale: TariffBook, cost: Rated,
+    rates: Dated, rate_unit: int = MICRO,
+) -> Margins:  # fmt: skip
+    """Compare what events bring with what they cost.
+
+    Parameters
+    ----------
+    revenue_micro : (n,) without VAT, as `spend_limits.without_vat` gives it.
+    rates : what `rate_unit` of the wholesale tariff's currency is worth in the book's, by day.
+    """
+    rate_of_day = rates.at(local_days(wholesale.clock, batch.started_at))
+    why = cost.reason.copy()
+    why[(why == Reason.OK) & (rate_of_day == NOT_KNOWN)] = Reason.NO_RATE
+    known = why == Reason.OK
+    worth = np.where(known, rate_of_day, 0)
+    converted = share_of(cost.amount_micro, worth, rate_unit)
+    revenue = np.where(retail.reason == Reason.OK, revenue_micro, 0)
+    both = known & (retail.reason == Reason.OK)
+    return Margins(
+        revenue, converted, np.where(known, cost.amount_micro, 0),
+        np.where(both, revenue - converted, 0), retail.reason, why,
+    )  # fmt: skip
+
+
+def costs(found: Margins, wholesale: TariffBook, cost: Rated) -> list[Cost]:
+    """Sum what is owed, exactly, per partner and kind of traffic, in order of both.
+
+    A component without partner owes to nobody: its text names whom it is for.
+    """
+    good = np.flatnonzero(found.cost_reason == Reason.OK)
+    component = cost.component[good].astype(np.int64)
+    count = len(wholesale.components)
+    micro = sum_by_key(component, found.cost_own_micro[good], count).tolist()
+    events = np.bincount(component, minlength=count).tolist()
+    sums: dict[tuple[str, str], list[int]] = {}
+    for place, terms in enumerate(wholesale.tariff.components):
+        if events[place]:
+            at = sums.setdefault((terms.partner or terms.text, terms.revenue), [0, 0])
+            at[0] += micro[place]
+            at[1] += events[place]
+    currency = wholesale.tariff.currency
+    return [Cost(*key, currency, *value) for key, value in sorted(sums.items())]
+
+
+def cost_lines(
+    owed: Cost, booked_minor: int, cost_account: str, supplier_account: str
+) -> tuple[Line, ...]:
+    """Draft what is not booked yet of what is owed to a partner; nothing where that is no øre."""
+    micro = np.array([owed.micro], np.int64)
+    minor = int(round_half_away(micro)[0]) - booked_minor
+    named = {"partner": owed.partner}
+    if not minor:
+        return ()
+    return (
+        Line(account=cost_account, amount_minor=minor, currency=owed.currency, dimensions=named),
+        Line(
+            account=supplier_account, amount_minor=-minor, currency=owed.currency, dimensions=named
+        ),
+    )

@@ -1,0 +1,166 @@
+"""A month's calls at partners' prices beside their own, and discounts beside what they are off."""
+
+from __future__ import annotations
+
+import json
+from datetime import date, datetime
+from fractions import Fraction as Q
+from pathlib import Path
+
+from click.testing import CliRunner
+from sqlalchemy import text
+
+from ledger import service as ledger
+from ledger.db import transaction
+from ledger.service import rates
+from ledger.service.rates import Rate
+from ledger.vault import vault
+from mediation.charging import Month
+from mediation.cli import ingest_paths, mediation_cli
+from mediation.service.rating_run import rate_period
+from party import service as party
+from rating import service as rating
+from reporting.service.invoices import billed_keys
+from tests.flows.home import MONTH
+from tests.party.rows import order
+from tests.rating.oracle import round_half_away
+from tests.rating.test_margins import OSLO, RETAIL, WHOLESALE
+
+AGREED = """
+[[component]]
+id = "month"
+text = "Abonnement"
+revenue = "subscription"
+vat = "3"
+unit = "month"
+[[frame]]
+id = "KOMMUNE"
+  [[frame.term]]
+  component = "voice"
+  percent = "20"
+  valid_from = 2026-01-01
+  [[frame.term]]
+  component = "month"
+  percent = "10"
+  valid_from = 2026-01-01
+[[frame]]
+id = "SKOLE"
+parent = "KOMMUNE"
+  [[frame.term]]
+  component = "voice"
+  none = true
+  valid_from = 2026-01-01
+[[discount]]
+id = "FLERE"
+text = "Flere abonnement"
+reduces = "month"
+percent = "50"
+subscriptions = 2
+[[offering]]"""
+TARIFF = RETAIL.replace("[[offering]]", AGREED, 1).replace(
+    'price_basis = "gross"\n',
+    'price_basis = "gross"\n  frame = "KOMMUNE"\n  [[offering.recurring]]\n'
+    '  component = "month"\n  price = "310.00"\n',
+)
+SCHOOL = TARIFF[TARIFF.index('[[offering]]\nid = "MOBIL"') :].replace("MOBIL", "SKOLE").replace(
+    'frame = "KOMMUNE"', 'frame = "SKOLE"'
+)  # fmt: skip
+CHARGES = (
+    "SELECT s.external_ref, c.component, c.charge_ref, sum(c.micro)::bigint FROM charge c"
+    " JOIN subscription s USING (subscription_id) GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"
+)
+
+
+def _take(folder: Path, name: str, *calls: tuple[int, str, int, int]) -> None:
+    lines = [
+        f"479100000{who},{called},2026-03-{day:02}T10:00:00+0100,{seconds},"
+        for who, called, day, seconds in calls
+    ]
+    path = folder / name
+    path.write_text("\n".join(["caller,called,start,duration,octets", *lines]) + "\n")
+    assert [taken.state for taken in ingest_paths([path])] == ["accepted"]
+
+
+def _run(*words: str) -> dict[str, object]:
+    told = CliRunner().invoke(
+        mediation_cli,
+        ["wholesale", "--month", MONTH, "--tariff", "INTERCONNECT", "--offering", "OUT", "--json",
+         *words],
+    )  # fmt: skip
+    assert told.exit_code == 0, (told.output, told.exception)
+    found: dict[str, object] = json.loads(told.output)
+    return found
+
+
+def _cost(partner: str, kind: str, events: int, owed: str, posted: str) -> dict[str, object]:
+    return {"partner": partner, "kind": kind, "currency": "EUR", "events": events, "owed": owed,
+            "posted": posted}  # fmt: skip
+
+
+def test_a_month_is_charged_twice_and_discounted_once(books: str, tmp_path: Path) -> None:
+    """Partners are owed what calls cost, once; frames and families have their discounts beside."""
+    assert books
+    first = int(datetime(2026, 3, 1, tzinfo=OSLO).timestamp())
+    with transaction() as session:
+        ledger.seed_book(session, "NO01")
+        ledger.open_periods(session, "NO01", 2026)
+        rates.set_rate(session, "NOK", Rate("EUR", date(2026, 3, 1), 1_150_000_000, "test"),
+                       actor="test")  # fmt: skip
+        rating.load_tariff(session, (TARIFF + SCHOOL).encode())
+        rating.load_tariff(session, WHOLESALE.encode())
+        done = party.apply_orders(
+            session,
+            [
+                order(1, "add", first, subscription_ref="SUB1", offering="MOBIL"),
+                order(2, "add", first + 16 * 86_400, subscription_ref="SUB2", offering="SKOLE",
+                      msisdn=4791000002, imsi=242010000000002),
+            ],
+            {"MOBIL", "SKOLE"},
+        )  # fmt: skip
+        assert [outcome.state for outcome in done] == ["applied"] * 2, done
+    _take(tmp_path, "a.csv", (1, "4740000001", 5, 36_000), (2, "4740000001", 20, 3_600),
+          (1, "0046700000001", 6, 600), (1, "4791000009", 7, 60))  # fmt: skip
+    with transaction() as session:
+        rate_period(session, vault(), Month("NO01", MONTH), lambda ids: billed_keys(session, ids))
+        charges = {tuple(row[:3]): int(row[3]) for row in session.execute(text(CHARGES))}
+    shared, alone = 15, 16  # days: two subscriptions from the 17th on
+    half = {1: Q(310 * shared, 62), 2: Q(310 * shared, 62)}
+    voice = Q(36_000 + 60, 60) / 2 + Q(600, 60) * Q("1.25")
+    assert charges == {
+        ("SUB1", "month", ""): 310 * 10**6,
+        ("SUB1", "month", "discount/FLERE"): -round_half_away(half[1] * 10**6),
+        ("SUB1", "month", "frame/KOMMUNE"): -round_half_away((310 - half[1]) * 10**5),
+        ("SUB1", "voice", ""): voice * 10**6,
+        ("SUB1", "voice", "frame/KOMMUNE"): -voice * 2 * 10**5,
+        ("SUB2", "month", ""): shared * 10 * 10**6,
+        ("SUB2", "month", "discount/FLERE"): -round_half_away(half[2] * 10**6),
+        ("SUB2", "month", "frame/SKOLE"): -round_half_away((shared * 10 - half[2]) * 10**5),
+        ("SUB2", "voice", ""): 30 * 10**6,
+    }
+    assert shared + alone == 31
+    interconnect = _cost("TELIA", "interconnect", 2, "3.76", "3.76")
+    tried = _run("--dry-run")
+    assert tried["costs"] == [interconnect, _cost("TELIA", "roaming", 1, "0.20", "0.20")]
+    assert (tried["batch_id"], tried["unknown"]) == (None, 1)
+    done_once = _run()
+    assert done_once["costs"] == tried["costs"]
+    # 3.762 and 0.20 euro at 11.50; the call to a network without a price is in neither.
+    assert (done_once["revenue"], done_once["cost"], done_once["margin"]) == (
+        "274.00", "45.56", "228.44"
+    )  # fmt: skip
+    again = _run()
+    assert again["batch_id"] is None
+    assert [cost["posted"] for cost in again["costs"]] == ["0.00", "0.00"]  # type: ignore[index,attr-defined]
+    _take(tmp_path, "b.csv", (1, "4748000001", 8, 6_000))
+    later = _run()
+    assert later["costs"][0] == _cost("ICE", "interconnect", 1, "0.61", "0.61")  # type: ignore[index]
+    with transaction("auditor") as session:
+        booked = ledger.booked_by_document(session, "NO01", "wholesale", "NO01/2026-03/")
+    assert booked == {
+        ("2026-03/INTERCONNECT/interconnect/ICE", "4300", "EUR"): 61,
+        ("2026-03/INTERCONNECT/interconnect/ICE", "2400", "EUR"): -61,
+        ("2026-03/INTERCONNECT/interconnect/TELIA", "4300", "EUR"): 376,
+        ("2026-03/INTERCONNECT/interconnect/TELIA", "2400", "EUR"): -376,
+        ("2026-03/INTERCONNECT/roaming/TELIA", "4310", "EUR"): 20,
+        ("2026-03/INTERCONNECT/roaming/TELIA", "2400", "EUR"): -20,
+    }

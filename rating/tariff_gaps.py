@@ -65,6 +65,10 @@ def _unused(tariff: Tariff) -> Iterator[Fault]:
     for offering in tariff.offerings:
         priced |= {month.component for month in offering.recurring}
         priced |= {once.component for once in offering.one_off}
+        priced |= {bound.component for bound in offering.bindings}
+        priced |= {use.surcharge for use in offering.fair_use}
+        priced |= {pool.overage for pool in offering.pools}
+    priced |= {each.component for each in tariff.carried}
     uses: list[tuple[str, Sequence[Zone | Band | Component], set[str]]] = [
         ("zone", tariff.zones, {rate.zone for rate in rates}),
         ("band", tariff.bands, {rate.band for rate in rates if rate.band}),

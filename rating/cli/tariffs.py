@@ -12,6 +12,7 @@ from ledger.errors import Invalid
 from rating import service
 from rating.explain import kroner
 from rating.listing import rate_lines, tariff_lines
+from rating.section_listing import contract_lines, section_lines
 from rating.tariff import TariffBook
 from rating.tariff_schema import tariff_schema
 
@@ -117,6 +118,8 @@ def show(on_day: str, name: str | None, *, as_json: bool) -> None:
     click.echo(f"{book.label}, valid from {book.tariff.valid_from}, content {book.content_hash}")
     for line in tariff_lines(book.tariff):
         click.echo(f"  {line}")
+    for line in section_lines(book.tariff):
+        click.echo(f"  {line}")
     for offering in book.tariff.offerings:
         basis = "with VAT" if offering.price_basis == "gross" else "without VAT"
         click.echo(f"\n{offering.id}  {offering.name} ({basis})")
@@ -126,6 +129,8 @@ def show(on_day: str, name: str | None, *, as_json: bool) -> None:
             click.echo(f"  {kroner(once.price_micro, 'en'):>10} on {once.on}  {once.component}")
         for included in offering.allowances:
             click.echo(f"  {included.quantity} included  {', '.join(included.components)}")
+        for line in contract_lines(offering):
+            click.echo(f"  {line}")
         for price in offering.rates:
             for line in rate_lines(price):
                 click.echo(f"  {line}")

@@ -17,11 +17,12 @@ from datetime import date
 
 import numpy as np
 
-from rating.clock import local_days, months
+from rating.clock import local_days
 from rating.dated import NOT_KNOWN, Dated, day_number, day_of, exchange_rates
 from rating.drawing import first_come
 from rating.pipeline import Rated
 from rating.rounding import MICRO, Integers, Mode, divide, share_of
+from rating.running_months import running_months
 from rating.tariff import TariffBook
 from rating.tariff_terms import FairUse, Offering
 from rating.usage import MAX_QUANTITY, Int32, Int64, Reason, UsageBatch
@@ -99,22 +100,17 @@ def _surcharge(
     vat_rates_bp: Mapping[str, int], agreed: Int64, found: Surcharges,
 ) -> None:  # fmt: skip
     """Serve the events of one offering from their volumes of the month, in event order."""
-    month = months(book.clock, batch.started_at[rows]).astype(np.int64)
-    owner = batch.subscription[rows].astype(np.int64)
-    order = np.lexsort((batch.event_key[rows], batch.started_at[rows], month, owner))
-    rows, month, owner = rows[order], month[order], owner[order]
-    first = np.ones(len(rows), np.bool_)
-    first[1:] = (owner[1:] != owner[:-1]) | (month[1:] != month[:-1])
-    heads = np.flatnonzero(first)
+    ran = running_months(batch, rows, book.clock)
+    rows, heads = ran.rows, ran.heads
     caps = wholesale_caps(book)
     price = monthly_price(offering, agreed[rows[heads]])
     inside = _vat_of(book, offering.recurring[0].component, offering, vat_rates_bp)
     volume = np.zeros(len(heads), np.int64)
-    for which in np.unique(month[heads]).tolist():
-        mine = month[heads] == which
+    for which in np.unique(ran.month).tolist():
+        mine = ran.month[heads] == which
         cap = caps.on(date(which // 12, which % 12 + 1, 1))
         volume[mine] = fair_use_volume(price[mine], inside, cap, terms.gigabyte)
-    within = within_volumes(batch.quantity[rows], volume, np.cumsum(first) - 1)
+    within = within_volumes(batch.quantity[rows], volume, ran.group)
     beyond = batch.quantity[rows] - within
     over = np.flatnonzero(beyond)
     days = local_days(book.clock, batch.started_at[rows[over]])

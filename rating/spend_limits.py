@@ -20,10 +20,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rating.clock import months
 from rating.dated import Dated, exchange_rates
 from rating.pipeline import Rated
 from rating.rounding import FITS, MICRO, Overflow, largest, share_of
+from rating.running_months import running_months
 from rating.tariff import TariffBook
 from rating.tariff_terms import SpendLimit
 from rating.usage import Bool, Int32, Int64, Reason, UsageBatch
@@ -78,21 +78,16 @@ def watch(
     count = len(batch)
     counted = np.array([book.components.index(name) for name in limit.components])
     rows = np.flatnonzero((rated.reason == Reason.OK) & np.isin(rated.component, counted))
-    owner = batch.subscription[rows].astype(np.int64)
-    start, month = batch.started_at[rows], months(book.clock, batch.started_at[rows])
-    order = np.lexsort((batch.event_key[rows], start, month, owner))
-    rows, owner, month = rows[order], owner[order], month[order]
-    first = np.ones(len(rows), np.bool_)
-    first[1:] = (owner[1:] != owner[:-1]) | (month[1:] != month[:-1])
-    heads = np.flatnonzero(first)
+    ran = running_months(batch, rows, book.clock)
+    rows, heads = ran.rows, ran.heads
     cost = without_vat(rated, batch, book, rows, vat_rates_bp)
-    most = _limits(book, limit, month)
+    most = _limits(book, limit, ran.month)
     if own_micro is not None:
         most = np.where(own_micro[rows] == LISTED, most, own_micro[rows])
     judged = judge(cost, heads, most[heads], limit.notify, stop=limit.stop)
     at = judged.place
     reached = Reached(
-        rows[at], owner[at].astype(np.int32), month[at], judged.percent, judged.after[at],
+        rows[at], ran.owner[at], ran.month[at], judged.percent, judged.after[at],
         most[heads][judged.group[at]],
     )  # fmt: skip
 

@@ -21,7 +21,7 @@ import click
 from sqlalchemy import make_url
 from sqlalchemy.exc import DataError
 
-from ledger import db, jobs, places, vault
+from ledger import closing, db, jobs, places, vault
 from ledger.cli import serving
 from ledger.db.server import PrivateServer
 from ledger.errors import Invalid, Problem
@@ -40,6 +40,12 @@ JOBS: Mapping[str, str] = {
 
 # What a worker does every minute, in this order: events are told, and balances folded, once sealed.
 PERIODIC = ("seal_books", "deliver_webhooks", "fold_balances")
+
+# What the rooms above the ledger look at before a month is closed.
+CLOSE_CHECKS = (
+    "reporting.service.closing:UNBILLED",
+    "reporting.service.closing:SUSPENDED",
+)
 
 # A command's name, the click group behind it, and what the list of commands says of it: the list
 # is printed without loading a room. "ledger export" is a command that a higher room adds to a group
@@ -161,6 +167,7 @@ def settings() -> Settings:
     vault.configure(found.vault_url)
     places.configure(places.Places(found.seal_key, found.home / "webhook-key", found.anchors))
     jobs.configure(job_functions, PERIODIC)
+    closing.configure(lambda: [_load(target) for target in CLOSE_CHECKS])
     return found
 
 

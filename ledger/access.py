@@ -18,6 +18,8 @@ SCOPES: Mapping[str, str] = {
     "ledger:read": "read accounts, entries, statements and balances",
     "ledger:post": "post journal entries",
     "ledger:approve": "approve drafts made by others",
+    "periods:close": "run the checks of a month, close and reopen it, close a year",
+    "periods:waive": "waive a check of a close, and let somebody into a closed month",
     "chart:write": "change the chart, dimensions and rates of exchange",
     "webhooks:write": "be told of events",
     "receivables:read": "read open items, aging lists and unallocated payments",
@@ -35,12 +37,13 @@ _READS = frozenset(name for name in SCOPES if name.endswith(":read"))
 _BOOKS = frozenset({"desk:read", "ledger:read", "receivables:read", "party:read", "documents:read"})
 
 ROLES: Mapping[str, frozenset[str]] = {
-    "accountant": _BOOKS | {"ledger:post", "receivables:write", "chart:write", "mediation:read"},
+    "accountant": _BOOKS
+    | {"ledger:post", "periods:close", "receivables:write", "chart:write", "mediation:read"},
     "collector": _BOOKS - {"ledger:read"} | {"receivables:write"},
     "operations": frozenset(
         {"desk:read", "party:read", "documents:read", "mediation:read", "mediation:run"}
     ),
-    "approver": _BOOKS | {"ledger:approve"},
+    "approver": _BOOKS | {"ledger:approve", "periods:waive"},
     "auditor": _READS,
     "administrator": frozenset({"desk:read", "access:read", "access:write"}),
 }

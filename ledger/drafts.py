@@ -6,7 +6,6 @@ same whoever writes it down: keys sorted, no blanks, UTF-8, amounts as decimal s
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date
@@ -14,6 +13,7 @@ from hashlib import sha256
 from typing import Any
 
 from ledger.attachments import Attachment
+from ledger.canonical import canonical_json
 from ledger.journal import BatchDraft, EntryDraft, ItemDraft, Line, check_batch
 from ledger.money import format_amount, parse_amount
 from ledger.refusals import EntryNotBalanced, MalformedEntry
@@ -113,8 +113,7 @@ def draft_of(content: Mapping[str, Any]) -> Draft:
 
 def content_hash(content: Mapping[str, Any]) -> bytes:
     """Hash what a draft says, attachments included (32 bytes); what an approval is bound to."""
-    written = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return sha256(ENCODING + written.encode()).digest()
+    return sha256(ENCODING + canonical_json(content)).digest()
 
 
 def check_storable(draft: Draft) -> None:

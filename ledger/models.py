@@ -33,7 +33,7 @@ class Account(Base):
     book_id: Mapped[int] = mapped_column(SmallInteger)
     number: Mapped[str] = mapped_column(Text)
     name: Mapped[str] = mapped_column(Text)
-    account_class: Mapped[str] = mapped_column("class", String(1))  # A L Q I E
+    account_class: Mapped[str] = mapped_column("class", String(1))  # A L Q I E D
     currency: Mapped[str | None] = mapped_column(String(3))  # None: any
     is_control: Mapped[bool]
     party_required: Mapped[bool]

@@ -19,7 +19,11 @@ from itertools import groupby
 from ledger.errors import DoesNotTie
 from ledger.money import format_amount
 
-ROOTS = {"A": "Assets", "L": "Liabilities", "Q": "Equity", "I": "Income", "E": "Expenses"}
+# Disposal of the result lies under equity, so an income statement made elsewhere leaves it out.
+ROOTS = {
+    "A": "Assets", "L": "Liabilities", "Q": "Equity", "I": "Income", "E": "Expenses",
+    "D": "Equity:Disposal",
+}  # fmt: skip
 
 CSV_HEADINGS = (
     "effective_date", "document_date", "voucher", "entry_type", "source_system", "source_ref",

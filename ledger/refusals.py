@@ -7,6 +7,7 @@ class that `ledger.service` raises in its place, with the same sentence and fact
 from collections.abc import Mapping
 from http import HTTPStatus
 
+from ledger.closing import CLOSING
 from ledger.errors import Conflict, Forbidden, Invalid, NotFound, Problem
 from ledger.undoing import UNDOING, AllocationUndone
 
@@ -290,6 +291,7 @@ class StageRefused(Problem):
 
 BY_SQLSTATE: Mapping[str, type[Problem]] = {
     **UNDOING,
+    **CLOSING,
     "HB001": EntryNotBalanced,
     "HB002": MalformedEntry,
     "HB003": UnknownBook,

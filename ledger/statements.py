@@ -102,7 +102,9 @@ def _statement(classes: str, rows: Iterable[Balance], comparative: Iterable[Bala
     sections = tuple(_section(of_class, now, then) for of_class in classes)
     _check(classes, [s.amount_minor for s in sections], now)
     _check(classes, [s.comparative_minor for s in sections], then)
-    return Statement(sections, _result(now), _result(then))
+    # What a year-end has moved to equity is part of that year's result, but not of what is left.
+    counted = "IE" if classes == "IE" else "IED"
+    return Statement(sections, _result(counted, now), _result(counted, then))
 
 
 def _check(classes: str, shown: list[int], rows: list[Balance]) -> None:
@@ -117,9 +119,9 @@ def _check(classes: str, shown: list[int], rows: list[Balance]) -> None:
         )
 
 
-def _result(rows: list[Balance]) -> int:
-    """Sum income less expenses."""
-    return -sum(row.base_minor for row in rows if row.account_class in "IE")
+def _result(classes: str, rows: list[Balance]) -> int:
+    """Sum income less expenses, and less what was disposed of where that counts."""
+    return -sum(row.base_minor for row in rows if row.account_class in classes)
 
 
 def _section(of_class: str, now: list[Balance], then: list[Balance]) -> Section:

@@ -38,7 +38,7 @@ class AccountSchema(Schema):
     )
     name = fields.String(required=True, validate=validate.Length(1, 200))
     account_class = fields.String(
-        required=True, data_key="class", validate=validate.OneOf(list("ALQIE"))
+        required=True, data_key="class", validate=validate.OneOf(list("ALQIED"))
     )
     currency = fields.String(load_default=None, allow_none=True, validate=_CURRENCY)
     is_control = fields.Boolean(load_default=False)

@@ -7,7 +7,7 @@ import json
 import click
 
 from ledger import service
-from ledger.cli import periods, reading, seals, structure
+from ledger.cli import closing, periods, reading, seals, structure
 from ledger.cli.drafts import draft_cli
 from ledger.cli.options import book_option, json_option
 from ledger.cli.posting import post_command
@@ -22,7 +22,7 @@ def ledger_cli() -> None:
 ledger_cli.add_command(post_command)
 ledger_cli.add_command(draft_cli)
 for _command in (
-    *reading.COMMANDS, *periods.COMMANDS, *seals.COMMANDS, *structure.COMMANDS
+    *reading.COMMANDS, *periods.COMMANDS, *closing.COMMANDS, *seals.COMMANDS, *structure.COMMANDS
 ):  # fmt: skip
     ledger_cli.add_command(_command)
 

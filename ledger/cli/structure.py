@@ -54,8 +54,8 @@ def account_cli() -> None:
 @account_cli.command("open")
 @click.argument("number")
 @click.argument("name")
-@click.option("--class", "account_class", type=click.Choice(list("ALQIE")), required=True,
-              help="Assets, liabilities, equity, income, expenses.")  # fmt: skip
+@click.option("--class", "account_class", type=click.Choice(list("ALQIED")), required=True,
+              help="Assets, liabilities, equity, income, expenses, disposal.")  # fmt: skip
 @click.option("--grouping", nargs=2, metavar="CATEGORY CODE", required=True,
               help="The official grouping, as in the chart.")  # fmt: skip
 @click.option("--currency", help="The only currency it takes; any if left out.")

@@ -31,11 +31,11 @@ def restore(revision: str, name: str, *routines: str) -> None:
     """
     script = _read(revision, name)
     for routine in routines:
-        pattern = rf"^CREATE (?:FUNCTION|PROCEDURE) {routine}\(.*?^(?:END )?\$\$;"
+        pattern = rf"^CREATE (?:OR REPLACE )?((?:FUNCTION|PROCEDURE) {routine}\(.*?^(?:END )?\$\$;)"
         found = re.search(pattern, script, re.MULTILINE | re.DOTALL)
         if found is None:
             raise LookupError(f"{revision}/{name} does not define {routine}.")
-        _execute(found.group().replace("CREATE ", "CREATE OR REPLACE ", 1))
+        _execute(f"CREATE OR REPLACE {found[1]}")
     _execute(_WITHHOLD)
 
 

@@ -28,7 +28,7 @@ class ChartAccount:
 
     number: str
     name: str
-    account_class: str  # A assets, L liabilities, Q equity, I income, E expenses
+    account_class: str  # A assets, L liabilities, Q equity, I income, E expenses, D disposal
     currency: str | None
     is_control: bool
     party_required: bool

@@ -22,6 +22,8 @@ _OTHER_EYES = ("require_other_eyes", 1 | 2 | 4, "ledger_require_other_eyes")
 _APPROVED = ("require_approval", 1 | 2 | 4, "ledger_require_approval")
 _POLICY_DATES = ("keep_policy_dates", 1 | 2 | 4, "ledger_keep_policy_dates")
 _DIMENSIONS = ("require_dimensions", 4, "ledger_require_dimensions")
+_CHECKLIST = ("keep_checklist", 1 | 2 | 4, "ledger_keep_checklist")
+_WAIVER = ("keep_waiver", 1 | 2 | 4, "ledger_keep_waiver")
 _WHOLE = (_CHANGE, _TRUNCATE, _OWNED)
 GUARDS: dict[str, tuple[tuple[str, int, str], ...]] = {
     "posting_batch": (*_WHOLE, _CHECKED),
@@ -40,6 +42,8 @@ GUARDS: dict[str, tuple[tuple[str, int, str], ...]] = {
     "period": (_CHANGE, _TRUNCATE),
     "period_lock_event": (_CHANGE, _TRUNCATE, _HARD_LOCK),
     "period_lock_exception": (_CHANGE, _TRUNCATE, _EXCEPTION),
+    "close_checklist": (_CHANGE, _TRUNCATE, _CHECKLIST),
+    "check_waiver": (_CHANGE, _TRUNCATE, _WAIVER),
     "voucher_gap": (_CHANGE, _TRUNCATE),
     "dimension_rule": (_CHANGE, _TRUNCATE),
     "exchange_rate": (_CHANGE, _TRUNCATE),

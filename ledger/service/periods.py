@@ -42,9 +42,9 @@ class PeriodState:
 class LatePosting:
     """An entry that was recorded after its period had been closed for one of its modules.
 
-    `under` says how it could: "exception", or "reopened" where the lock had been lifted. "moved" is
-    revenue of the period that is dated in a later one: its lines say so by the dimension
-    service_period.
+    `under` says how it could: "exception", "reopened" where the lock had been lifted, or "year-end"
+    for the close of the year, which comes after that of its months. "moved" is revenue of the
+    period that is dated in a later one: its lines say so by the dimension service_period.
     """
 
     entry_id: int
@@ -102,7 +102,7 @@ def grant_exception(
     _check_module(module)
     if granted_by == actor:
         raise Invalid(f"{actor} cannot make an exception for themselves; ask somebody else.")
-    _check_reason(reason)
+    check_reason(reason)
     with translated():
         granted = session.scalar(
             text(
@@ -202,7 +202,7 @@ def _lock(
     until: datetime | None,
 ) -> int:  # fmt: skip
     _check_module(module)
-    _check_reason(reason)
+    check_reason(reason)
     with translated():
         event = session.scalar(
             text(
@@ -223,7 +223,8 @@ def _check_module(module: str) -> None:
         raise Invalid(f"{module!r} is no module; choose among {', '.join(MODULES)}.")
 
 
-def _check_reason(reason: str) -> None:
+def check_reason(reason: str) -> None:
+    """Refuse an empty reason, with `Invalid`."""
     if not reason.strip() or "\0" in reason:
         raise Invalid("Say why, in words: an auditor reads the reason of every lock.")
 
@@ -254,7 +255,8 @@ _LATE = """
         WHERE book_id = (SELECT book_id FROM book WHERE code = :book)
             AND period_code = :period AND level <> 'open' GROUP BY module)
     SELECT e.entry_id, e.series, e.fiscal_year, e.voucher_no, e.effective_date, e.text, c.module,
-        CASE WHEN (SELECT v.level = 'open' FROM period_lock_event v
+        CASE WHEN e.own = 'YEAR' THEN 'year-end'
+        WHEN (SELECT v.level = 'open' FROM period_lock_event v
             WHERE v.book_id = e.book_id AND v.period_code = :period AND v.module = c.module
                 AND v.recorded_at < e.recorded_at
                 AND (v.expires_at IS NULL OR v.expires_at > e.recorded_at)

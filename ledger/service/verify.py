@@ -13,6 +13,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from ledger.service.anchors import anchor_faults, last_anchored_block
+from ledger.service.checklists import wrong_checklists
 from ledger.service.draft_reading import wrong_drafts
 from ledger.service.guards import guard_faults
 from ledger.service.rehash import wrong_leaves
@@ -61,13 +62,14 @@ def verification_steps(
         "anchor": partial(anchor_faults, places=anchors),
         "voucher gap": _gap_faults,
         "draft": wrong_drafts,
+        "checklist": wrong_checklists,
         "guard": guard_faults,
     }
     return [(check, partial(_named, check, found)) for check, found in checks.items()]
 
 
-def gaps(session: Session) -> list[str]:
-    """List voucher numbers that are missing and not explained, as SERIES/YEAR/NO."""
+def gaps(session: Session, book: str | None = None) -> list[str]:
+    """List voucher numbers, of a book or all, that are missing and not explained."""
     rows = session.execute(
         text(
             "SELECT s.code || '/' || c.fiscal_year || '/' || n"
@@ -78,13 +80,15 @@ def gaps(session: Session) -> list[str]:
             "  AND e.fiscal_year = c.fiscal_year) h"
             " CROSS JOIN LATERAL generate_series(1, CASE WHEN h.held = c.last_no"
             "  AND h.high = c.last_no THEN 0 ELSE greatest(c.last_no, h.high) END) n"
-            " WHERE NOT EXISTS (SELECT FROM journal_entry e WHERE e.book_id = s.book_id"
-            "  AND e.series_id = c.series_id AND e.fiscal_year = c.fiscal_year"
-            "  AND e.voucher_no = n)"
+            " WHERE (CAST(:book AS text) IS NULL OR s.book_id = (SELECT book_id FROM book"
+            "  WHERE code = :book)) AND NOT EXISTS (SELECT FROM journal_entry e"
+            "  WHERE e.book_id = s.book_id AND e.series_id = c.series_id"
+            "  AND e.fiscal_year = c.fiscal_year AND e.voucher_no = n)"
             " AND NOT EXISTS (SELECT FROM voucher_gap g WHERE g.series_id = c.series_id"
             "  AND g.fiscal_year = c.fiscal_year AND g.voucher_no = n)"
             " ORDER BY s.code, c.fiscal_year, n"
-        )
+        ),
+        {"book": book},
     )
     return [str(row[0]) for row in rows]
 
@@ -262,6 +266,21 @@ _CHECKS = {
                 UNION ALL SELECT series_id, fiscal_year, voucher_no FROM voucher_gap) n
             GROUP BY 1, 2) e USING (series_id, fiscal_year)
         WHERE c.last_no IS DISTINCT FROM e.last_no""",
+    # While the close of a year stands, its income, expenses and disposal come to nothing.
+    "year end": """
+        SELECT 'year ' || y.fiscal_year, 'it is closed, and a result of ' || -sum(
+            d.base_debit_minor - d.base_credit_minor) || ' minor units is left over'
+        FROM (SELECT e.book_id, e.fiscal_year, min(p.starts_on) AS first, max(p.ends_on) AS after
+            FROM journal_entry e JOIN voucher_series s USING (series_id)
+            JOIN period p ON p.book_id = e.book_id AND p.fiscal_year = e.fiscal_year
+            WHERE s.module = 'YEAR' AND e.reverses_entry_id IS NULL AND NOT EXISTS (
+                SELECT FROM journal_entry r WHERE r.reverses_entry_id = e.entry_id)
+            GROUP BY 1, 2) y
+        JOIN balance_delta d ON d.book_id = y.book_id AND d.effective_date >= y.first
+            AND d.effective_date < y.after
+        JOIN account a USING (account_id) WHERE a.class IN ('I', 'E', 'D')
+        GROUP BY y.book_id, y.fiscal_year
+        HAVING sum(d.base_debit_minor - d.base_credit_minor) <> 0""",
     "account version": """
         SELECT 'account ' || a.number, 'it is not what its last version says: '
             || coalesce((SELECT string_agg(k.key, ', ') FROM jsonb_each(v.content) k

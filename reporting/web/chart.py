@@ -12,7 +12,10 @@ from ledger.service.chart import chart_of_accounts
 from ledger.web import scope
 from reporting.web.frame import book, wanted_day
 
-_CLASSES = {"A": "Assets", "L": "Liabilities", "Q": "Equity", "I": "Income", "E": "Expenses"}
+_CLASSES = {
+    "A": "Assets", "L": "Liabilities", "Q": "Equity", "I": "Income", "E": "Expenses",
+    "D": "Disposal of the result",
+}  # fmt: skip
 
 
 def add_pages(app: Flask) -> None:

@@ -23,7 +23,7 @@ def test_open_item_accounts_are_the_control_accounts_of_customers() -> None:
 def test_every_account_has_its_class_and_grouping() -> None:
     """The class follows the first digit, and no account lacks its official grouping."""
     for row in read_seed("accounts"):
-        classes = {"1": "A", "2": "LQ", "3": "I", "4": "E", "7": "E", "8": "IE"}
+        classes = {"1": "A", "2": "LQ", "3": "I", "4": "E", "7": "E", "8": "IED"}
         assert row["class"] in classes[row["number"][0]], row["number"]
         assert row["grouping_category"], row["number"]
         assert row["grouping_code"], row["number"]

@@ -61,6 +61,7 @@ from tests.ledger.conftest import APRIL, MARCH, Drafts
 from tests.mediation.bank_files import PAYMENT, lines_of, octets_of, transmission
 from tests.reporting.bills import CONSUMER, charge
 from tests.reporting.bills import MARCH as TERMS
+from tests.reporting.refused_closings import REFUSED_CLOSINGS
 
 GALLERY = read_gallery()
 SAMPLES = Path(__file__).resolve().parents[1] / "mediation" / "samples"
@@ -89,7 +90,7 @@ price_basis = "gross"
 """
 
 Provoke = Callable[[Session], object]
-PROVOKED: dict[str, Provoke] = {}
+PROVOKED: dict[str, Provoke] = {**REFUSED_CLOSINGS}
 drafts = Drafts()
 GL = {"module": "GL", "actor": "tester"}
 

@@ -14,7 +14,7 @@ from ledger.service.reading.turnover import turnover
 class AccountBalance:
     """The turnover and balance of one account in one currency. Debit positive. [minor units]
 
-    `base_minor` is the balance in the book's own currency; `account_class` is A, L, Q, I or E.
+    `base_minor` is the balance in the book's own currency; `account_class` is A, L, Q, I, E or D.
     """
 
     account: str

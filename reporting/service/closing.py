@@ -1,0 +1,61 @@
+"""What billing and mediation add to the checks of a month's close; wired in app.py."""
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from ledger.closing import Finding, PeriodCheck, Scope, found
+from ledger.money import format_amount
+from mediation import service as mediation
+
+
+def _unbilled(session: Session, scope: Scope) -> Finding:
+    """Charges that no invoice covers, beside account 1530; one statement, so of one moment.
+
+    They are equal whatever the day, so what other months post meanwhile does not matter.
+    """
+    row = session.execute(
+        text(_UNBILLED), {"book": scope.book, "last": scope.last_day}
+    ).one()  # fmt: skip
+    figures = {
+        "charges": format_amount(row.charges), "account": format_amount(row.journal),
+        "account_at_month_end": format_amount(row.month_end),
+    }  # fmt: skip
+    rows = [] if row.charges == row.journal else [figures]
+    return found(
+        rows, f"Charges not billed are {figures['charges']}, as account 1530 says.",
+        f"Charges not billed are {figures['charges']}, account 1530 says {figures['account']}. "
+        "Run hovedbok month check, or look for entries on 1530 that no charge explains.",
+        state="blocked", **figures,
+    )  # fmt: skip
+
+
+def _suspended(session: Session, scope: Scope) -> Finding:
+    """Usage that waits in suspense: revenue of the month may be among it."""
+    del scope  # What waits is not dated before it is decoded and guided.
+    waiting = mediation.suspense_by_reason(session)
+    rows = [
+        {"reason": reason, "records": records, "seconds": seconds, "octets": octets}
+        for reason, records, seconds, octets in waiting
+    ]
+    records = sum(one[1] for one in waiting)
+    return found(
+        rows, "No usage is suspended.",
+        f"{records} records of usage are suspended, for {len(rows)} reasons.", records=records,
+    )  # fmt: skip
+
+
+UNBILLED = PeriodCheck("unbilled", "Charges not billed and account 1530", _unbilled)
+SUSPENDED = PeriodCheck("usage", "Usage in suspense", _suspended)
+
+_UNBILLED = """
+    WITH held AS (
+        SELECT d.effective_date, d.base_debit_minor - d.base_credit_minor AS minor
+        FROM balance_delta d JOIN account a USING (account_id)
+        JOIN book k ON k.book_id = a.book_id WHERE k.code = :book AND a.number = '1530')
+    SELECT (SELECT coalesce(sum(d.minor_net), 0) FROM charge_delta d
+            JOIN charge_key k USING (charge_key_id) WHERE k.book_code = :book
+            AND NOT EXISTS (SELECT FROM invoice_charge i
+                WHERE i.charge_key_id = k.charge_key_id))::bigint AS charges,
+        (SELECT coalesce(sum(minor), 0) FROM held)::bigint AS journal,
+        (SELECT coalesce(sum(minor), 0) FROM held
+            WHERE effective_date <= :last)::bigint AS month_end"""

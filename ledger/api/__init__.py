@@ -3,28 +3,34 @@
 from ledger.api import (
     balances,
     batches,
+    closing,
     drafts,
     entries,
     events,
     items,
     journal,
+    periods,
     registers,
     seals,
     structure,
+    years,
 )
 from ledger.web import Api
 
 _RESOURCES = (
     balances,
     batches,
+    closing,
     drafts,
     entries,
     events,
     items,
     journal,
+    periods,
     registers,
     seals,
     structure,
+    years,
 )
 
 

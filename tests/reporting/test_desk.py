@@ -331,6 +331,7 @@ SAMPLE = {
     "number": INVOICE, "party_id": 7, "file_id": 2, "series": "SAL", "year": 2026,
     "account": "1500", "draft_id": 1, "sha256": RECEIPT_HASH,
     "request_id": 1, "webhook_id": 1, "block_no": 1, "allocation_id": 1, "book": "NO01",
+    "period": "2026-03", "checklist_id": 1,
 }  # fmt: skip
 
 
@@ -361,7 +362,11 @@ def test_every_route_opens_for_its_scope_and_for_no_other(client: FlaskClient) -
             continue
         others, alone = SCOPES.keys() - {needed}, {needed}
         # Nothing was sent over REST, told, sealed or paid yet: whoever may ask for it is told so.
-        absent = re.search(r"<int:(request_id|webhook_id|block_no|allocation_id)>|/proof$", rule)
+        absent = re.search(
+            r"<int:(request_id|webhook_id|block_no|allocation_id|checklist_id)>"
+            r"|/proof$|/checklist$",
+            rule,
+        )
         open_to_it = {404, 409, 422} if absent else {200, 422}
         for carried, expected in ((others, {403}), (alone, open_to_it)):
             header = {"Authorization": f"Bearer {token(carried)}"}

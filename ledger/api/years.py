@@ -1,0 +1,95 @@
+"""Fiscal years over REST: what accounts open and close with, and the close."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any
+
+from flask.views import MethodView
+from marshmallow import Schema, fields, validate
+
+from ledger.api.entries import VoucherSchema
+from ledger.db import transaction
+from ledger.service import hold_snapshot, year_end
+from ledger.service.year_end import ClosedYear, Year
+from ledger.web import Blueprint, current_actor, scope
+from ledger.web.fields import BookSchema, IdempotencyKeySchema, Money
+from ledger.web.once import once
+
+blueprint = Blueprint(
+    "ledger-years", __name__, url_prefix="/api/v1", description="Fiscal years"
+)  # fmt: skip
+
+
+class YearArguments(BookSchema):
+    """Which book, and what of it is known."""
+
+    known_as_of = fields.Integer(load_default=None, validate=validate.Range(0, 2**63 - 1))
+
+
+class YearBalanceSchema(Schema):
+    """An account in a year, in the book's own currency; debit positive."""
+
+    account = fields.String(required=True)
+    name = fields.String(required=True)
+    account_class = fields.String(required=True, data_key="class")
+    opening = Money(required=True, attribute="opening_minor")
+    movement = Money(required=True, attribute="movement_minor")
+    closing = Money(required=True, attribute="closing_minor")
+
+
+class YearSchema(Schema):
+    """A fiscal year: income, expenses and disposals open at nothing, the rest with what it was."""
+
+    year = fields.Integer(required=True)
+    first_day = fields.Date(required=True)
+    last_day = fields.Date(required=True)
+    closed_by = fields.Nested(VoucherSchema, required=True, allow_none=True)
+    result = Money(required=True, attribute="result_minor")
+    left_before = fields.Function(
+        lambda year: Money().serialize("left", {"left": -year.left_before_minor}), required=True,
+        metadata={"type": "string",
+                  "description": "Results of earlier years that are not moved to equity."},
+    )  # fmt: skip
+    balances = fields.List(fields.Nested(YearBalanceSchema), required=True)
+
+
+class ClosedYearSchema(Schema):
+    """How a year is closed; `already`: nothing was left to do, nothing was written."""
+
+    year = fields.Integer(required=True)
+    result = Money(required=True, attribute="result_minor")
+    voucher = fields.Nested(VoucherSchema, required=True, allow_none=True)
+    already = fields.Boolean(required=True)
+
+
+@blueprint.route("/years/<int:year>")
+class OneYear(MethodView):
+    """One fiscal year."""
+
+    @scope("ledger:read")
+    @blueprint.arguments(YearArguments, location="query")
+    @blueprint.response(HTTPStatus.OK, YearSchema)
+    def get(self, wanted: dict[str, Any], year: int) -> Year:
+        """Show what every account opened with, what moved, and what it closes with."""
+        with transaction() as session:
+            hold_snapshot(session)
+            return year_end.read_year(session, wanted["book"], year, wanted["known_as_of"])
+
+
+@blueprint.route("/years/<int:year>/close")
+class CloseYear(MethodView):
+    """Closing a year."""
+
+    @scope("periods:close")
+    @once
+    @blueprint.arguments(BookSchema)
+    @blueprint.arguments(IdempotencyKeySchema, location="headers")
+    @blueprint.response(HTTPStatus.OK, ClosedYearSchema)
+    def post(self, wanted: dict[str, str], headers: dict[str, str], year: int) -> ClosedYear:
+        """Move the result to equity, once; a second call finds the first and writes nothing."""
+        del headers
+        with transaction() as session:
+            return year_end.close_year(
+                session, wanted["book"], year, actor=current_actor().reference
+            )

@@ -200,3 +200,28 @@ def wholesale(
         f"Revenue {format_amount(done.revenue_minor)}, cost {format_amount(done.cost_minor)}, "
         f"margin {format_amount(done.margin_minor)}; {done.unknown} events without a cost price."
     )
+
+
+@mediation_cli.command()
+@click.option("--month", "period", required=True, help="The month of use, such as 2026-03.")
+@click.option("--book", default="NO01", show_default=True, help="The book of accounts.")
+@click.option("--dry-run", is_flag=True, help="Say what would be posted, and post nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON.")
+def settle(*, period: str, book: str, dry_run: bool, as_json: bool) -> None:
+    """Say whose a month's content was: provider, collectors, charity, and the own fee; book it."""
+    with transaction() as session:
+        done = service.settle_content(session, month_of(book, period), dry_run=dry_run)
+    facts = [
+        {"component": each.component, "account": each.account, "holder": each.holder,
+         "amount": format_amount(each.minor), "posted": format_amount(each.posted_minor)}
+        for each in done.lines
+    ]  # fmt: skip
+    if as_json:
+        click.echo(json.dumps({"batch_id": done.batch_id, "lines": facts}, ensure_ascii=False))
+        return
+    for one in facts:
+        click.echo(
+            f"{one['component']} {one['account']} {one['holder'] or '-'}: {one['amount']}, "
+            f"{one['posted']} {'to post' if dry_run else 'posted'}"
+        )
+    click.echo(f"{len(facts)} lines of {period}.")

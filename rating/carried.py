@@ -168,6 +168,19 @@ def carried_prices(
     return CarriedPriced(amount, base, chosen, reason)
 
 
+def sharing_by_component(terms: Sequence[Carried], day: date) -> dict[str, Sharing]:
+    """Give who shares in what is charged for each component on a day: the last that has begun."""
+    found: dict[str, Sharing] = {}
+    for each in sorted(terms, key=lambda one: one.valid_from):
+        if each.valid_from > day:
+            continue
+        if each.sharing is None:
+            found.pop(each.component, None)
+        else:
+            found[each.component] = each.sharing
+    return found
+
+
 def _terms_at(events: CarriedEvents, terms: Sequence[Carried], services: tuple[str, ...]) -> Int32:
     """Find the terms of each event's service in force on its day, -1 where none are."""
     chosen = np.full(len(events.day), -1, np.int32)

@@ -14,6 +14,7 @@ from rating import tariff_sections as sections
 from rating.faults import Fault, did_you_mean, placed, read_fault
 from rating.reading import Reader
 from rating.rounding import Mode
+from rating.section_faults import wrong_sections
 from rating.tariff_references import wrong_references
 from rating.tariff_terms import (
     BAND_SPLITS,
@@ -70,7 +71,7 @@ def read_tariff(source: bytes) -> Tariff:
         ) from None
     reader = Reader(content)
     tariff = tariff_of(reader)
-    contradictions = [*wrong_references(tariff), *sections.wrong_sections(tariff)]
+    contradictions = [*wrong_references(tariff), *wrong_sections(tariff)]
     faults = [*reader.faults, *_further(reader.faults, contradictions)]
     if faults:
         lines = lines_of_keys(written)

@@ -102,7 +102,12 @@ def _post(
     actor: str,
 ) -> WholesaleOutcome:  # fmt: skip
     prefix = f"{month.book_code}/{month.period}/{tariff}/"
-    booked = ledger.booked_by_document(session, month.book_code, SOURCE_SYSTEM, prefix)
+    booked: dict[tuple[str, str, str], int] = {}
+    for (*place, _), minor in ledger.booked_by_document(
+        session, month.book_code, SOURCE_SYSTEM, prefix
+    ).items():
+        name = (place[0], place[1], place[2])
+        booked[name] = booked.get(name, 0) + minor
     last = month.after - timedelta(days=1)
     day = ledger.first_open_day(session, month.book_code, SERIES, last)
     run = ledger.batch_count(session, SOURCE_SYSTEM, prefix) + 1

@@ -157,10 +157,10 @@ def test_a_month_is_charged_twice_and_discounted_once(books: str, tmp_path: Path
     with transaction("auditor") as session:
         booked = ledger.booked_by_document(session, "NO01", "wholesale", "NO01/2026-03/")
     assert booked == {
-        ("2026-03/INTERCONNECT/interconnect/ICE", "4300", "EUR"): 61,
-        ("2026-03/INTERCONNECT/interconnect/ICE", "2400", "EUR"): -61,
-        ("2026-03/INTERCONNECT/interconnect/TELIA", "4300", "EUR"): 376,
-        ("2026-03/INTERCONNECT/interconnect/TELIA", "2400", "EUR"): -376,
-        ("2026-03/INTERCONNECT/roaming/TELIA", "4310", "EUR"): 20,
-        ("2026-03/INTERCONNECT/roaming/TELIA", "2400", "EUR"): -20,
+        ("2026-03/INTERCONNECT/interconnect/ICE", "4300", "EUR", "partner=ICE"): 61,
+        ("2026-03/INTERCONNECT/interconnect/ICE", "2400", "EUR", "partner=ICE"): -61,
+        ("2026-03/INTERCONNECT/interconnect/TELIA", "4300", "EUR", "partner=TELIA"): 376,
+        ("2026-03/INTERCONNECT/interconnect/TELIA", "2400", "EUR", "partner=TELIA"): -376,
+        ("2026-03/INTERCONNECT/roaming/TELIA", "4310", "EUR", "partner=TELIA"): 20,
+        ("2026-03/INTERCONNECT/roaming/TELIA", "2400", "EUR", "partner=TELIA"): -20,
     }

@@ -10,8 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rating.carried import NO_PRICE, Carried, CarriedEvents, Markup, carried_prices, marked_up
+from rating.carried import (
+    NO_PRICE,
+    Carried,
+    CarriedEvents,
+    Markup,
+    carried_prices,
+    marked_up,
+    sharing_by_component,
+)
 from rating.dated import Dated, Exchange, FigureNotDated, day_number, exchange_rates
+from rating.revenue_shares import Sharing
 from rating.rounding import Overflow
 from rating.tariff import parse_tariff
 from rating.tariff_terms import TariffInvalid
@@ -189,3 +198,22 @@ def test_a_figure_before_the_first_is_not_known() -> None:
     assert [dated.on(date(2026, 1, 31)), dated.on(date(2026, 2, 1))] == [5, 7]
     with pytest.raises(FigureNotDated, match="states no rate of EUR on 2025-12-31; its first is"):
         dated.on(date(2025, 12, 31))
+
+
+def test_two_providers_do_not_share_one_component() -> None:
+    """Charges of a component are split as a whole."""
+    second = SECTIONS[SECTIONS.index("[[carried]]") :].replace('"1980"', '"1990"')
+    with pytest.raises(TariffInvalid, match="is shared as that of service 1980"):
+        parse_tariff((SMALL + SECTIONS + second).encode())
+
+
+def test_sharing_is_dated() -> None:
+    """The last terms that have begun say who shares, or that nobody does."""
+    games = Sharing("Spill AS", "NO")
+    terms = (
+        Carried("1980", "games", date(2026, 1, 1), sharing=games),
+        Carried("1980", "games", date(2026, 3, 1)),
+    )
+    assert sharing_by_component(terms, date(2025, 12, 31)) == {}
+    assert sharing_by_component(terms, date(2026, 2, 28)) == {"games": games}
+    assert sharing_by_component(terms, date(2026, 3, 1)) == {}

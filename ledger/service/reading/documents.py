@@ -6,8 +6,8 @@ from sqlalchemy.orm import Session
 
 def booked_by_document(
     session: Session, book: str, source_system: str, prefix: str
-) -> dict[tuple[str, str, str], int]:
-    """Sum the lines of a source's entries by document reference, account and currency.
+) -> dict[tuple[str, str, str, str], int]:
+    """Sum the lines of a source's entries by document, account, currency and dimensions.
 
     Parameters
     ----------
@@ -15,13 +15,13 @@ def booked_by_document(
 
     Returns
     -------
-    Minor units by (document reference, account number, currency).
+    Minor units by (document reference, account number, currency, dimensions as one text).
     """
     rows = session.execute(
         text(_BOOKED),
         {"book": book, "system": source_system, "prefix": prefix},
     )
-    return {(row[0], row[1], row[2]): int(row[3]) for row in rows}
+    return {(row[0], row[1], row[2], row[3]): int(row[4]) for row in rows}
 
 
 def batch_count(session: Session, source_system: str, prefix: str) -> int:
@@ -37,14 +37,15 @@ def batch_count(session: Session, source_system: str, prefix: str) -> int:
 
 
 _BOOKED = """
-SELECT e.document_ref, a.number, l.currency, sum(l.amount_minor)
+SELECT e.document_ref, a.number, l.currency, coalesce(d.canonical_key, ''), sum(l.amount_minor)
 FROM journal_entry e
 JOIN book b USING (book_id)
 JOIN journal_line l ON l.entry_id = e.entry_id AND l.effective_date = e.effective_date
 JOIN account a ON a.account_id = l.account_id
+LEFT JOIN dimension_set d ON d.dim_set_id = l.dim_set_id
 WHERE b.code = :book AND e.source_system = :system AND e.document_ref IS NOT NULL
     AND starts_with(e.source_ref, :prefix)
     AND e.reverses_entry_id IS NULL
     AND NOT EXISTS (SELECT FROM journal_entry r WHERE r.reverses_entry_id = e.entry_id)
-GROUP BY 1, 2, 3
+GROUP BY 1, 2, 3, 4
 """

@@ -1,0 +1,156 @@
+"""The settlement of content: what was collected for others, named by holder, and the own fee of it.
+
+Charges for the content of others are accrued to 2992 (charity to 2993) like other usage to revenue.
+A settlement says of a month whose that is: each charge is split as the tariff says, the parts are
+booked under their holders, and the own fee is taken out with its VAT. What is booked already is
+read from the journal; a second settlement of the same charges posts nothing.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+import numpy as np
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from ledger import service as ledger
+from ledger.errors import Invalid
+from ledger.journal import BatchDraft, EntryDraft, Line, canonical_dimensions
+from mediation.charging import SERIES, Month
+from rating import service as rating
+from rating.carried import sharing_by_component
+from rating.revenue_shares import Accounts, Sharing, booking, check_sharing
+from rating.service import Charge
+
+SOURCE_SYSTEM = "settlement"
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """One line of a settlement, as it stands, and what of it this run posted. [øre]"""
+
+    component: str
+    account: str
+    holder: str  # "" for what is nobody's in particular
+    minor: int
+    posted_minor: int
+
+
+@dataclass(frozen=True, slots=True)
+class SettlementOutcome:
+    """What a settlement says, line by line. No batch: there was nothing new."""
+
+    lines: tuple[Settled, ...]
+    batch_id: int | None
+
+
+def settle_content(
+    session: Session, month: Month, *, dry_run: bool = False, actor: str = "system:settlement"
+) -> SettlementOutcome:
+    """Settle a month's charges for the content of others.
+
+    Raises
+    ------
+    Invalid : a component that is shared is booked as revenue of our own, or its fee has the VAT of
+        another country's provider.
+    """
+    session.execute(
+        text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 0))"),
+        {"key": f"settlement/{month.book_code}/{month.period}"},
+    )
+    book = rating.tariff_book(session, month.first_day)
+    shared = sharing_by_component(book.tariff.carried, month.first_day)
+    charged: dict[str, list[Charge]] = {}
+    for charge in rating.charges_of_usage(session, month.book_code, month.period):
+        if charge.key.component in shared:
+            charged.setdefault(charge.key.component, []).append(charge)
+    prefix = f"{month.book_code}/{month.period}/"
+    booked = ledger.booked_by_document(session, month.book_code, SOURCE_SYSTEM, prefix)
+    run = ledger.batch_count(session, SOURCE_SYSTEM, prefix) + 1
+    last = month.after - timedelta(days=1)
+    day = ledger.first_open_day(session, month.book_code, SERIES, last, vat=True)
+    told: list[Settled] = []
+    entries: list[EntryDraft] = []
+    for component, charges in sorted(charged.items()):
+        wanted = _lines(session, month, component, shared[component], charges)
+        document = f"{month.period}/{component}"
+        lines, stands = _difference(document, wanted, booked)
+        told += [replace(each, component=component) for each in stands]
+        if lines:
+            entries.append(
+                EntryDraft(
+                    series=SERIES, effective_date=day, document_date=day,
+                    entry_type="content_settled", source_ref=f"{prefix}{run}/{len(entries)}",
+                    text=f"Settlement of {component}, {month.period}", lines=lines,
+                    document_ref=document,
+                )
+            )  # fmt: skip
+    batch_id = None
+    if entries and not dry_run:
+        draft = BatchDraft(month.book_code, SOURCE_SYSTEM, f"{prefix}{run}", actor, tuple(entries))
+        batch_id = ledger.post_batch(session, draft).batch_id
+    return SettlementOutcome(tuple(told), batch_id)
+
+
+def _lines(
+    session: Session, month: Month, component: str, sharing: Sharing, charges: Sequence[Charge]
+) -> tuple[Line, ...]:
+    """Give what all charges of a component book, by the rules of the month's last day."""
+    last = month.after - timedelta(days=1)
+
+    def account(leg: str, selector: str = "*") -> str:
+        return ledger.posting_account(
+            session, month.book_code, "content_for_others", leg, selector, on=last
+        )
+
+    rates = {}
+    if sharing.fee_vat:
+        rates[sharing.fee_vat] = ledger.vat_rate_bp(
+            session, month.book_code, sharing.fee_vat, on=last
+        )
+    check_sharing(sharing, rates)
+    collected = account("charity" if sharing.charity else "provider")
+    for charge in charges:
+        if charge.key.revenue_account != collected:
+            others = "charity" if sharing.charity else "content_others"
+            raise Invalid(
+                f"{component} is shared with {sharing.provider}, but booked on "
+                f"{charge.key.revenue_account}. Give the component revenue = {others!r}.",
+                component=component,
+            )
+    accounts = Accounts(
+        collected=collected, provider=account("provider"), charity=account("charity"),
+        fee=account("fee"), vat={code: account("vat", code) for code, bp in rates.items() if bp},
+    )  # fmt: skip
+    amounts = np.array([charge.amount_minor for charge in charges], np.int64)
+    return booking(amounts, sharing, accounts, rates)
+
+
+def _difference(
+    document: str, wanted: Sequence[Line], booked: Mapping[tuple[str, str, str, str], int]
+) -> tuple[tuple[Line, ...], list[Settled]]:
+    """Give the lines that are not booked yet, and how each place stands afterwards."""
+    places: dict[tuple[str, str], Line] = {}
+    sums: dict[tuple[str, str], int] = {}
+    for line in wanted:
+        place = (line.account, canonical_dimensions(line.dimensions or {}))
+        places.setdefault(place, line)
+        sums[place] = sums.get(place, 0) + line.amount_minor
+    before = {
+        (account, dimensions): minor
+        for (name, account, _, dimensions), minor in booked.items()
+        if name == document
+    }
+    lines, stands = [], []
+    for place in sorted(sums.keys() | before.keys()):
+        minor, added = sums.get(place, 0), sums.get(place, 0) - before.get(place, 0)
+        holder = place[1].removeprefix("provider=")
+        stands.append(Settled("", place[0], holder, minor, added))
+        if added:
+            like = places.get(place) or Line(
+                account=place[0], amount_minor=0,
+                dimensions={"provider": holder} if holder else None,
+            )  # fmt: skip
+            lines.append(replace(like, amount_minor=added))
+    return tuple(lines), stands

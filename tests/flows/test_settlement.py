@@ -1,0 +1,169 @@
+"""Premium calls for others: accrued as owed, settled by holder, and again after a late file."""
+
+from __future__ import annotations
+
+import json
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from ledger import service as ledger
+from ledger.db import transaction
+from ledger.errors import Invalid
+from ledger.vault import vault
+from mediation.charging import Month
+from mediation.cli import ingest_paths, mediation_cli
+from mediation.service import settle_content
+from mediation.service.rating_run import rate_period
+from party import service as party
+from rating import service as rating
+from reporting.service.invoices import billed_keys
+from tests.flows.home import MONTH
+from tests.party.rows import order
+from tests.rating.test_margins import OSLO, RETAIL
+
+CONTENT = """
+[[zone]]
+id = "GAMES"
+prefixes = ["47829"]
+[[zone]]
+id = "GIFTS"
+prefixes = ["47820"]
+[[component]]
+id = "games"
+text = "Innholdstjenester"
+revenue = "{games}"
+vat = "7"
+unit = "s"
+[[component]]
+id = "gifts"
+text = "Gaver"
+revenue = "charity"
+vat = "7"
+unit = "s"
+[[carried]]
+service = "829"
+component = "games"
+valid_from = 2026-01-01
+provider = "Spill AS"
+fee_vat = "3"
+  [[carried.share]]
+  holder = "STREX"
+  percent = "3.5"
+  [[carried.share]]
+  holder = "own"
+  percent = "15"
+[[carried]]
+service = "820"
+component = "gifts"
+valid_from = 2026-01-01
+provider = "Redd Barna"
+charity = true
+"""
+RATES = """
+  [[offering.rate]]
+  usage = "voice"
+  zone = "GAMES"
+  component = "games"
+  price = "9.99"
+  per = 60
+  increment = 60
+  [[offering.rate]]
+  usage = "voice"
+  zone = "GIFTS"
+  component = "gifts"
+  price = "200.00"
+  per = 60
+  increment = 60
+"""
+
+
+def _tariff(games: str = "content_others") -> bytes:
+    return (RETAIL.replace("[[offering]]", "{sections}[[offering]]", 1) + RATES).replace(
+        "{sections}", CONTENT.format(games=games)
+    ).encode()  # fmt: skip
+
+
+def _take(folder: Path, name: str, *calls: tuple[str, int]) -> None:
+    lines = [f"4791000001,{called},2026-03-{day:02}T10:00:00+0100,50," for called, day in calls]
+    path = folder / name
+    path.write_text("\n".join(["caller,called,start,duration,octets", *lines]) + "\n")
+    assert [taken.state for taken in ingest_paths([path])] == ["accepted"]
+
+
+def _rate() -> None:
+    with transaction() as session:
+        rate_period(session, vault(), Month("NO01", MONTH), lambda ids: billed_keys(session, ids))
+
+
+def _settle(*words: str) -> tuple[Any, list[tuple[str, ...]]]:
+    told = CliRunner().invoke(mediation_cli, ["settle", "--month", MONTH, "--json", *words])
+    assert told.exit_code == 0, (told.output, told.exception)
+    found = json.loads(told.output)
+    return found["batch_id"], [tuple(line.values()) for line in found["lines"]]
+
+
+def _balance(account: str) -> int:
+    with transaction("auditor") as session:
+        return sum(
+            row.balance_minor
+            for row in ledger.trial_balance(session, "NO01", date(2026, 3, 31))
+            if row.account == account
+        )  # fmt: skip
+
+
+def _begin(tariff: bytes) -> None:
+    with transaction() as session:
+        ledger.seed_book(session, "NO01")
+        ledger.open_periods(session, "NO01", 2026)
+        rating.load_tariff(session, tariff)
+        first = int(datetime(2026, 3, 1, tzinfo=OSLO).timestamp())
+        done = party.apply_orders(session, [order(1, "add", first, offering="MOBIL")], {"MOBIL"})
+        assert [outcome.state for outcome in done] == ["applied"], done
+
+
+def test_what_is_collected_for_others_is_theirs_to_the_oere(books: str, tmp_path: Path) -> None:
+    """99.90 of games and 200 of gifts; a late call of 9.99 is settled as the difference."""
+    assert books
+    _begin(_tariff())
+    _take(tmp_path, "a.csv", *(("4782900001", day) for day in range(1, 11)), ("4782000001", 3))
+    _rate()
+    assert (_balance("2992"), _balance("2993"), _balance("1530")) == (-9990, -20_000, 29_990)
+    tried, lines = _settle("--dry-run")
+    assert tried is None
+    # 15 % of 99.90 is 14.985, 3.5 % is 3.4965: the øre that is over goes to the larger remainder.
+    assert lines == [
+        ("games", "2700", "", "-3.00", "-3.00"),
+        ("games", "2992", "", "99.90", "99.90"),
+        ("games", "2992", "STREX", "-3.50", "-3.50"),
+        ("games", "2992", "Spill AS", "-81.42", "-81.42"),
+        ("games", "3700", "", "-11.98", "-11.98"),
+        ("gifts", "2993", "", "200.00", "200.00"),
+        ("gifts", "2993", "Redd Barna", "-200.00", "-200.00"),
+    ]
+    assert _settle()[1] == lines
+    assert (_balance("2992"), _balance("3700"), _balance("2700")) == (-8492, -1198, -300)
+    batch, again = _settle()
+    assert batch is None
+    assert {line[4] for line in again} == {"0.00"}
+    _take(tmp_path, "late.csv", ("4782900001", 12))
+    _rate()
+    late = _settle()[1]
+    assert late[1] == ("games", "2992", "", "109.89", "9.99")
+    # Of 109.89: 3.846 to STREX, 16.4835 to us with VAT, 89.56 to the provider.
+    assert [line[3] for line in late[:5]] == ["-3.30", "109.89", "-3.85", "-89.56", "-13.18"]
+    assert _balance("2992") == -(385 + 8956)
+    assert _balance("2993") == -20_000
+
+
+def test_content_of_others_is_no_revenue_of_ours(books: str, tmp_path: Path) -> None:
+    """A component that is shared and yet booked as own revenue is refused, not settled twice."""
+    assert books
+    _begin(_tariff("content"))
+    _take(tmp_path, "a.csv", ("4782900001", 1))
+    _rate()
+    with transaction() as session, pytest.raises(Invalid, match="revenue = 'content_others'"):
+        settle_content(session, Month("NO01", MONTH))

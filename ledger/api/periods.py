@@ -60,6 +60,7 @@ class PeriodSchema(Schema):
     period = fields.String(required=True, metadata={"example": "2026-03"})
     first_day = fields.Date(required=True)
     last_day = fields.Date(required=True)
+    fiscal_year = fields.Integer(required=True)
     modules = fields.List(fields.Nested(ModuleSchema), required=True)
 
 
@@ -243,6 +244,7 @@ def _told(book: str, period: str, states: list[PeriodState]) -> dict[str, Any]:
     return {
         "book": book, "period": period, "first_day": scope_of.first_day,
         "last_day": scope_of.last_day,
+        "fiscal_year": next(one.fiscal_year for one in states if one.period == period),
         "modules": [state for state in states if state.period == period],
     }  # fmt: skip
 
@@ -251,19 +253,19 @@ def _answer(
     session: Session, book: str, period: str, status: HTTPStatus = HTTPStatus.OK
 ) -> tuple[dict[str, Any], HTTPStatus, dict[str, str]]:
     states = states_of(session, book, period)
-    return _told(book, period, states), status, {"ETag": f'"{_etag(states)}"'}
+    return _told(book, period, states), status, {"ETag": f'"{period_etag(states)}"'}
 
 
-def _etag(states: list[PeriodState]) -> str:
+def period_etag(states: list[PeriodState]) -> str:
     """Name the state of a period: any lock, reopening or exception gives it another name."""
     return sha256(repr(states).encode()).hexdigest()[:32]
 
 
 def etag_header(session: Session, book: str, period: str) -> dict[str, str]:
     """Give the header that names how a period stands now."""
-    return {"ETag": f'"{_etag(states_of(session, book, period))}"'}
+    return {"ETag": f'"{period_etag(states_of(session, book, period))}"'}
 
 
 def require_period(session: Session, book: str, period: str) -> None:
     """Let a change pass only if it names how the period stands, as `require_match` does."""
-    require_match(_etag(states_of(session, book, period)), f"period {period}")
+    require_match(period_etag(states_of(session, book, period)), f"period {period}")

@@ -4,6 +4,7 @@ A check says what it found and changes nothing. Whether its month may be closed 
 decided in `ledger.service.closing`.
 """
 
+from collections.abc import Sized
 from typing import Any
 
 from sqlalchemy import Row, text
@@ -50,7 +51,8 @@ def _assertions(session: Session, scope: Scope) -> Finding:
     ]  # fmt: skip
     return found(
         wrong + missing,
-        f"{len(checked)} asserted balances are those of the books.",
+        f"{_count(checked, 'asserted balance')} as the books say, and no bank is without one."
+        if checked else "No bank has moved, and nobody has said a balance.",
         f"{_count(wrong, 'asserted balance')} not what the books say; {_count(missing, 'bank')} "
         f"without an asserted balance of {scope.last_day}.",
         asserted=len(checked), differing=len(wrong), missing=len(missing),
@@ -163,7 +165,7 @@ def _rows(session: Session, statement: str, scope: Scope, **more: Any) -> list[R
     return list(session.execute(text(statement), bound))
 
 
-def _count(rows: list[dict[str, Any]], noun: str) -> str:
+def _count(rows: Sized, noun: str) -> str:
     plural = f"{noun}es" if noun.endswith("ch") else f"{noun}s"
     return f"1 {noun} is" if len(rows) == 1 else f"{len(rows)} {plural} are"
 

@@ -95,6 +95,11 @@ def waive_check(
     return Waiver(int(made), actor, reason.strip())
 
 
+def with_waivers(session: Session, seen: Checklist) -> Checklist:
+    """Give a checklist with the waivers that were given of its results since it was kept."""
+    return replace(seen, results=_waived(session, seen.book, seen.period, seen.results))
+
+
 def close_period(
     session: Session, book: str, period: str, *, level: str, actor: str,
     waive: Mapping[str, str] | None = None,

@@ -36,6 +36,7 @@ class PeriodState:
     since: datetime | None = None
     reopened_until: datetime | None = None
     exceptions: tuple[PeriodException, ...] = ()
+    fiscal_year: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,23 +134,23 @@ def period_states(session: Session, book: str) -> list[PeriodState]:
         exceptions[row.period_code, row.module].append(
             PeriodException(row.actor, row.reason, row.granted_by, row.expires_at)
         )
-    codes = session.scalars(
-        text("SELECT p.code FROM period p JOIN book b USING (book_id) WHERE b.code = :book"
-             " ORDER BY p.starts_on"),
+    opened = session.execute(
+        text("SELECT p.code, p.fiscal_year FROM period p JOIN book b USING (book_id)"
+             " WHERE b.code = :book ORDER BY p.starts_on"),
         {"book": book},
     )  # fmt: skip
     states = []
-    for period in codes:
+    for period, year in opened:
         for module in MODULES:
             event = events.get((period, module))
             if event is None:
-                states.append(PeriodState(period, module, "open"))
+                states.append(PeriodState(period, module, "open", fiscal_year=year))
                 continue
             states.append(
                 PeriodState(
                     period, module, event.level, event.actor, event.reason, event.recorded_at,
                     event.expires_at if event.level == "open" else None,
-                    tuple(exceptions[period, module]) if event.level == "soft" else (),
+                    tuple(exceptions[period, module]) if event.level == "soft" else (), year,
                 )
             )  # fmt: skip
     return states

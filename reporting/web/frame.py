@@ -28,6 +28,7 @@ _MENU = (
             ("trial_balance", "Trial balance", "ledger:read"),
             ("chart", "Chart of accounts", "ledger:read"),
             ("journals", "Manual journals", "ledger:read"),
+            ("periods", "Periods and closing", "ledger:read"),
             ("aging", "Aging list", "receivables:read"),
             ("unallocated", "Unmatched payments", "receivables:read"),
         ),
@@ -53,6 +54,18 @@ _MENU = (
 _PARENTS = {
     "account": "trial_balance",
     "entry": "trial_balance",
+    **dict.fromkeys(
+        (
+            "period",
+            "period_look",
+            "period_close",
+            "period_reopen",
+            "period_except",
+            "period_waive",
+            "year_close",
+        ),
+        "periods",
+    ),
     "journal": "journals",
     "journal_new": "journals",
     "journal_edit": "journals",

@@ -13,9 +13,9 @@ from ledger.db import transaction
 from ledger.service import access
 from ledger.web import now, public, scope
 from ledger.web.gate import current_actor, session_cookie, set_session_cookie
-from reporting.web import books, chart, customers, feeds, frame, journals, overview, trails
+from reporting.web import books, chart, customers, feeds, frame, journals, overview, periods, trails
 
-_ROOMS = (books, chart, customers, feeds, journals, trails)
+_ROOMS = (books, chart, customers, feeds, journals, periods, trails)
 
 
 def register(app: Flask) -> None:

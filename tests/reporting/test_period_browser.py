@@ -1,0 +1,75 @@
+"""A month end in a real Chromium: looked at, waived, closed, reopened, and closed for good."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from playwright.sync_api import Page, expect
+
+from ledger import service
+from ledger.db import transaction
+from ledger.service.signing import signer
+from tests.ledger.conftest import seal_all
+from tests.reporting.test_desk_browser import address, browser, check, log_in, page, shots
+from tests.reporting.test_journal_browser import log_out
+
+__all__ = ["address", "browser", "page", "shots"]
+
+
+def test_a_month_end_from_the_first_look_to_the_hard_lock(
+    page: Page, home: Path, shots: Path
+) -> None:
+    """Two people; accessible and quiet at every step, on a screen and on a phone."""
+    with transaction() as session:
+        service.lock_period(session, "NO01", "2026-02", module="GL", level="soft", actor="x",
+                            reason="x")  # fmt: skip
+    seal_all(signer())
+    log_in(page, home, "accountant")
+    page.get_by_role("link", name="Periods and closing").click()
+    check(page, "list")
+    page.screenshot(path=shots / "periods.png", full_page=True)
+    page.get_by_role("link", name="2026-03").click()
+    page.get_by_role("button", name="Run the checks").click()
+    expect(page.get_by_text("Number 1, run by accountant")).to_be_visible()
+    page.get_by_role("button", name="Close the month").click()
+    expect(page.get_by_role("alert")).to_contain_text("Checks are open")
+    page.locator("summary").first.click()
+    check(page, "refused")
+    page.screenshot(path=shots / "period-refused.png", full_page=True)
+    log_out(page)
+
+    log_in(page, home, "approver")
+    page.goto("/periods/2026-03")
+    check(page, "to waive")
+    page.screenshot(path=shots / "period-to-waive.png", full_page=True)
+    page.get_by_label("may pass").first.fill("The worker is on its way.")
+    page.get_by_role("button", name="Waive").first.click()
+    expect(page.get_by_text("Waived by approver: The worker is on its way.")).to_be_visible()
+    expect(page.get_by_role("button", name="Waive")).to_have_count(0)
+    log_out(page)
+
+    log_in(page, home, "accountant")
+    page.goto("/periods/2026-03")
+    page.get_by_role("button", name="Close the month").click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("closed")
+    page.set_viewport_size({"width": 390, "height": 800})
+    check(page, "closed, on a phone")
+    wide = page.locator("html").evaluate("root => root.scrollWidth > root.clientWidth")
+    assert not wide
+    page.screenshot(path=shots / "phone-period.png", full_page=True)
+    page.goto("/periods")
+    check(page, "list, on a phone")
+    assert not page.locator("html").evaluate("root => root.scrollWidth > root.clientWidth")
+    page.screenshot(path=shots / "phone-periods.png", full_page=True)
+    page.set_viewport_size({"width": 1360, "height": 900})
+
+    page.goto("/periods/2026-03")
+    page.get_by_role("button", name="Close for good").click()
+    expect(page.get_by_role("heading", level=1)).not_to_contain_text("for good")  # Not ticked.
+    page.get_by_label("Nothing can ever open 2026-03 again").check()
+    page.screenshot(path=shots / "period-closed.png", full_page=True)
+    page.get_by_role("button", name="Close for good").click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("closed for good")
+    expect(page.get_by_role("button", name="Open to everybody")).to_have_count(0)
+    check(page, "locked")
+    page.screenshot(path=shots / "period-locked.png", full_page=True)

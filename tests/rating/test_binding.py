@@ -8,7 +8,7 @@ from fractions import Fraction as Q
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rating.binding import NO_START, binding_charges, remaining_charges, term_end
@@ -38,6 +38,7 @@ def slow_end(begun: date, months: int) -> date:
     return date(year, month + 1, min(begun.day, last))
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(days, st.integers(0, 120)), max_size=20))
 def test_terms_end_on_the_day_they_began(terms: list[tuple[date, int]]) -> None:
     """Or on the last of a shorter month; the anchor is kept over longer ones."""
@@ -57,6 +58,7 @@ def test_a_term_that_begins_on_the_31st(months: int, ends: date) -> None:
     assert term_end(begun, np.array([months])).tolist() == [day_number(ends)]
 
 
+@settings(deadline=None)
 @given(
     st.lists(
         st.tuples(st.integers(0, 10**10), days, st.integers(1, 800), st.integers(-5, 900)),

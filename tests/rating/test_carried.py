@@ -7,7 +7,7 @@ from fractions import Fraction as Q
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rating.carried import (
@@ -49,6 +49,7 @@ markups = st.builds(
 )  # fmt: skip
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.integers(-(10**12), 10**12) | st.integers(-(2**45), 2**45), max_size=20),
     st.integers(1, 10**9), markups,
@@ -113,6 +114,7 @@ def test_every_event_has_a_price_or_a_reason(
     assert priced(service, day, price, currency) == outcome
 
 
+@settings(deadline=None)
 @given(st.permutations(range(6)))
 def test_the_order_of_events_changes_nothing(order: list[int]) -> None:
     """Each row stands alone."""

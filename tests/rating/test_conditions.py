@@ -7,7 +7,7 @@ from fractions import Fraction as Q
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rating.conditions import Holdings, conditional_discounts
@@ -128,6 +128,7 @@ stretches = st.lists(
 )  # fmt: skip
 
 
+@settings(deadline=None)
 @given(stretches, st.randoms())
 def test_discounts_agree_with_a_calendar(
     rows: list[tuple[int, int, int, int]], random: object

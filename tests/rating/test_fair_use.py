@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rating.dated import FigureNotDated
@@ -143,6 +143,7 @@ events = st.lists(
 )  # fmt: skip
 
 
+@settings(deadline=None)
 @given(events, st.sampled_from([TARIFF, NET]), st.randoms())
 def test_surcharges_agree_with_one_event_after_the_other(
     drawn: list[tuple[int, int, int]], tariff: str, random: object
@@ -165,6 +166,7 @@ def test_surcharges_agree_with_one_event_after_the_other(
     assert (surcharged == (found.beyond > 0)).all()
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.integers(0, 10**13), max_size=10), st.sampled_from([0, 2500]),
     st.integers(1, 10**8), st.sampled_from([GB, 10**9]),

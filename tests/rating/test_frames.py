@@ -7,7 +7,7 @@ from fractions import Fraction as Q
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ledger.errors import Invalid
@@ -39,6 +39,7 @@ def trees(draw: st.DrawFn) -> tuple[list[int], list[int]]:
     return renamed, stated
 
 
+@settings(deadline=None)
 @given(trees())
 def test_the_nearest_statement_wins(tree: tuple[list[int], list[int]]) -> None:
     """Deep or flat, numbered anyhow."""
@@ -99,6 +100,7 @@ def test_terms_are_dated_and_none_is_a_term(day: date, percents: list[list[int]]
     assert got.tolist() == [[p if p < 0 else p * 1_000_000 for p in row] for row in percents]
 
 
+@settings(deadline=None)
 @given(
     st.lists(
         st.tuples(st.integers(-(2**61), 2**61), st.integers(0, 1), st.integers(-1, 2),

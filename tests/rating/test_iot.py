@@ -6,7 +6,7 @@ from fractions import Fraction as Q
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ledger.errors import Invalid
@@ -29,6 +29,7 @@ def months(draw: st.DrawFn) -> tuple[dict[int, int], list[tuple[int, int]]]:
     return cards, draw(sessions)
 
 
+@settings(deadline=None)
 @given(months(), terms_of, st.randoms())
 def test_pools_agree_with_a_loop(
     month: tuple[dict[int, int], list[tuple[int, int]]], terms: PoolTerms, random: object

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rating.dated import Dated
@@ -139,6 +139,7 @@ def calls(rows: list[tuple[int, int, int]]) -> UsageBatch:
     )  # fmt: skip
 
 
+@settings(deadline=None)
 @given(
     st.lists(
         st.tuples(st.integers(FIRST, FIRST + 8 * 86_400), st.integers(-5, 9000),
@@ -195,6 +196,7 @@ def test_a_cost_that_is_not_known_says_why(which: int, day: int, reason: str) ->
     assert Reason(int(told.cost_reason[0])).name == reason
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(-(10**9), 10**12), min_size=1, max_size=8))
 def test_any_number_of_runs_books_the_rounding_of_the_whole(totals: list[int]) -> None:
     """Each run books what is owed in all, less what is booked; twice the same books nothing."""

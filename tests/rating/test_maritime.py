@@ -7,7 +7,7 @@ from fractions import Fraction as Q
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ledger.errors import Invalid
@@ -64,6 +64,7 @@ def slow(row: Row) -> tuple[str, int]:
     return "OK", round_half_away(charge / Q("3.061") if unit == GOLD_FRANC else charge)
 
 
+@settings(deadline=None)
 @given(rows_of, st.randoms())
 def test_accounts_agree_with_fractions(rows: list[Row], random: object) -> None:
     """Each item converted once, accounts summed, valued at the rate of the month's last day."""

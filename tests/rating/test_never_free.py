@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ledger.errors import Problem
@@ -155,6 +155,7 @@ def test_an_anchor_on_the_31st_keeps_to_the_31st() -> None:
     assert days == ["2026-01-31", "2026-02-28", "2026-03-31", "2026-04-30"]
 
 
+@settings(deadline=None)
 @given(
     st.sampled_from(["4790000001", "4782900001", "3390000001", "8810000001", ""]),
     st.integers(-100, 9000), st.integers(0, 366 * 86_400),

@@ -6,7 +6,7 @@ from fractions import Fraction as Q
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ledger.errors import Invalid
@@ -35,6 +35,7 @@ def slow(amount: int, sharing: Sharing, units: int) -> list[int]:
     return [part if amount >= 0 else -part for part in parts]
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.integers(-(10**6), 10**6) | st.integers(-(2**61), 2**61), max_size=10),
     shares, st.sampled_from([100, 10**6]),
@@ -51,6 +52,7 @@ def test_shares_are_the_price_and_agree_with_fractions(
     assert (split(-column, sharing, units) == -parts).all()
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.integers(-(10**6), 10**6), max_size=30), shares, st.integers(0, 60_000_000),
     st.sampled_from([("NO", "3"), ("SE", "52"), ("US", "6")]), st.booleans(),

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rating.dated import FigureNotDated
@@ -161,6 +161,7 @@ events = st.lists(
 )  # fmt: skip
 
 
+@settings(deadline=None)
 @given(events, st.randoms(), st.integers(0, 10**9))
 def test_limits_agree_with_accounts_kept_by_hand(
     drawn: list[tuple[int, int, int, int]], random: object, own_limit: int

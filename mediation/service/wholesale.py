@@ -14,6 +14,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from ledger import service as ledger
+from ledger.errors import Invalid
 from ledger.exchange import RATE_UNIT
 from ledger.journal import BatchDraft, EntryDraft
 from ledger.money import round_half_away
@@ -68,6 +69,7 @@ def charge_partners(
 
     Raises
     ------
+    Invalid : the tariff is one that customers pay by.
     UnknownCurrency : the tariff is in a currency without a rate on the day of the posting.
     """
     session.execute(
@@ -75,6 +77,12 @@ def charge_partners(
         {"key": f"wholesale/{month.book_code}/{month.period}"},
     )
     wholesale = rating.tariff_book(session, month.first_day, tariff)
+    if wholesale.tariff.sells != "wholesale":
+        raise Invalid(
+            f"{wholesale.label} holds what customers pay, not what partners ask of us. Name a "
+            'tariff with sells = "wholesale".',
+            tariff=wholesale.label,
+        )
     rated = rate_month(session, store, month)
     cost = second_run(rated.batch, wholesale, offering)
     revenue = np.zeros(len(rated.batch), np.int64)

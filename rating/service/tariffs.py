@@ -97,13 +97,14 @@ def tariff_book(session: Session, on: date, name: str | None = None) -> TariffBo
     """
     query = select(TariffBookRow).where(TariffBookRow.valid_from <= on)
     rows = session.scalars(query.order_by(TariffBookRow.valid_from.desc())).all()
-    names = sorted({row.name for row in rows})
-    if name is None and len(names) > 1:
+    if name is None:
+        # What partners ask of us is no price of a customer, also where nothing else is loaded.
         newest = {row.name: row for row in reversed(rows)}
-        names = [each for each in names if _sells(newest[each]) == "retail"]
+        names = sorted(each for each, row in newest.items() if _sells(row) == "retail")
+        if len(names) > 1:
+            listed = ", ".join(names)
+            raise TariffNotFound(f"Several tariffs are in force on {on}: {listed}; name one.")
         rows = [row for row in rows if row.name in names]
-    if name is None and len(names) > 1:
-        raise TariffNotFound(f"Several tariffs are in force on {on}: {', '.join(names)}; name one.")
     row = next((row for row in rows if name in (None, row.name)), None)
     if row is None:
         raise TariffNotFound(

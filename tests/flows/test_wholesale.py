@@ -148,6 +148,10 @@ def test_a_month_is_charged_twice_and_discounted_once(books: str, tmp_path: Path
     assert (done_once["revenue"], done_once["cost"], done_once["margin"]) == (
         "274.00", "45.56", "228.44"
     )  # fmt: skip
+    refused = CliRunner().invoke(
+        mediation_cli, ["wholesale", "--month", MONTH, "--tariff", "RETAIL", "--offering", "MOBIL"]
+    )
+    assert "holds what customers pay" in str(refused.exception or refused.output)
     again = _run()
     assert again["batch_id"] is None
     assert [cost["posted"] for cost in again["costs"]] == ["0.00", "0.00"]  # type: ignore[index,attr-defined]

@@ -21,6 +21,7 @@ from rating.charges import Booked, ChargeKey, deltas
 from rating.models import ChargeDelta, ChargeKeyRow, RatingRun, TariffBookRow
 from rating.service import ChargeKeysUnknown, TariffNotFound, TariffVersionTaken
 from tests.rating.tariffs import SMALL
+from tests.rating.test_margins import WHOLESALE
 
 MARCH = date(2026, 3, 31)
 KEY = ChargeKey(
@@ -95,6 +96,16 @@ def test_the_book_in_force_is_the_last_whose_day_has_come(session: Session) -> N
     with pytest.raises(TariffNotFound, match="OTHER, SMALL"):
         service.tariff_book(session, MARCH)
     assert service.tariff_book(session, MARCH, "OTHER").tariff.name == "OTHER"
+
+
+def test_what_partners_ask_is_no_price_of_a_customer(session: Session) -> None:
+    """Without a name only tariffs that sell to customers are looked at."""
+    service.load_tariff(session, WHOLESALE.encode())
+    with pytest.raises(TariffNotFound, match="No tariff book is valid"):
+        service.tariff_book(session, MARCH)
+    assert service.tariff_book(session, MARCH, "INTERCONNECT").tariff.currency == "EUR"
+    service.load_tariff(session, SMALL.encode())
+    assert service.tariff_book(session, MARCH).tariff.name == "SMALL"
 
 
 def test_keys_are_found_again_whatever_their_order_and_text(session: Session) -> None:

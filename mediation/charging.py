@@ -22,6 +22,8 @@ from rating.tariff import TariffBook
 from rating.usage import Int64
 
 USAGE, RECURRING, ONE_OFF = "usage", "recurring", "one_off"
+# What the reference of a discount begins with; other one-offs name their order.
+DISCOUNT, FRAME = "discount/", "frame/"
 SERIES = "USG"
 # The dimension of revenue that is posted in a later month than it was earned in.
 SERVICE_PERIOD = "service_period"

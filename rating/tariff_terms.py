@@ -4,6 +4,7 @@ A field with a default came later than the format: a file that does not use it k
 hash it had (`rating.tariff.canonical_content`). Amounts are in millionths of the currency.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 
@@ -239,6 +240,20 @@ class Offering:
     bindings: tuple[Binding, ...] = ()
     pools: tuple[Pool, ...] = ()
     frame: str | None = None  # whose terms hold for who has it
+
+
+def components_behind(offerings: Iterable[Offering], component: str) -> tuple[str, ...]:
+    """Name the components whose use makes a charge of a component: itself, and what it surcharges.
+
+    Beyond fair use, and beyond a pool, other components are what was used.
+    """
+    behind = {component}
+    for offering in offerings:
+        for use in offering.fair_use:
+            behind |= set(use.components) if use.surcharge == component else set()
+        for pool in offering.pools:
+            behind |= set(pool.components) if pool.overage == component else set()
+    return tuple(sorted(behind))
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,18 @@ from dataclasses import replace
 
 import numpy as np
 
-from mediation.charging import ONE_OFF, Found, Month, Owed, Payer, Setting, charge_key, usage_owed
+from mediation.charging import (
+    DISCOUNT,
+    FRAME,
+    ONE_OFF,
+    Found,
+    Month,
+    Owed,
+    Payer,
+    Setting,
+    charge_key,
+    usage_owed,
+)
 from mediation.records import Int64
 from party.service import ActiveIntervals
 from rating.conditions import Holdings, conditional_discounts
@@ -43,7 +54,7 @@ def charge_recurring_discounts(
         _add(
             book, setting, payers[int(active.billing_account_id[source])],
             int(active.subscription_id[source]), int(given.component[n]),
-            _basis(book, int(offering[source])), f"discount/{terms.id}", terms.text,
+            _basis(book, int(offering[source])), f"{DISCOUNT}{terms.id}", terms.text,
             Owed(int(given.amount_micro[n]), 1, int(given.days[n])), month, found,
         )  # fmt: skip
     source = np.concatenate([charges.source, given.source])
@@ -106,7 +117,7 @@ def _add_frame(
 ) -> None:  # fmt: skip
     name = book.tariff.offerings[offering].frame
     _add(
-        book, setting, payer, subscription, component, _basis(book, offering), f"frame/{name}",
+        book, setting, payer, subscription, component, _basis(book, offering), f"{FRAME}{name}",
         f"Rammeavtale {name}", Owed(-off, 1, 1), month, found,
     )  # fmt: skip
 

@@ -20,11 +20,13 @@ from ledger.errors import Invalid
 from ledger.money import format_amount
 from ledger.service import EntryView
 from ledger.vault import Vault
+from mediation.charging import DISCOUNT, FRAME
 from mediation.models import SourceFile
 from mediation.service.tracing import find_file, record_location
 from mediation.usage_files import read_parquet
 from rating import service as rating
 from rating.models import ChargeKeyRow
+from rating.tariff_terms import components_behind
 from reporting.service.invoices import (
     IssuedInvoice,
     charge_keys_of,
@@ -122,11 +124,17 @@ class _Events:
         mine = pc.and_(
             pc.and_(
                 pc.equal(table["subscription_id"], key.subscription_id),
-                pc.equal(table["component"], key.component),
+                pc.is_in(table["component"], pa.array(self._behind(key))),
             ),
             pc.equal(table["billing_account_id"], key.billing_account_id),
         )
         return table.filter(mine).sort_by([("started_at", "ascending")])
+
+    def _behind(self, key: ChargeKeyRow) -> tuple[str, ...]:
+        """Name the components of the events behind a charge, by the tariff of the last run."""
+        run = rating.rating_runs(self.session, key.usage_period)[-1]
+        book = rating.tariff_book_by_hash(self.session, run.tariff_hash)
+        return components_behind(book.tariff.offerings, key.component)
 
     def at(self, file_id: int, record_no: int) -> list[dict[str, Any]]:
         """Find the events that carry a record's place, with the month they were used in."""
@@ -180,12 +188,18 @@ def _charge(events: _Events, key: ChargeKeyRow, shown: int) -> Trail:
         "kind": key.kind,
         "usage_period": key.usage_period,
     }
-    if key.charge_ref:
+    if key.charge_ref.startswith((DISCOUNT, FRAME)):
+        trail["discount"] = key.charge_ref
+    elif key.charge_ref:
         trail["order"] = _order(events.session, key.charge_ref)
     table = events.of_charge(key)
     if table.num_rows:
         trail["events"] = table.num_rows
-        trail["amount_micro"] = pc.sum(table["amount_micro"]).as_py()
+        own = table.filter(pc.equal(table["component"], key.component))
+        if own.num_rows:
+            trail["amount_micro"] = pc.sum(own["amount_micro"]).as_py()
+        else:
+            trail["counted"] = sorted(set(table["component"].to_pylist()))
         trail["first"] = [_event(events.session, row) for row in table.slice(0, shown).to_pylist()]
     return trail
 

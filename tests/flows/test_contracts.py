@@ -20,6 +20,7 @@ from mediation.service.rating_run import rate_period
 from party import service as party
 from rating import service as rating
 from reporting.service.invoices import billed_keys
+from reporting.service.tracing import trace_voucher
 from tests.flows.home import MONTH
 from tests.mediation.octets import container, integer, pgw, tgpp_file
 from tests.party.rows import order
@@ -123,6 +124,10 @@ def test_a_traveller_beyond_fair_use_who_leaves_in_his_term(books: str, tmp_path
     # The cap of the day, 1.10 at 12.00, with VAT.
     assert settled["surcharge"] == (round_half_away(Q(beyond * 16_500_000, GB)), beyond)
     assert _rate() == settled
+    with transaction() as session:
+        trail = trace_voucher(session, vault(), "NO01", "USG/2026/2")
+    surcharge = next(one for one in trail["charges"] if one["component"] == "surcharge")
+    assert (surcharge["events"], surcharge["counted"]) == (2, ["eea"])
     told = CliRunner().invoke(mediation_cli, ["limits", "--month", MONTH, "--json"])
     assert told.exit_code == 0, told.output
     reached = [json.loads(line) for line in told.output.splitlines()]

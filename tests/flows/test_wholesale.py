@@ -20,7 +20,11 @@ from mediation.cli import ingest_paths, mediation_cli
 from mediation.service.rating_run import rate_period
 from party import service as party
 from rating import service as rating
+from reporting import service as reporting
+from reporting.cli.billing import month_end, run_bills
+from reporting.seller import DEMO_SELLER
 from reporting.service.invoices import billed_keys
+from reporting.service.tracing import trace_voucher
 from tests.flows.home import MONTH
 from tests.party.rows import order
 from tests.rating.oracle import round_half_away
@@ -138,6 +142,19 @@ def test_a_month_is_charged_twice_and_discounted_once(books: str, tmp_path: Path
         ("SUB2", "voice", ""): 30 * 10**6,
     }
     assert shared + alone == 31
+    bills = reporting.Order(
+        book="NO01", period=MONTH, invoice_date=month_end(MONTH), seller=DEMO_SELLER, actor="test"
+    )
+    assert run_bills(bills).invoices == 1
+    with transaction() as session:
+        assert ledger.control_balance(session, "NO01", ["1530"]) == 0
+        trail = trace_voucher(session, vault(), "NO01", "USG/2026/1", 20)
+        gross = ledger.control_balance(session, "NO01", ["1500", "1505"])
+    discounts = {one["discount"] for one in trail["charges"] if "discount" in one}
+    assert discounts == {"discount/FLERE", "frame/KOMMUNE", "frame/SKOLE"}
+    assert not any("order" in one for one in trail["charges"])
+    # Each charge is rounded to øre in gross: 310 - 75 - 23.50, 313 - 62.60; 150 - 75 - 7.50, 30.
+    assert gross == 31_000 - 7_500 - 2_350 + 31_300 - 6_260 + 15_000 - 7_500 - 750 + 3_000
     interconnect = _cost("TELIA", "interconnect", 2, "3.76", "3.76")
     tried = _run("--dry-run")
     assert tried["costs"] == [interconnect, _cost("TELIA", "roaming", 1, "0.20", "0.20")]

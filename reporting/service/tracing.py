@@ -199,7 +199,7 @@ def _charge(events: _Events, key: ChargeKeyRow, shown: int) -> Trail:
         if own.num_rows:
             trail["amount_micro"] = pc.sum(own["amount_micro"]).as_py()
         else:
-            trail["counted"] = sorted(set(table["component"].to_pylist()))
+            trail["counted"] = ", ".join(sorted(set(table["component"].to_pylist())))
         trail["first"] = [_event(events.session, row) for row in table.slice(0, shown).to_pylist()]
     return trail
 

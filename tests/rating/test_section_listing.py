@@ -34,7 +34,7 @@ def test_every_section_of_the_pricing_page_is_told() -> None:
             "limit data-roaming 50.00 EUR a month on voice.national from 2026-01-01, told at 80 %"
             ", stops"
         ),
-        "consumers are bound 12 months at most, from 2005-01-01",
+        "consumers are bound 12 months at most, from 2025-01-01",
         "discount FAMILY 12.5 % off voice.national with 3 subscriptions",
         "discount BUNDLE 50.00 off voice.national with FRI",
         "frame KOMMUNE",

@@ -72,7 +72,7 @@ def consume(
     batch: UsageBatch, cell: Int32, reason: Int16, book: TariffBook, counters: Counters,
     cost: Cost | None = None,
 ) -> tuple[Int64, Counters]:  # fmt: skip
-    """Serve the priced events of a batch from their allowances.
+    """Serve the priced events of a batch from their allowances, in the layers of their order.
 
     Parameters
     ----------
@@ -84,18 +84,24 @@ def consume(
 
     Returns
     -------
-    free : (n,) int64, the part of each quantity that an allowance covers.
+    free : (n, layers) int64, what the allowance of each layer covers of each quantity.
     counters : what is used now, of all pools seen before or touched here.
     """
     if len(counters) or book.included.stated.any():
         # Before anything is served: an event that one allowance suspends must not use another.
         _suspend(batch, cell, reason, book, counters)
-    free = np.zeros(len(batch), np.int64)
-    for layer in range(book.cells.allowances.shape[1]):
+    layers = book.cells.allowances.shape[1]
+    # By layer in memory, so that a layer is one column.
+    free = np.zeros((layers, len(batch)), np.int64).T
+    for layer in range(layers):
         rows, allowance = _candidates(batch, cell, reason, book, layer)
-        rows, allowance = rows[left := batch.quantity[rows] > free[rows]], allowance[left]
+        before = free[rows, :layer].sum(axis=1) if layer else np.zeros(len(rows), np.int64)
+        left = batch.quantity[rows] > before
+        rows, wanted = rows[left], (batch.quantity[rows] - before)[left]
         if len(rows):
-            counters = _pass(batch, rows, allowance, free, book, counters, cost)
+            counters = _pass(
+                batch, rows, allowance[left], wanted, free[:, layer], book, counters, cost
+            )
     return free, counters
 
 
@@ -142,13 +148,13 @@ def _suspend(
 
 
 def _pass(
-    batch: UsageBatch, rows: Int64, allowance: Int32, free: Int64, book: TariffBook,
+    batch: UsageBatch, rows: Int64, allowance: Int32, wanted: Int64, free: Int64, book: TariffBook,
     counters: Counters, cost: Cost | None,
 ) -> Counters:  # fmt: skip
-    """Serve one allowance of each event of `rows`; adds to `free`, gives the counters after."""
+    """Serve one allowance of each event of `rows`; writes `free`, gives the counters after."""
     owner = _owners(batch, rows, allowance, book)
     order = _event_order(batch, rows, owner, allowance)
-    rows, allowance, owner = rows[order], allowance[order], owner[order]
+    rows, allowance, owner, wanted = rows[order], allowance[order], owner[order], wanted[order]
     start = batch.started_at[rows]
     month = months(book.clock, start)
     first = np.ones(len(rows), np.bool_)
@@ -162,9 +168,7 @@ def _pass(
     granted = np.where(stated, pools.granted, book.included.quantity[pools.allowance])
     balance = np.maximum(granted - pools.used, 0)
     members = _members(batch, rows, allowance, month, book, counters)
-    wanted = batch.quantity[rows] - free[rows]
-    given, drawn = _draw(wanted, balance, pool, pools.allowance, rows, members, book, cost)
-    free[rows] += given
+    free[rows], drawn = _draw(wanted, balance, pool, pools.allowance, rows, members, book, cost)
     tails = np.append(heads[1:], len(rows)) - 1
     touched = Counters(
         pools.subscription, pools.allowance, pools.month,

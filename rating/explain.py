@@ -56,7 +56,7 @@ def explain_event(
     free, amount = int(rated.free_quantity[row]), int(rated.amount_micro[row])
     payable = abs(int(batch.quantity[row]) - free)
     if free:
-        sentences.append(_coverage(batch, book, row, free, language))
+        sentences.append(_coverage(batch, rated, book, row, language))
     parts = _parts(batch, book, row, payable, language) if payable else ()
     if batch.quantity[row] < 0:
         sentences.append(say["refund"])
@@ -119,14 +119,19 @@ def _wall_clock(instant: int, time_zone: str) -> str:
     return local.strftime("%Y-%m-%d %H:%M:%S")
 
 
-def _coverage(batch: UsageBatch, book: TariffBook, row: int, free: int, language: Language) -> str:
-    cell = _cell(batch, book, row)
-    names = [book.allowances[n] for n in book.cells.allowances[cell].tolist() if n >= 0]
-    kind = USAGE_NAMES[int(batch.usage_type[row])]
-    phrase = "all_free" if free == int(batch.quantity[row]) else "part_free"
-    return PHRASES[language][phrase].format(
-        free=_amount_used(free, kind), allowance=", ".join(names)
+def _coverage(
+    batch: UsageBatch, rated: Rated, book: TariffBook, row: int, language: Language
+) -> str:
+    """Say what is included, and in what; several allowances each with its part."""
+    kind, free = USAGE_NAMES[int(batch.usage_type[row])], int(rated.free_quantity[row])
+    layers = book.cells.allowances[_cell(batch, book, row)].tolist()
+    drawn = rated.drawn[row].tolist()
+    parts = [(book.allowances[n], part) for n, part in zip(layers, drawn, strict=True) if part]
+    named = ", ".join(
+        name if len(parts) == 1 else f"{name} ({_amount_used(part, kind)})" for name, part in parts
     )
+    phrase = "all_free" if free == int(batch.quantity[row]) else "part_free"
+    return PHRASES[language][phrase].format(free=_amount_used(free, kind), allowance=named)
 
 
 def _parts(

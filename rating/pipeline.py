@@ -51,6 +51,7 @@ class Rated:
     free_quantity: Int64  # what an allowance covered
     rate_row: Int32  # of the first portion, -1 where suspended or wholly covered
     counters: Counters
+    drawn: Int64  # (n, layers) what each allowance of the event's cell covered, in order of use
 
 
 def rate(
@@ -75,7 +76,8 @@ def rate(
     for rows in _chunks(len(batch), chunk):
         _refuse_unpriceable(batch.take(rows), book, lines, cell[rows], reason[rows])
     cost = _usage_cost(batch, book, lines, cell)
-    free, after = consume(batch, cell, reason, book, counters or Counters.none(), cost)
+    drawn, after = consume(batch, cell, reason, book, counters or Counters.none(), cost)
+    free = drawn[:, 0] if drawn.shape[1] == 1 else drawn.sum(axis=1)
     amount, units = np.zeros(len(batch), np.int64), np.zeros(len(batch), np.int64)
     rate_row = np.full(len(batch), -1, np.int32)
     for rows in _chunks(len(batch), chunk):
@@ -93,7 +95,7 @@ def rate(
         units[refunded] *= -1
     component = np.append(book.cells.component, np.int32(-1))[cell]
     component[reason != Reason.OK] = -1
-    return Rated(amount, component, zone, reason, units, free, rate_row, after)
+    return Rated(amount, component, zone, reason, units, free, rate_row, after, drawn)
 
 
 def _chunks(length: int, chunk: int) -> Iterator[slice]:

@@ -1,0 +1,174 @@
+"""Why each event of a batch costs what it costs, as integers; sentences are made of them on request.
+
+The parts are computed apart from the kernel that priced the events: every event is walked piece by
+piece, what does not fit in int64 with Python's integers. So they are a second opinion, and an
+amount that they do not sum to is refused before it is posted.
+
+    amount = set-up fee + usage + rounding + limit        (the negative of that for a refund)
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from ledger.errors import DoesNotTie
+from rating.clock import Timeline
+from rating.pieces import NO_PLAN, Sessions, walk
+from rating.pipeline import Rated
+from rating.pricing import may_overflow, timelines
+from rating.rounding import Integers, Mode, divide
+from rating.tariff import TariffBook
+from rating.tariff_tables import MODES
+from rating.usage import VOICE, Int32, Int64, Reason, UsageBatch
+
+NONE = -1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Codes:
+    """The explanation of each event, row by row as in the batch; nothing paid is all zero."""
+
+    band: Int32  # index into the tariff's bands at the start, NONE where one price holds always
+    step: Int32  # of the price at the start, NONE where nothing is paid
+    pieces: Int32  # how many prices the event spans
+    setup_micro: Int64
+    usage_micro: Int64  # units x price of all pieces, divided once
+    rounding_micro: Int64  # what the rounding of the event adds
+    limit_micro: Int64  # up to the minimum, or down to the most
+
+    @property
+    def amount_micro(self) -> Int64:
+        """What the parts sum to. [millionths]"""
+        return self.setup_micro + self.usage_micro + self.rounding_micro + self.limit_micro
+
+
+def codes_of(batch: UsageBatch, rated: Rated, book: TariffBook) -> Codes:
+    """Explain all events of a rated batch.
+
+    Parameters
+    ----------
+    rated : the outcome of `rating.pipeline.rate`; of it, only what is free and what was suspended
+        is believed.
+    """
+    codes = _nothing(len(batch))
+    payable = np.abs(batch.quantity) - rated.free_quantity
+    rows = np.flatnonzero((rated.reason == Reason.OK) & (payable > 0))
+    if not len(rows):
+        return codes
+    sessions = _sessions(batch, rated, book, rows, payable[rows])
+    ends = sessions.start + np.where(sessions.spans, sessions.quantity, 1)
+    ticks = book.units_per_quantity
+    lines = timelines(book, int(sessions.start.min()) // ticks, -(-int(ends.max()) // ticks))
+    wide = may_overflow(book, lines, sessions.cell, sessions.quantity)
+    for mine, line in _by_plan(book, lines, sessions):
+        for chosen, kind in ((mine[~wide[mine]], np.int64), (mine[wide[mine]], np.object_)):
+            if len(chosen):
+                _explain(book, line, sessions, (chosen, rows[chosen]), codes, kind)
+    refunds = batch.quantity < 0
+    for part in (codes.setup_micro, codes.usage_micro, codes.rounding_micro, codes.limit_micro):
+        part[refunds] *= -1
+    return codes
+
+
+def check_codes(codes: Codes, batch: UsageBatch, rated: Rated, book: TariffBook) -> None:
+    """Refuse amounts that their explanations do not sum to.
+
+    Raises
+    ------
+    DoesNotTie : names the first such event and counts them; nothing may be posted.
+    """
+    explained = codes.amount_micro
+    wrong = np.flatnonzero(explained != rated.amount_micro)
+    if not len(wrong):
+        return
+    row = int(wrong[np.argmin(batch.event_key[wrong])])
+    raise DoesNotTie(
+        f"Event {int(batch.event_key[row])} was rated at {int(rated.amount_micro[row])} "
+        f"millionths, its explanation from book {book.label} sums to {int(explained[row])}; "
+        f"{len(wrong)} of {len(batch)} events differ. Nothing is posted until they agree.",
+        event_key=int(batch.event_key[row]), differing=len(wrong),
+    )  # fmt: skip
+
+
+def _nothing(count: int) -> Codes:
+    columns = {column.name: np.zeros(count, np.int64) for column in fields(Codes)}
+    columns |= {name: np.full(count, NONE, np.int32) for name in ("band", "step")}
+    return Codes(**{**columns, "pieces": np.zeros(count, np.int32)})
+
+
+def _sessions(
+    batch: UsageBatch, rated: Rated, book: TariffBook, rows: Int64, payable: Int64
+) -> Sessions:
+    usage = batch.usage_type[rows]
+    elapsed, continued = batch.elapsed_before, batch.continuation
+    return Sessions(
+        cell=book.cube[batch.offering[rows], usage - 1, rated.zone[rows]],
+        start=batch.started_at[rows],
+        quantity=payable,
+        spans=usage == VOICE,
+        elapsed=None if elapsed is None else elapsed[rows],
+        continued=None if continued is None else continued[rows],
+    )
+
+
+def _by_plan(
+    book: TariffBook, lines: tuple[Timeline, ...], sessions: Sessions
+) -> Iterator[tuple[Int64, Timeline]]:
+    plan = book.cells.plan[sessions.cell]
+    for number, line in [(-1, NO_PLAN), *enumerate(lines)]:
+        mine = np.flatnonzero(plan == number)
+        if len(mine):
+            yield mine, line
+
+
+def _explain(
+    book: TariffBook, line: Timeline, sessions: Sessions, rows: tuple[Int64, Int64], codes: Codes,
+    kind: type,
+) -> None:  # fmt: skip
+    """Explain sessions of one plan; `rows` are their places among sessions and in `codes`."""
+    own, at = rows
+    numerator = np.zeros(len(own), kind)
+    first, step = np.full(len(own), NONE, np.int32), np.full(len(own), NONE, np.int32)
+    count = np.zeros(len(own), np.int32)
+    for part in walk(book, line, sessions, own):
+        fresh = count[part.event] == 0
+        first[part.event[fresh]], step[part.event[fresh]] = part.row[fresh], part.step[fresh]
+        count[part.event] += 1
+        price = book.steps.prices[part.row, part.step].astype(kind)
+        numerator[part.event] += part.billed.astype(kind) * price
+    setup, minimum = book.rows.setup[first], book.rows.minimum[first]
+    continued = sessions.continued_of(own)
+    if continued is not None:
+        setup, minimum = np.where(continued, 0, setup), np.where(continued, 0, minimum)
+    usage = divide(numerator, book.rows.denominator[first].astype(kind), Mode.HALF_UP)
+    rounded = _rounded(book, first, numerator, setup, usage)
+    limited = np.minimum(np.maximum(rounded, minimum), book.rows.most[first])
+    codes.band[at], codes.step[at], codes.pieces[at] = _bands(book)[first], step, count
+    codes.setup_micro[at], codes.usage_micro[at] = setup, usage.astype(np.int64)
+    codes.rounding_micro[at] = (rounded - setup - usage).astype(np.int64)
+    codes.limit_micro[at] = (limited - rounded).astype(np.int64)
+
+
+def _rounded(
+    book: TariffBook, row: Int32, numerator: Integers, setup: Int64, usage: Integers
+) -> Integers:
+    """Round set-up fee and usage together, where a row rounds otherwise than to millionths."""
+    rounded = setup + usage
+    mode, unit = book.rows.mode[row], book.rows.unit[row]
+    for number, how in enumerate(MODES):
+        other = (mode == number) & ((unit != 1) | (how is not Mode.HALF_UP))
+        chosen = np.flatnonzero(other)
+        if len(chosen):
+            per = book.rows.denominator[row[chosen]].astype(object)
+            exact = numerator[chosen].astype(object) + setup[chosen].astype(object) * per
+            step = unit[chosen].astype(object)
+            rounded[chosen] = divide(exact, per * step, how) * step
+    return rounded
+
+
+def _bands(book: TariffBook) -> Int32:
+    """Give the band of each rate row, as an index into the tariff's bands."""
+    names = [band.id for band in book.tariff.bands]
+    bands = [book.rate_of_row(row).band for row in range(len(book.rows.price))]
+    return np.array([names.index(band) if band in names else NONE for band in bands], np.int32)

@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 
 from ledger.errors import Invalid
-from ledger.journal import EntryDraft, Line
 from mediation.wallclock import ZONE
 from rating.charges import Booked, ChargeKey, deltas, sum_by_key
 from rating.pipeline import Rated
@@ -44,6 +43,15 @@ class Owed:
     micro: int
     events: int
     quantity: int
+    explained: int | None = None  # what its explanations sum to; None: a price by itself
+
+    @property
+    def explained_micro(self) -> int:
+        """Give what its explanations sum to. [millionths]"""
+        return self.micro if self.explained is None else self.explained
+
+
+NOTHING = Owed(0, 0, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,11 +116,12 @@ class Found:
 
     def add(self, key: ChargeKey, owed: Owed, day: date) -> None:
         """Add to a charge."""
-        before = self.owed.get(key, Owed(0, 0, 0))
+        before = self.owed.get(key, NOTHING)
         self.owed[key] = Owed(
             before.micro + owed.micro,
             before.events + owed.events,
             before.quantity + owed.quantity,
+            before.explained_micro + owed.explained_micro,
         )
         self.last_day = max(self.last_day, day)
 
@@ -124,6 +133,7 @@ def usage_owed(
     subscription: Int64,
     billing_account: Int64,
     quantity: Int64,
+    explained_micro: Int64 | None = None,
 ) -> dict[tuple[int, int, int, str], Owed]:
     """Sum rated events per (billing account, subscription, component, price basis), exactly.
 
@@ -132,6 +142,7 @@ def usage_owed(
     rated : outcome per event; suspended events count for nothing.
     offering, subscription, billing_account : (n,) int64: index into the book, and ids.
     quantity : (n,) int64 as measured. [seconds, messages or octets]
+    explained_micro : (n,) int64, what the explanation of each event sums to, where there are any.
     """
     good = np.flatnonzero(rated.reason == 0)
     if not len(good):
@@ -145,10 +156,12 @@ def usage_owed(
     count = keys.shape[1]
     micro = sum_by_key(place, rated.amount_micro[good], count)
     measured = sum_by_key(place, quantity[good], count)
+    told = rated.amount_micro if explained_micro is None else explained_micro
+    explained = sum_by_key(place, told[good], count)
     events = np.bincount(place, minlength=count)
     return {
         (int(account), int(subscriber), int(component), "gross" if gross else "net"): Owed(
-            int(micro[n]), int(events[n]), int(measured[n])
+            int(micro[n]), int(events[n]), int(measured[n]), int(explained[n])
         )
         for n, (account, subscriber, component, gross) in enumerate(keys.T)
     }
@@ -251,7 +264,7 @@ def differences(
     places = [
         _place(
             _target(key, next_bill, accounting_month),
-            owed.get(key, Owed(0, 0, 0)),
+            owed.get(key, NOTHING),
             booked.get(identity(key), []),
         )
         for key in sorted(named.values(), key=_order)
@@ -261,64 +274,6 @@ def differences(
         for one in _book(places)
         if one.micro or one.minor_net or one.minor_gross or one.events or one.quantity
     ]
-
-
-def accrual_entries(
-    booked: Sequence[Difference], unbilled_account: str, last_day: Mapping[str, date], source: str
-) -> tuple[EntryDraft, ...]:
-    """Draft the accrual: debit unbilled, credit revenue, one line per revenue key and month.
-
-    Parameters
-    ----------
-    booked : what the run adds to charges; nets that cancel leave no line.
-    last_day : the effective date by accounting month: the last day used in this run.
-    source : the batch's reference; each month's entry adds its own name to it.
-    """
-    nets: dict[str, dict[RevenueKey, int]] = {}
-    for one in booked:
-        of_month = nets.setdefault(one.key.accounting_month, {})
-        revenue = revenue_key(one.key)
-        of_month[revenue] = of_month.get(revenue, 0) + one.minor_net
-    entries = []
-    for month, sums in sorted(nets.items()):
-        lines = [
-            Line(account, -net, vat_code=vat_code, dimensions=dict(dimensions) or None)
-            for (account, vat_code, dimensions), net in sorted(sums.items())
-            if net
-        ]
-        total = -sum(line.amount_minor for line in lines)
-        if not lines:
-            continue
-        if total:
-            lines.insert(0, Line(account=unbilled_account, amount_minor=total))
-        entries.append(
-            EntryDraft(
-                series=SERIES,
-                effective_date=last_day[month],
-                document_date=last_day[month],
-                entry_type="usage_rated",
-                source_ref=f"{source}/{month}",
-                text=_entry_text(month, lines),
-                lines=tuple(lines),
-            )
-        )
-    return tuple(entries)
-
-
-RevenueKey = tuple[str, str, tuple[tuple[str, str], ...]]  # account, VAT code, dimensions
-
-
-def revenue_key(key: ChargeKey) -> RevenueKey:
-    """Name the line of an accrual that a charge is part of."""
-    return key.revenue_account, key.vat_code, tuple(sorted(key.dimensions.items()))
-
-
-def _entry_text(month: str, lines: Sequence[Line]) -> str:
-    """Say what an accrual is of; one that comes late says so, and for which months."""
-    late = sorted({(line.dimensions or {}).get(SERVICE_PERIOD, "") for line in lines} - {""})
-    if late:
-        return f"Late usage and services of {', '.join(late)}, not yet billed, in {month}"
-    return f"Usage and services rated, not yet billed, {month}"
 
 
 def _target(key: ChargeKey, next_bill: Mapping[int, str], accounting_month: str) -> ChargeKey:

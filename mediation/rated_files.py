@@ -1,35 +1,128 @@
-"""Rated events as the vault keeps them: the place of each in its file, its price and its charge."""
+"""Rated events as the vault keeps them: the place of each in its file, its price, and why.
 
+A row holds all that its price is a function of, and the explanation as codes, so that it can be put
+into words (and computed again) from the row and the tariff book of its run alone.
+"""
+
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
+from ledger.errors import DoesNotTie
 from mediation.usage_files import write_table
+from rating.allowances import Counters
+from rating.codes import Codes, codes_of
+from rating.explain import Explanation, explain_event
+from rating.phrases import Language
 from rating.pipeline import Rated
 from rating.tariff import TariffBook
+from rating.usage import Int32, Int64, UsageBatch, check_usage
+
+# What is rated; subscription, pool and offering become codes of a batch.
+RATED_COLUMNS = {
+    "event_key": np.int64, "started_at": np.int64, "quantity": np.int64, "usage_type": np.int16,
+    "called": np.int64, "rating_group": np.int32, "subscription": np.int32, "offering": np.int32,
+    "pool": np.int32,
+}  # fmt: skip
+_PLACE = ("event_key", "file_id", "record_no", "part_no", "subscription_id", "billing_account_id",
+          "offering", "started_at", "quantity", "usage_type", "called", "rating_group")  # fmt: skip
+_PRICED = ("amount_micro", "billed_units", "free_quantity", "rate_row", "reason")
+_CODES = ("band", "step", "pieces", "setup_micro", "usage_micro", "rounding_micro", "limit_micro")
 
 
-def write_rated(usage: pa.Table, rated: Rated, book: TariffBook, rows: Any) -> bytes:
+def batch_of(table: pa.Table, book: TariffBook) -> tuple[UsageBatch, Int64, Int64]:
+    """Turn accepted usage, or rated events, into the columns that are rated.
+
+    Returns
+    -------
+    batch : subscriptions and those who share get dense codes, in order of their ids.
+    subscription, payer : (n,) int64 ids of subscriptions and billing accounts.
+    """
+    if not table.num_rows:
+        none = np.zeros(0, np.int64)
+        return check_usage(**_typed(dict.fromkeys(RATED_COLUMNS, none))), none, none
+    column = {
+        name: table[name].to_numpy()
+        for name in (*RATED_COLUMNS, "subscription_id", "billing_account_id")
+        if name in table.column_names and name != "offering"
+    }
+    offering = table["offering"].combine_chunks().dictionary_encode()
+    codes = book.offering_codes(offering.dictionary.to_pylist())
+    subscription, payer = column["subscription_id"], column["billing_account_id"]
+    _, dense = np.unique(subscription, return_inverse=True)
+    _, pool = np.unique(payer, return_inverse=True)
+    column |= {
+        "subscription": dense, "pool": pool, "offering": codes[offering.indices.to_numpy()]
+    }  # fmt: skip
+    return check_usage(**_typed(column)), subscription, payer
+
+
+def _typed(columns: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: np.asarray(columns[name]).astype(kind) for name, kind in RATED_COLUMNS.items()}
+
+
+def write_rated(usage: pa.Table, rated: Rated, codes: Codes, book: TariffBook, rows: Any) -> bytes:
     """Write rated events as Parquet.
 
     Parameters
     ----------
-    usage : accepted usage in the order of `rated`.
+    usage : accepted usage in the order of `rated` and `codes`.
     rows : which of them, as an index array.
     """
     components = np.array([*book.components, ""])
     zones = np.array([*book.zones, ""])
-    place = ("event_key", "file_id", "record_no", "part_no", "subscription_id",
-             "billing_account_id", "offering", "started_at", "quantity", "usage_type")  # fmt: skip
-    columns = {name: usage[name].take(pa.array(rows)).combine_chunks() for name in place}
+    columns = {name: usage[name].take(pa.array(rows)).combine_chunks() for name in _PLACE}
     columns |= {
         "component": pa.array(components[rated.component[rows]].tolist()),
         "zone": pa.array(zones[rated.zone[rows]].tolist()),
-        "amount_micro": pa.array(rated.amount_micro[rows]),
-        "billed_units": pa.array(rated.billed_units[rows]),
-        "free_quantity": pa.array(rated.free_quantity[rows]),
-        "rate_row": pa.array(rated.rate_row[rows]),
-        "reason": pa.array(rated.reason[rows]),
+        **{name: pa.array(getattr(rated, name)[rows]) for name in _PRICED},
+        **{name: pa.array(getattr(codes, name)[rows]) for name in _CODES},
     }
+    for layer in range(codes.drawn.shape[1]):
+        columns[f"allowance_{layer}"] = pa.array(codes.allowance[rows, layer])
+        columns[f"drawn_{layer}"] = pa.array(codes.drawn[rows, layer])
+    columns["tariff_version"] = pa.array(np.full(len(rows), book.tariff.version, np.int32))
     return write_table(columns)
+
+
+def read_rated(table: pa.Table, book: TariffBook) -> tuple[UsageBatch, Rated]:
+    """Read rated events back as they were rated; `book` is the one of their run."""
+    batch, _, _ = batch_of(table, book)
+    column = {name: table[name].to_numpy() for name in _PRICED}
+    layers = range(book.cells.allowances.shape[1])
+    return batch, Rated(
+        **column,
+        component=_index(book.components, table["component"]),
+        zone=_index(book.zones, table["zone"]),
+        counters=Counters.none(),
+        drawn=np.stack([table[f"drawn_{layer}"].to_numpy() for layer in layers], axis=1),
+    )
+
+
+def explain_row(row: Mapping[str, Any], book: TariffBook, language: Language) -> Explanation:
+    """Put the codes of a rated event into words; `book` is the one of its run.
+
+    Raises
+    ------
+    DoesNotTie : book and row do not give the stored amount, or another split of it.
+    """
+    batch, rated = read_rated(pa.Table.from_pylist([dict(row)]), book)
+    codes = codes_of(batch, rated, book)
+    for name in _CODES:
+        if int(getattr(codes, name)[0]) != row[name]:
+            raise DoesNotTie(
+                f"Event {row['event_key']} was explained with {name} {row[name]}, book "
+                f"{book.label} gives {int(getattr(codes, name)[0])}.",
+                event_key=row["event_key"],
+            )
+    return explain_event(batch, rated, book, 0, language)
+
+
+def _index(names: Sequence[str], column: pa.ChunkedArray) -> Int32:
+    encoded = column.combine_chunks().dictionary_encode()
+    index = {name: number for number, name in enumerate(names)}
+    codes = np.array([index.get(name, -1) for name in encoded.dictionary.to_pylist()], np.int32)
+    found: Int32 = codes[encoded.indices.to_numpy()]
+    return found

@@ -1,4 +1,4 @@
-"""Why each event of a batch costs what it costs, as integers; sentences are made of them on request.
+"""Why each event of a batch costs what it costs, as integers; sentences come on request.
 
 The parts are computed apart from the kernel that priced the events: every event is walked piece by
 piece, what does not fit in int64 with Python's integers. So they are a second opinion, and an
@@ -8,7 +8,7 @@ amount that they do not sum to is refused before it is posted.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -36,6 +36,8 @@ class Codes:
     usage_micro: Int64  # units x price of all pieces, divided once
     rounding_micro: Int64  # what the rounding of the event adds
     limit_micro: Int64  # up to the minimum, or down to the most
+    allowance: Int32  # (n, layers) index into `book.allowances`, NONE where it covered nothing
+    drawn: Int64  # (n, layers) what that allowance covered
 
     @property
     def amount_micro(self) -> Int64:
@@ -51,7 +53,7 @@ def codes_of(batch: UsageBatch, rated: Rated, book: TariffBook) -> Codes:
     rated : the outcome of `rating.pipeline.rate`; of it, only what is free and what was suspended
         is believed.
     """
-    codes = _nothing(len(batch))
+    codes = _unpaid(batch, rated, book)
     payable = np.abs(batch.quantity) - rated.free_quantity
     rows = np.flatnonzero((rated.reason == Reason.OK) & (payable > 0))
     if not len(rows):
@@ -91,10 +93,26 @@ def check_codes(codes: Codes, batch: UsageBatch, rated: Rated, book: TariffBook)
     )  # fmt: skip
 
 
-def _nothing(count: int) -> Codes:
-    columns = {column.name: np.zeros(count, np.int64) for column in fields(Codes)}
-    columns |= {name: np.full(count, NONE, np.int32) for name in ("band", "step")}
-    return Codes(**{**columns, "pieces": np.zeros(count, np.int32)})
+def _unpaid(batch: UsageBatch, rated: Rated, book: TariffBook) -> Codes:
+    """Say which allowances covered what; nothing is paid yet."""
+    allowance = np.full(rated.drawn.shape, NONE, np.int32)
+    rows = np.flatnonzero(rated.free_quantity > 0)
+    served = book.cells.allowances[_cells(batch, rated, book, rows)]
+    allowance[rows] = np.where(rated.drawn[rows] > 0, served, NONE)
+    names = ("setup_micro", "usage_micro", "rounding_micro", "limit_micro")
+    return Codes(
+        band=np.full(len(batch), NONE, np.int32),
+        step=np.full(len(batch), NONE, np.int32),
+        pieces=np.zeros(len(batch), np.int32),
+        **{name: np.zeros(len(batch), np.int64) for name in names},
+        allowance=allowance,
+        drawn=rated.drawn,
+    )
+
+
+def _cells(batch: UsageBatch, rated: Rated, book: TariffBook, rows: Int64) -> Int32:
+    cells: Int32 = book.cube[batch.offering[rows], batch.usage_type[rows] - 1, rated.zone[rows]]
+    return cells
 
 
 def _sessions(
@@ -103,7 +121,7 @@ def _sessions(
     usage = batch.usage_type[rows]
     elapsed, continued = batch.elapsed_before, batch.continuation
     return Sessions(
-        cell=book.cube[batch.offering[rows], usage - 1, rated.zone[rows]],
+        cell=_cells(batch, rated, book, rows),
         start=batch.started_at[rows],
         quantity=payable,
         spans=usage == VOICE,
@@ -128,14 +146,14 @@ def _explain(
 ) -> None:  # fmt: skip
     """Explain sessions of one plan; `rows` are their places among sessions and in `codes`."""
     own, at = rows
-    numerator = np.zeros(len(own), kind)
+    numerator: Integers = np.zeros(len(own), kind)
     first, step = np.full(len(own), NONE, np.int32), np.full(len(own), NONE, np.int32)
     count = np.zeros(len(own), np.int32)
     for part in walk(book, line, sessions, own):
         fresh = count[part.event] == 0
         first[part.event[fresh]], step[part.event[fresh]] = part.row[fresh], part.step[fresh]
         count[part.event] += 1
-        price = book.steps.prices[part.row, part.step].astype(kind)
+        price: Integers = book.steps.prices[part.row, part.step].astype(kind)
         numerator[part.event] += part.billed.astype(kind) * price
     setup, minimum = book.rows.setup[first], book.rows.minimum[first]
     continued = sessions.continued_of(own)

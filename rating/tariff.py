@@ -11,6 +11,7 @@ All rows of a cell share one denominator, so that an event over several bands is
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from hashlib import sha256
 from typing import Any
@@ -73,6 +74,11 @@ class TariffBook:
                 offering=offering,
             )
         return self.offerings.index(offering)
+
+    def offering_codes(self, offerings: Sequence[str]) -> Int32:
+        """Give the index of each offering by name, -1 where the book does not sell it."""
+        index = {name: number for number, name in enumerate(self.offerings)}
+        return np.array([index.get(name, -1) for name in offerings], np.int32)
 
     def rate_of_row(self, row: int) -> Rate:
         """Give the line of the tariff file behind a rate row."""

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from mediation.charging import ONE_OFF, USAGE, Found, Month, Owed, Setting, charge_key, usage_owed
 from mediation.records import Int64
-from mediation.service.payers import offering_codes, payers_of
+from mediation.service.payers import payers_of
 from mediation.wallclock import ZONE
 from party import service as party
 from party.agreements import Intervals
@@ -57,7 +57,7 @@ def charge_pools(
     if not any(offering.pools for offering in book.tariff.offerings):
         return
     active = party.active_intervals(session, *month.instants())
-    codes = offering_codes(book, active.offering)
+    codes = book.offering_codes(active.offering)
     payers = payers_of(session, set(active.billing_account_id.tolist()))
     for number, offering in enumerate(book.tariff.offerings):
         stretches = np.flatnonzero(codes == number)

@@ -7,10 +7,11 @@ from sqlalchemy.orm import Session
 from ledger.vault import Vault
 from mediation.charging import Month, Setting
 from mediation.records import Int64
-from mediation.service.rating_run import month_grants, month_setting, usage_batch
+from mediation.service.rating_run import month_setting
 from mediation.service.usage import accepted_usage
+from mediation.service.usage_rating import rate_usage
 from rating import service as rating
-from rating.pipeline import Rated, rate
+from rating.pipeline import Rated
 from rating.tariff import TariffBook
 from rating.usage import UsageBatch
 
@@ -30,7 +31,6 @@ class RatedMonth:
 def rate_month(session: Session, store: Vault, month: Month) -> RatedMonth:
     """Rate a month to look at it: the prices are those a run would book, and nothing is written."""
     book = rating.tariff_book(session, month.first_day)
-    usage = accepted_usage(session, store, month.period)
-    batch, subscription, payer = usage_batch(usage, book)
-    rated = rate(batch, book, month_grants(session, month, book, subscription, payer))
-    return RatedMonth(book, month_setting(session, month, book), batch, subscription, payer, rated)
+    used = rate_usage(session, month, book, accepted_usage(session, store, month.period))
+    setting = month_setting(session, month, book)
+    return RatedMonth(book, setting, used.batch, used.subscription, used.payer, used.rated)

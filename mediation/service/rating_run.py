@@ -6,62 +6,39 @@ nothing new books nothing. Everything a run records is one transaction.
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from hashlib import sha256
 
 import numpy as np
-import pyarrow as pa
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from ledger import service as ledger
 from ledger.journal import BatchDraft
 from ledger.vault import Vault
+from mediation.accruals import accrual_entries
 from mediation.charging import (
     SERIES,
-    USAGE,
     Difference,
     Found,
     Month,
     Owed,
     Setting,
     Standing,
-    accrual_entries,
-    charge_key,
     differences,
-    usage_owed,
 )
-from mediation.rated_files import write_rated
 from mediation.records import Int64
-from mediation.service.contract_charges import charge_beyond_fair_use, charge_pools
-from mediation.service.discount_charges import charge_usage_discounts
-from mediation.service.payers import offering_codes, payers_of
-from mediation.service.service_charges import (
-    charge_services,
-    local_day_numbers,
-)
-from mediation.service.suspense import (
-    Suspended,
-    release_priced,
-    suspend_rated,
-    unpriced_places,
-)
+from mediation.service.service_charges import charge_services
 from mediation.service.usage import accepted_usage
-from mediation.wallclock import local_days
-from party import service as party
+from mediation.service.usage_rating import add_usage, rate_usage, settle_suspense, store_rated
+from mediation.tying import check_equal, sums_charged, sums_owed, sums_posted
 from rating import service as rating
-from rating.allowances import Counters
 from rating.charges import Booked, ChargeKey
-from rating.grants import monthly_grants
-from rating.pipeline import Rated, rate
 from rating.tariff import TariffBook
-from rating.usage import Reason, UsageBatch, check_usage
 
 SOURCE_SYSTEM = "rating"
-EVENTS_PER_OBJECT = 250_000
-_EPOCH = date(1970, 1, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +75,10 @@ def rate_period(
     usage = accepted_usage(session, store, month.period)
     setting = month_setting(session, month, book)
     found = Found()
-    refs, rated = _rate_usage(session, store, month, book, usage, setting, found, actor)
+    used = rate_usage(session, month, book, usage)
+    refs = store_rated(store, book, used)
+    settle_suspense(session, month, used, actor)
+    add_usage(session, month, book, setting, used, found)
     charge_services(session, month, book, setting, found)
     rating.lock_charges(session, month.book_code)
     day = _accounting_day(session, month, found)
@@ -107,16 +87,18 @@ def rate_period(
     )
     inputs = _inputs_hash(book, refs, found)
     last = rating.last_run(session, month.period)
-    if last is not None and last.inputs_hash == inputs and not booked:
-        return RatingOutcome(len(rated.reason), _unpriced(rated), 0, 0, None)
+    events, unpriced = len(used.batch), used.unpriced
     batch_id = _book(session, month, booked, day, inputs, actor)
+    _prove(session, month, found)
+    if last is not None and last.inputs_hash == inputs and not booked:
+        return RatingOutcome(events, unpriced, 0, 0, None)
     rating.record_run(
         session, month.period, inputs, book.content_hash, batch_id=batch_id, rated_refs=refs,
-        counts={"events": len(rated.reason), "unpriced": _unpriced(rated)},
+        counts={"events": events, "unpriced": unpriced},
     )  # fmt: skip
     return RatingOutcome(
-        events=len(rated.reason),
-        unpriced=_unpriced(rated),
+        events=events,
+        unpriced=unpriced,
         charges_changed=len(booked),
         net_minor=sum(one.minor_net for one in booked),
         batch_id=batch_id,
@@ -142,158 +124,6 @@ def month_setting(session: Session, month: Month, book: TariffBook) -> Setting:
             for code in sorted({component.vat for component in components})
         },
     )
-
-
-# Usage -----------------------------------------------------------------------------------------
-
-
-def _rate_usage(
-    session: Session, store: Vault, month: Month, book: TariffBook, usage: pa.Table,
-    setting: Setting, found: Found, actor: str,
-) -> tuple[list[str], Rated]:  # fmt: skip
-    """Rate all usage of the month, keep the rated events, and sum what they cost."""
-    batch, subscription, payer = usage_batch(usage, book)
-    grants = month_grants(session, month, book, subscription, payer)
-    rated = rate(batch, book, grants)
-    refs = _store_rated(store, usage, rated, book, batch)
-    _release_priced(session, usage, rated, month, actor)
-    _suspend_unpriced(session, usage, rated, month)
-    owed = usage_owed(
-        rated, book, batch.offering.astype(np.int64), subscription, payer, batch.quantity
-    )
-    payers = payers_of(session, {account for account, *_ in owed})
-    last_day = _last_day(usage) if owed else month.first_day
-    for (account, subscriber, component, basis), amount in owed.items():
-        key = charge_key(book, setting, payers[account], subscriber, component, basis, USAGE)
-        found.add(key, amount, last_day)
-    charge_usage_discounts(month, book, setting, batch, rated, subscription, payer, payers, found)
-    charge_pools(session, month, book, setting, batch, rated, subscription, found, last_day)
-    charge_beyond_fair_use(
-        session, month, book, setting, batch, rated, subscription, payer, found, last_day
-    )
-    return refs, rated
-
-
-def usage_batch(usage: pa.Table, book: TariffBook) -> tuple[UsageBatch, Int64, Int64]:
-    """Turn stored usage into the columns that are rated; subscriptions get dense codes."""
-    if not usage.num_rows:
-        none = np.zeros(0, np.int64)
-        return check_usage(**_typed(dict.fromkeys(_RATED_COLUMNS, none))), none, none
-    column = {name: usage[name].to_numpy() for name in usage.column_names if name not in _TEXTS}
-    offering = usage["offering"].combine_chunks().dictionary_encode()
-    index = {name: number for number, name in enumerate(book.offerings)}
-    codes = np.array([index.get(name, -1) for name in offering.dictionary.to_pylist()], np.int32)
-    subscription, payer = column["subscription_id"], column["billing_account_id"]
-    _, dense = np.unique(subscription, return_inverse=True)
-    _, pool = np.unique(payer, return_inverse=True)
-    batch = check_usage(
-        **_typed(
-            {
-                **{name: column[name] for name in _RATED_COLUMNS if name in column},
-                "subscription": dense,
-                "pool": pool,
-                "offering": codes[offering.indices.to_numpy()],
-            }
-        )
-    )
-    return batch, subscription, payer
-
-
-def month_grants(
-    session: Session, month: Month, book: TariffBook, subscription: Int64, payer: Int64
-) -> Counters | None:
-    """Grant what the book cannot know: allowances by days, and those that accounts share."""
-    if not book.included.stated.any():
-        return None
-    active = party.active_intervals(session, *month.instants())
-
-    def codes(known: Int64, asked: Int64) -> np.ndarray:
-        names = np.unique(known)
-        place = np.minimum(np.searchsorted(names, asked), max(len(names) - 1, 0))
-        found = names[place] == asked if len(names) else np.zeros(len(asked), np.bool_)
-        return np.where(found, place, -1).astype(np.int32)
-
-    return monthly_grants(
-        book, month.period, offering_codes(book, active.offering),
-        local_day_numbers(active.valid_from), local_day_numbers(active.valid_to),
-        codes(subscription, active.subscription_id), codes(payer, active.billing_account_id),
-    )  # fmt: skip
-
-
-_TEXTS = frozenset({"offering", "called_text"})
-_RATED_COLUMNS = {
-    "event_key": np.int64, "started_at": np.int64, "quantity": np.int64, "usage_type": np.int16,
-    "called": np.int64, "rating_group": np.int32, "subscription": np.int32, "offering": np.int32,
-    "pool": np.int32,
-}  # fmt: skip
-
-
-def _typed(columns: Mapping[str, object]) -> dict[str, np.ndarray]:
-    return {name: np.asarray(columns[name]).astype(kind) for name, kind in _RATED_COLUMNS.items()}
-
-
-def _store_rated(
-    store: Vault, usage: pa.Table, rated: Rated, book: TariffBook, batch: UsageBatch
-) -> list[str]:
-    """Keep rated events in order of their keys: the same events give the same objects."""
-    order = np.argsort(batch.event_key, kind="stable")
-    return [
-        store.put(
-            write_rated(usage, rated, book, order[begin : begin + EVENTS_PER_OBJECT]), "traffic"
-        ).sha256
-        for begin in range(0, len(order), EVENTS_PER_OBJECT)
-    ]
-
-
-def _release_priced(
-    session: Session, usage: pa.Table, rated: Rated, month: Month, actor: str
-) -> None:
-    """Release usage that an earlier run could not price and this one can, by a newer tariff."""
-    waiting = unpriced_places(session)
-    if not waiting or not usage.num_rows:
-        return
-    place = [usage[name].to_numpy() for name in ("file_id", "record_no", "part_no")]
-    near = (rated.reason == Reason.OK) & np.isin(place[1], [record for _, record, _ in waiting])
-    priced = set(zip(*(column[near].tolist() for column in place), strict=True))
-    release_priced(session, priced & waiting.keys(), f"rating {month.period}", actor)
-
-
-def _suspend_unpriced(session: Session, usage: pa.Table, rated: Rated, month: Month) -> None:
-    rows = np.flatnonzero(rated.reason != Reason.OK)
-    if not len(rows):
-        return
-    place = {
-        name: usage[name].take(pa.array(rows)).to_pylist()
-        for name in ("file_id", "record_no", "part_no", "offset", "seconds", "octets",
-                     "called_text", "offering")
-    }  # fmt: skip
-    suspend_rated(
-        session,
-        [
-            Suspended(
-                file_id=place["file_id"][n], record_no=place["record_no"][n],
-                part_no=place["part_no"][n], reason="NO_RATE",
-                detail=(
-                    f"{Reason(int(rated.reason[row])).name}: offering {place['offering'][n]} has "
-                    f"no price for {place['called_text'][n] or 'this usage'}. Add it to the tariff."
-                ),
-                byte_offset=place["offset"][n], seconds=place["seconds"][n],
-                octets=place["octets"][n],
-            )
-            for n, row in enumerate(rows.tolist())
-        ],
-        cause=f"rating {month.period}",
-    )  # fmt: skip
-
-
-def _last_day(usage: pa.Table) -> date:
-    latest = usage["started_at"].to_numpy().max()
-    day: date = local_days(np.array([latest])).astype(object)[0]
-    return day
-
-
-def _unpriced(rated: Rated) -> int:
-    return int((rated.reason != Reason.OK).sum())
 
 
 # Booking ---------------------------------------------------------------------------------------
@@ -358,9 +188,11 @@ def _book(
     source = f"{month.book_code}/{month.period}/{runs + 1}/{inputs[:16]}"
     entries = accrual_entries(booked, unbilled, {day.strftime("%Y-%m"): day}, source)
     batch_id = None
+    posted: tuple[int, ...] = ()
     if entries:
         draft = BatchDraft(month.book_code, SOURCE_SYSTEM, source, actor, entries)
-        batch_id = ledger.post_batch(session, draft).batch_id
+        done = ledger.post_batch(session, draft)
+        batch_id, posted = done.batch_id, done.entry_ids
     rating.add_charge_deltas(
         session, batch_id, ids,
         Booked(
@@ -368,7 +200,27 @@ def _book(
         ),
         _column(booked, "events"), _column(booked, "quantity"),
     )  # fmt: skip
+    if batch_id is not None:
+        _prove_posted(session, batch_id, posted, unbilled)
     return batch_id
+
+
+def _prove(session: Session, month: Month, found: Found) -> None:
+    """Tie explanations with rated amounts, and both with the charges as they stand now."""
+    explained, rated = sums_owed(found.owed)
+    charged = rating.charged_micro(session, month.book_code, month.period)
+    check_equal(explained, "Explanations", rated, "rated amounts", "millionths")
+    check_equal(explained, "Explanations", charged, "charges", "millionths")
+
+
+def _prove_posted(session: Session, batch_id: int, entry_ids: Sequence[int], unbilled: str) -> None:
+    """Tie what a batch added to charges with what it posted, by revenue key."""
+    entries = [ledger.read_entry(session, entry_id) for entry_id in entry_ids]
+    lines = [
+        (entry.effective_date.strftime("%Y-%m"), line) for entry in entries for line in entry.lines
+    ]
+    charged = sums_charged(rating.revenue_of_batch(session, batch_id))
+    check_equal(charged, "Charges", sums_posted(lines, unbilled), "postings", "øre")
 
 
 def _column(booked: Sequence[Difference], name: str) -> Int64:

@@ -17,7 +17,7 @@ from mediation.charging import (
 from mediation.records import Int64
 from mediation.service.contract_charges import charge_bindings
 from mediation.service.discount_charges import charge_recurring_discounts
-from mediation.service.payers import offering_codes, payers_of
+from mediation.service.payers import payers_of
 from mediation.wallclock import ZONE, local_days
 from party import service as party
 from rating.recurring import NOT_AGREED, one_off_charges, recurring_charges
@@ -30,7 +30,7 @@ def charge_services(
     """Charge the month's recurring prices for the days active, and the prices of its orders."""
     first, after = month.instants()
     active = party.active_intervals(session, first, after)
-    offering = offering_codes(book, active.offering)
+    offering = book.offering_codes(active.offering)
     charges = recurring_charges(
         book, month.period, offering, local_day_numbers(active.valid_from),
         local_day_numbers(active.valid_to), active.agreed_micro, active.subscription_id,
@@ -56,7 +56,7 @@ def _charge_orders(
 ) -> None:
     first, after = month.instants()
     ordered = party.order_charges(session, first, after)
-    offering = offering_codes(book, [order.offering for order in ordered])
+    offering = book.offering_codes([order.offering for order in ordered])
     agreed = [
         NOT_AGREED if order.agreed_price_micro is None else order.agreed_price_micro
         for order in ordered

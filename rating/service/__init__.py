@@ -5,6 +5,7 @@ from rating.service.charges import (
     ChargeKeysUnknown,
     add_charge_deltas,
     charge_totals,
+    charged_micro,
     charges_for_billing,
     charges_of_batch,
     charges_of_usage,
@@ -15,6 +16,7 @@ from rating.service.charges import (
     lock_charges,
     rating_runs,
     record_run,
+    revenue_of_batch,
 )
 from rating.service.checking import (
     Checked,
@@ -42,6 +44,7 @@ __all__ = [
     "TariffVersionTaken",
     "add_charge_deltas",
     "charge_totals",
+    "charged_micro",
     "charges_for_billing",
     "charges_of_batch",
     "charges_of_usage",
@@ -57,6 +60,7 @@ __all__ = [
     "rating_runs",
     "record_run",
     "require_known",
+    "revenue_of_batch",
     "tariff_book",
     "tariff_book_by_hash",
     "tariff_books",

@@ -15,6 +15,8 @@ from rating.charges import Booked, ChargeKey
 from rating.models import RatingRun
 from rating.usage import Int64
 
+Name = tuple[str, ...]
+
 
 class ChargeKeysUnknown(NotFound):
     """Deltas name charge keys that do not exist."""
@@ -194,6 +196,44 @@ def charges_of_usage(session: Session, book_code: str, usage_period: str) -> lis
         book_code=book_code,
         period=usage_period,
     )
+
+
+def charged_micro(session: Session, book_code: str, usage_period: str) -> dict[Name, int]:
+    """Sum all deltas for use in a month. [millionths]
+
+    Returns
+    -------
+    by kind, component, revenue account, VAT code and price basis.
+    """
+    rows = session.execute(
+        text(
+            "SELECT kind, component, revenue_account, vat_code, price_basis, sum(micro)::bigint"
+            " FROM charge_delta JOIN charge_key USING (charge_key_id)"
+            " WHERE book_code = :book_code AND usage_period = :period GROUP BY 1, 2, 3, 4, 5"
+        ),
+        {"book_code": book_code, "period": usage_period},
+    )
+    return {tuple(row[:5]): row[5] for row in rows}
+
+
+def revenue_of_batch(
+    session: Session, batch_id: int
+) -> list[tuple[str, str, str, dict[str, str], int]]:
+    """Sum the nets of a batch's deltas by revenue key. [øre]
+
+    Returns
+    -------
+    rows of accounting month, account, VAT code, dimensions and net.
+    """
+    rows = session.execute(
+        text(
+            "SELECT accounting_month, revenue_account, vat_code, dimensions, sum(minor_net)::bigint"
+            " FROM charge_delta JOIN charge_key USING (charge_key_id)"
+            " WHERE batch_id = :batch_id GROUP BY 1, 2, 3, 4"
+        ),
+        {"batch_id": batch_id},
+    )
+    return [(row[0], row[1], row[2], row[3], row[4]) for row in rows]
 
 
 def lock_charges(session: Session, book_code: str) -> None:

@@ -9,11 +9,15 @@ from typing import Any
 import click
 
 from ledger.db import transaction
+from ledger.errors import NotFound
 from ledger.vault import vault
+from rating.phrases import Language
 from reporting.service import tracing
 
 _BOOK = click.option("--book", default="NO01", show_default=True)
 _JSON = click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
+_LANGUAGE = click.option("--language", type=click.Choice(["nb", "en"]), default="nb",
+                         show_default=True, help="Of the explanation.")  # fmt: skip
 _SHOWN = click.option("--events", default=tracing.EVENTS_SHOWN, show_default=True,
                       help="Events listed per charge; all are counted.")  # fmt: skip
 
@@ -48,11 +52,43 @@ def invoice(*, number: str, book: str, events: int, as_json: bool) -> None:
 @trace_cli.command()
 @click.argument("place")
 @_BOOK
+@_LANGUAGE
 @_JSON
-def record(*, place: str, book: str, as_json: bool) -> None:
+def record(*, place: str, book: str, language: Language, as_json: bool) -> None:
     """Walk a record, FILE#NUMBER, forward to its invoice line."""
     with transaction("auditor") as session:
-        _show(tracing.trace_record(session, vault(), book, place), as_json=as_json)
+        trail = tracing.trace_record(session, vault(), book, place, language)
+    _show(trail, as_json=as_json)
+
+
+@trace_cli.command()
+@click.argument("place")
+@_BOOK
+@_LANGUAGE
+@_JSON
+def explain(*, place: str, book: str, language: Language, as_json: bool) -> None:
+    """Say why a record, FILE#NUMBER, costs what it does; exit 1 where no run has explained it."""
+    with transaction("auditor") as session:
+        trail = tracing.trace_record(session, vault(), book, place, language)
+    told = [
+        {
+            "amount_micro": charge["amount_micro"],
+            "sentences": [sentence["text"] for sentence in charge["explanation"]],
+            "posted": [posting["voucher"] for posting in charge.get("posted", ())],
+        }
+        for charge in trail.get("charges", ())
+        if "explanation" in charge
+    ]
+    if not told:
+        raise NotFound(f"No rating run has explained {place}; see hovedbok trace record '{place}'.")
+    if as_json:
+        click.echo(json.dumps(told, ensure_ascii=False))
+        return
+    for event in told:
+        click.echo("\n".join(event["sentences"]))
+        if event["posted"]:
+            word = "Bokført som" if language == "nb" else "Posted as"
+            click.echo(f"{word} {', '.join(event['posted'])}.")
 
 
 def _show(trail: tracing.Trail, *, as_json: bool) -> None:

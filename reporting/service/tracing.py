@@ -6,7 +6,7 @@ record, file, offset. Source: bookkeeping act § 6, the audit trail goes both wa
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -22,10 +22,12 @@ from ledger.service import EntryView
 from ledger.vault import Vault
 from mediation.charging import DISCOUNT, FRAME
 from mediation.models import SourceFile
+from mediation.rated_files import explain_row
 from mediation.service.tracing import find_file, record_location
 from mediation.usage_files import read_parquet
 from rating import service as rating
 from rating.models import ChargeKeyRow
+from rating.phrases import Language
 from rating.tariff_terms import components_behind
 from reporting.service.invoices import (
     IssuedInvoice,
@@ -82,8 +84,13 @@ def trace_voucher(
     return trail
 
 
-def trace_record(session: Session, store: Vault, book: str, place: str) -> Trail:
-    """Walk a record, FILE#NUMBER, forward: outcome, price, charge, invoice line, payment."""
+def trace_record(
+    session: Session, store: Vault, book: str, place: str, language: Language = "nb"
+) -> Trail:
+    """Walk a record, FILE#NUMBER, forward: outcome, price, charge, invoice line, payment.
+
+    The price is put into words of the language, from the codes that its rating run stored.
+    """
     name, separator, number = place.rpartition("#")
     if not separator or not number.isdecimal() or len(number) > _RECORD_DIGITS:
         raise Invalid(f"{place!r} is no record; write FILE#NUMBER, as OSLMSC1_0001.ber#17.")
@@ -94,7 +101,7 @@ def trace_record(session: Session, store: Vault, book: str, place: str) -> Trail
         events = _Events(session, store)
         row = location.usage[0]
         trail["charges"] = [
-            _forward(session, book, event)
+            _forward(events, book, event, language)
             for event in events.at(int(row["file_id"]), int(row["record_no"]))  # type: ignore[call-overload]
         ]
     return trail
@@ -107,11 +114,19 @@ class _Events:
         self.session, self.store = session, store
         self._tables: dict[str, pa.Table] = {}
 
+    def explain(self, event: Mapping[str, Any], language: Language) -> Sequence[str]:
+        """Say why an event costs what it does; nothing of runs that stored no codes."""
+        run = rating.last_run(self.session, event["period"])
+        if run is None or event.get("pieces") is None:
+            return ()
+        book = rating.tariff_book_by_hash(self.session, run.tariff_hash)
+        return explain_row(event, book, language).sentences
+
     def of_period(self, period: str) -> pa.Table:
         """Read the last run's events of a month."""
         if period not in self._tables:
-            runs = rating.rating_runs(self.session, period)
-            refs = runs[-1].rated_refs if runs else []
+            run = rating.last_run(self.session, period)
+            refs = run.rated_refs if run else []
             tables = [read_parquet(self.store.open(name)) for name in refs]
             self._tables[period] = pa.concat_tables(tables) if tables else pa.table({})
         return self._tables[period]
@@ -216,14 +231,17 @@ def _event(session: Session, row: dict[str, Any]) -> Trail:
     }
 
 
-def _forward(session: Session, book: str, event: dict[str, Any]) -> Trail:
-    """Follow a rated event to its charge, the invoice line and the payments of it."""
+def _forward(events: _Events, book: str, event: dict[str, Any], language: Language) -> Trail:
+    """Follow a rated event to its charge, its postings, the invoice line and the payments of it."""
+    session = events.session
     trail: Trail = {
         name: event[name]
         for name in ("component", "zone", "quantity", "free_quantity", "billed_units",
                      "amount_micro", "period")
     }  # fmt: skip
-    key = session.execute(
+    if told := events.explain(event, language):
+        trail["explanation"] = [{"text": sentence} for sentence in told]
+    keys = session.execute(
         select(ChargeKeyRow)
         .where(
             ChargeKeyRow.book_code == book,
@@ -233,12 +251,16 @@ def _forward(session: Session, book: str, event: dict[str, Any]) -> Trail:
             ChargeKeyRow.usage_period == event["period"],
             ChargeKeyRow.kind == "usage",
         )
-        .order_by(ChargeKeyRow.billing_period)
-        .limit(1)
-    ).scalar_one_or_none()
-    if key is None:
+        .order_by(ChargeKeyRow.billing_period, ChargeKeyRow.charge_key_id)
+    ).scalars().all()  # fmt: skip
+    if not keys:
         return trail
+    key = keys[0]
     trail["charge_key"] = key.charge_key_id
+    trail["posted"] = [
+        {"voucher": name, "date": day}
+        for name, day in _postings(session, [one.charge_key_id for one in keys])
+    ]
     billed = line_of_charge(session, key.charge_key_id)
     if billed is not None:
         invoice = get_invoice(session, billed[0])
@@ -246,6 +268,20 @@ def _forward(session: Session, book: str, event: dict[str, Any]) -> Trail:
         trail["invoice_line"] = billed[1]
         trail["payments"] = _paid(session, invoice)
     return trail
+
+
+def _postings(session: Session, charge_key_ids: list[int]) -> list[tuple[str, str]]:
+    """Name the vouchers that posted what some charges stand at, with their days."""
+    rows = session.execute(
+        text(
+            "SELECT s.code || '/' || e.fiscal_year || '/' || e.voucher_no, e.effective_date::text"
+            " FROM journal_entry e JOIN voucher_series s USING (series_id)"
+            " WHERE e.entry_id >> 20 IN (SELECT batch_id FROM charge_delta"
+            "  WHERE charge_key_id = ANY(:keys)) ORDER BY e.entry_id"
+        ),
+        {"keys": charge_key_ids},
+    )
+    return [(row[0], row[1]) for row in rows]
 
 
 def _entry(entry: EntryView) -> Trail:

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger.journal import check_balanced
-from mediation.charging import Difference, Owed, Standing, accrual_entries, differences, identity
+from mediation.accruals import accrual_entries
+from mediation.charging import Difference, Owed, Standing, differences, identity
 from rating.charges import ChargeKey
 
 PERIODS = ("2026-03", "2026-04", "2026-05")

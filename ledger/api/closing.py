@@ -58,6 +58,21 @@ class ChecklistSchema(Schema):
     checks = fields.List(fields.Nested(CheckSchema), required=True, attribute="results")
 
 
+class ChecklistsArguments(BookSchema):
+    """Which checklists of a month are wanted, newest first."""
+
+    closing = fields.Boolean(
+        load_default=False, metadata={"description": "Only those that the month was closed on."}
+    )
+    limit = fields.Integer(load_default=100, validate=validate.Range(1, 1000))
+
+
+class ChecklistsSchema(Schema):
+    """The evidence of a month, newest first."""
+
+    checklists = fields.List(fields.Nested(ChecklistSchema), required=True)
+
+
 class WaiverRequestSchema(Schema):
     """Which check of the list may pass as it was found, and why."""
 
@@ -116,6 +131,24 @@ class PeriodChecklist(MethodView):
             return closing.run_checklist(
                 session, wanted["book"], period, actor=current_actor().reference
             )
+
+
+@blueprint.route("/periods/<period>/checklists")
+class PeriodChecklists(MethodView):
+    """All evidence of a month."""
+
+    @scope("ledger:read")
+    @blueprint.arguments(ChecklistsArguments, location="query")
+    @blueprint.response(HTTPStatus.OK, ChecklistsSchema)
+    def get(self, wanted: dict[str, Any], period: str) -> dict[str, Any]:
+        """List the checklists of a month that were kept, or those that it was closed on."""
+        with transaction() as session:
+            states_of(session, wanted["book"], period)
+            found = checklists.list_checklists(
+                session, wanted["book"], period, only_closing=wanted["closing"],
+                limit=wanted["limit"],
+            )  # fmt: skip
+        return {"checklists": found}
 
 
 @blueprint.route("/checklists/<int:checklist_id>")

@@ -14,6 +14,7 @@ from ledger.closing import Finding, PeriodCheck, Scope, found
 from ledger.errors import Problem
 from ledger.money import format_amount
 from ledger.service.assertions import check_assertions
+from ledger.service.draft_reading import waiting_drafts
 from ledger.service.revaluation import realised, unrealised
 from ledger.service.verify import gaps
 
@@ -23,10 +24,12 @@ _PERIODIC = ("every_minute", "take_over_stalled")
 
 def _drafts(session: Session, scope: Scope) -> Finding:
     """Drafts dated in the month that nobody has posted or sent back."""
+    waiting = waiting_drafts(session, scope.book, scope.first_day, scope.last_day)
     rows = [
         {"draft": row.draft_id, "state": row.state, "author": row.author,
-         "effective_date": row.day.isoformat(), "text": row.text}
-        for row in _rows(session, _DRAFTS, scope)
+         "effective_date": row.effective_date.isoformat(), "text": row.text,
+         "debit": format_amount(row.debit_minor)}
+        for row in waiting
     ]  # fmt: skip
     return found(
         rows, "No draft of the month waits.",
@@ -170,17 +173,6 @@ def _count(rows: Sized, noun: str) -> str:
     return f"1 {noun} is" if len(rows) == 1 else f"{len(rows)} {plural} are"
 
 
-_DRAFTS = """
-    SELECT d.draft_id, CASE WHEN v.ready THEN 'submitted' ELSE 'draft' END AS state, v.author,
-        CAST(v.content ->> 'effective_date' AS date) AS day, v.content ->> 'text' AS text
-    FROM journal_draft d JOIN book k USING (book_id)
-    CROSS JOIN LATERAL (SELECT * FROM draft_version w WHERE w.draft_id = d.draft_id
-        ORDER BY version_no DESC LIMIT 1) v
-    WHERE k.code = :book AND CAST(v.content ->> 'effective_date' AS date) BETWEEN :first AND :last
-        AND NOT EXISTS (SELECT FROM draft_posted p WHERE p.draft_id = d.draft_id)
-        AND NOT EXISTS (SELECT FROM draft_approval a WHERE a.draft_id = d.draft_id
-            AND a.version_no = v.version_no AND a.verdict = 'rejected')
-    ORDER BY d.draft_id"""
 # A bank account with movements in the month needs somebody's word for its balance at the end of it.
 _UNASSERTED = """
     SELECT a.number, d.currency, (SELECT sum(b.debit_minor - b.credit_minor) FROM balance_delta b

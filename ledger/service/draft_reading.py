@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Any
 
-from sqlalchemy import text
+from sqlalchemy import Row, text
 from sqlalchemy.orm import Session
 
 from ledger.attachments import Attachment
@@ -154,18 +155,30 @@ def list_drafts(
         ),
         {"book": book, "state": state, "before": before, "limit": limit},
     )
-    listed = []
-    for row in rows:
-        entry = draft_of(row.content).entry
-        debit = sum(max(line.base, 0) for line in entry.lines)
-        files = len(row.content["attachments"])
-        listed.append(
-            DraftRow(
-                row.draft_id, row.version_no, row.state, entry.text, row.author,
-                entry.effective_date, debit, files, row.recorded_at,
-            )
-        )  # fmt: skip
-    return listed
+    return [_row(row) for row in rows]
+
+
+def waiting_drafts(session: Session, book: str, first_day: date, last_day: date) -> list[DraftRow]:
+    """List the drafts dated in a span of days, both included, that nobody has decided on yet."""
+    rows = session.execute(
+        text(
+            f"SELECT * FROM {_STANDING} WHERE book = :book AND state IN ('draft', 'submitted')"
+            " AND CAST(content ->> 'effective_date' AS date) BETWEEN :first AND :last"
+            " ORDER BY draft_id"
+        ),
+        {"book": book, "first": first_day, "last": last_day},
+    )
+    return [_row(row) for row in rows]
+
+
+def _row(row: Row[Any]) -> DraftRow:
+    """Show a draft as lists do; files are those of its latest version."""
+    entry = draft_of(row.content).entry
+    return DraftRow(
+        row.draft_id, row.version_no, row.state, entry.text, row.author, entry.effective_date,
+        sum(max(line.base, 0) for line in entry.lines), len(row.content["attachments"]),
+        row.recorded_at,
+    )  # fmt: skip
 
 
 def draft_attachment(session: Session, draft_id: int, sha256: str) -> Attachment:

@@ -251,6 +251,7 @@ def test_the_routes_name_these_scopes() -> None:
         ("GET", "/api/v1/periods/<period>"): "ledger:read",
         ("GET", "/api/v1/periods/<period>/checklist"): "ledger:read",
         ("POST", "/api/v1/periods/<period>/checklist"): "periods:close",
+        ("GET", "/api/v1/periods/<period>/checklists"): "ledger:read",
         ("GET", "/api/v1/checklists/<int:checklist_id>"): "ledger:read",
         ("POST", "/api/v1/checklists/<int:checklist_id>/waivers"): "periods:waive",
         ("POST", "/api/v1/periods/<period>/close"): "periods:close",

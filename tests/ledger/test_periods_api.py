@@ -79,6 +79,9 @@ def test_a_month_is_looked_at_waived_and_closed(closer: FlaskClient, waiver: Fla
     assert done.headers["ETag"] == closer.get(MARCH).headers["ETag"]
     again = change(closer, "close")
     assert (again.json["already"], again.json["checklist"]) == (True, done.json["checklist"])
+    kept = closer.get(f"{MARCH}/checklists").json["checklists"]
+    assert kept == [done.json["checklist"], seen.json]
+    assert closer.get(f"{MARCH}/checklists?closing=true").json["checklists"] == kept[:1]
     period = closer.get(MARCH).json
     assert [x["level"] for x in period["modules"]] == ["soft"] * 4
     assert period in closer.get("/api/v1/periods").json["periods"]

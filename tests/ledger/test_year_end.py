@@ -20,9 +20,11 @@ from ledger.db import transaction
 from ledger.db.server import PrivateServer
 from ledger.errors import Problem
 from ledger.journal import BatchDraft, EntryDraft, Line, Posted
+from ledger.plaintext import Tally
 from ledger.service import statements, year_end
 from ledger.service.closing import reopen_modules
 from ledger.service.year_end import ClosedYear, Year
+from tests.ledger.test_plaintext import hledger
 
 if TYPE_CHECKING:
     from tests.ledger.conftest import Drafts
@@ -101,6 +103,19 @@ def test_the_result_moves_to_equity_and_the_year_stays_as_it_was(year: str, draf
     # All posted entries as they are: income and expenses stand, the pair beside them.
     assert trial == {"1920": 950_00, "2050": -900_00, "3010": -1050_00, "7830": 100_00,
                      "8960": 900_00}  # fmt: skip
+
+
+def test_others_find_the_same_result(year: str) -> None:
+    """The income statement that hledger makes of the exported journal is not zeroed either."""
+    close()
+    with transaction() as session:
+        service.hold_snapshot(session)
+        journal = "".join(service.export_text(session, BOOK, "hledger", tally=Tally()))
+    assert '"Net:","NOK 900.00"' in hledger(journal, "incomestatement", "-O", "csv")
+    assert hledger(journal, "bal", "Equity", "-O", "csv", "--no-total").splitlines()[1:] == [
+        '"Equity:2050 Retained earnings","NOK -900.00"',
+        '"Equity:Disposal:8960 Result of the year moved to equity","NOK 900.00"',
+    ]
 
 
 def test_the_new_year_opens_with_what_the_old_one_closed(year: str, drafts: Drafts) -> None:

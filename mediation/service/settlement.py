@@ -61,6 +61,8 @@ def settle_content(
     )
     book = rating.tariff_book(session, month.first_day)
     shared = sharing_by_component(book.tariff.carried, month.first_day)
+    if not shared:
+        return SettlementOutcome((), None)
     charged: dict[str, list[Charge]] = {}
     for charge in rating.charges_of_usage(session, month.book_code, month.period):
         if charge.key.component in shared:

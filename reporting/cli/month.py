@@ -25,6 +25,7 @@ from mediation.charging import Month
 from mediation.cli import files_under, ingest_paths
 from mediation.service.ingest import FileOutcome
 from mediation.service.rating_run import rate_period
+from mediation.service.settlement import settle_content
 from rating import service as rating
 from reporting import norwegian as no
 from reporting import reconciliation
@@ -123,6 +124,8 @@ def _rate(month: Month) -> None:
     click.echo("Rating", err=True)
     with transaction() as session:
         rate_period(session, vault(), month, lambda ids: billed_keys(session, ids), actor=ACTOR)
+    with transaction() as session:
+        settle_content(session, month, actor=ACTOR)
 
 
 def _bill(period: str, invoice_date: date) -> None:

@@ -20,6 +20,7 @@ from mediation.service import settle_content
 from mediation.service.rating_run import rate_period
 from party import service as party
 from rating import service as rating
+from reporting.cli.month import _rate as rate_and_settle
 from reporting.service.invoices import billed_keys
 from tests.flows.home import MONTH
 from tests.party.rows import order
@@ -167,3 +168,15 @@ def test_content_of_others_is_no_revenue_of_ours(books: str, tmp_path: Path) -> 
     _rate()
     with transaction() as session, pytest.raises(Invalid, match="revenue = 'content_others'"):
         settle_content(session, Month("NO01", MONTH))
+
+
+def test_a_month_run_settles_what_it_rated(books: str, tmp_path: Path) -> None:
+    """Whose it is is booked with the month; a settlement by hand finds nothing new."""
+    assert books
+    _begin(_tariff())
+    _take(tmp_path, "a.csv", ("4782900001", 1))
+    rate_and_settle(Month("NO01", MONTH))
+    assert _balance("3700") == -120  # 15 % of 9.99, less its VAT
+    batch, lines = _settle()
+    assert batch is None
+    assert {line[2] for line in lines} == {"", "STREX", "Spill AS"}

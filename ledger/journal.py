@@ -158,12 +158,7 @@ def check_batch(draft: BatchDraft) -> None:
     ApprovedByCreator : the actor approved the batch.
     TotalsDiffer : the content is not what was declared.
     """
-    if not draft.entries and not draft.allocations:
-        raise MalformedEntry(f"Batch {draft.source_ref!r} has neither entries nor allocations.")
-    if len(draft.entries) > MAX_ENTRIES or len(draft.allocations) > MAX_ENTRIES:
-        raise MalformedEntry(f"A batch holds at most {MAX_ENTRIES} entries; split it.")
-    _check_texts(draft.source_ref, draft.source_ref, draft.source_system, draft.actor)
-    _check_approver(draft)
+    check_envelope(draft)
     for position, entry in enumerate(draft.entries):
         _check_entry(entry, position)
         check_balanced(entry, position)
@@ -178,6 +173,16 @@ def check_batch(draft: BatchDraft) -> None:
             )
     if draft.declared is not None:
         check_declared(draft.declared, totals_of(draft.entries))
+
+
+def check_envelope(draft: BatchDraft) -> None:
+    """Refuse a batch for its size, its names or its approver, before its entries are looked at."""
+    if not draft.entries and not draft.allocations:
+        raise MalformedEntry(f"Batch {draft.source_ref!r} has neither entries nor allocations.")
+    if len(draft.entries) > MAX_ENTRIES or len(draft.allocations) > MAX_ENTRIES:
+        raise MalformedEntry(f"A batch holds at most {MAX_ENTRIES} entries; split it.")
+    _check_texts(draft.source_ref, draft.source_ref, draft.source_system, draft.actor)
+    _check_approver(draft)
 
 
 def check_declared(declared: Declared, held: Declared) -> None:
@@ -212,7 +217,9 @@ def totals_of(entries: Iterable[EntryDraft]) -> Declared:
 
 def entry_hash(body: bytes, book: str, source_system: str, actor: str) -> bytes:
     """Hash an encoded entry together with whose books it is in and who posted it (32 bytes)."""
-    return sha256(ENCODING + _text(book) + _text(source_system) + _text(actor) + body).digest()
+    return sha256(
+        ENCODING + encode_text(book) + encode_text(source_system) + encode_text(actor) + body
+    ).digest()
 
 
 def leaf_hash(hash_of_entry: bytes, voucher: Voucher) -> bytes:
@@ -223,7 +230,7 @@ def leaf_hash(hash_of_entry: bytes, voucher: Voucher) -> bytes:
 
 def request_hash(draft: BatchDraft, bodies: Iterator[bytes]) -> bytes:
     """Hash the content of a batch, whoever sends it; a retry has the same hash (32 bytes)."""
-    digest = sha256(ENCODING + _text(draft.book))
+    digest = sha256(ENCODING + encode_text(draft.book))
     for body in bodies:
         digest.update(body)
     for allocation in draft.allocations:
@@ -238,9 +245,9 @@ def encode_entry(entry: EntryDraft) -> bytes:
     calendar, 0xFFFFFFFF for an absent text. The order of dimensions does not matter.
     """
     parts = [
-        _text(entry.series), _days(entry.effective_date), _days(entry.document_date),
-        _text(entry.entry_type), _text(entry.source_ref), _text(entry.text),
-        _text(entry.document_ref), _number(entry.reverses_entry_id),
+        encode_text(entry.series), _days(entry.effective_date), _days(entry.document_date),
+        encode_text(entry.entry_type), encode_text(entry.source_ref), encode_text(entry.text),
+        encode_text(entry.document_ref), _number(entry.reverses_entry_id),
         struct.pack(">I", len(entry.lines)),
     ]  # fmt: skip
     parts.extend(_encode_line(line) for line in entry.lines)
@@ -262,16 +269,16 @@ def canonical_dimensions(dimensions: Mapping[str, str] | None) -> str:
 def _encode_line(line: Line) -> bytes:
     fixed = struct.pack(">qq3s", line.amount_minor, line.base, line.currency.encode())
     parts = [
-        fixed, _text(line.account), _number(line.party_id), _text(line.vat_code),
-        _number(line.tax_base_minor), _text(canonical_dimensions(line.dimensions)),
-        _text(line.text),
+        fixed, encode_text(line.account), _number(line.party_id), encode_text(line.vat_code),
+        _number(line.tax_base_minor), encode_text(canonical_dimensions(line.dimensions)),
+        encode_text(line.text),
     ]  # fmt: skip
     item = line.item
     if item is None:
         parts.append(b"\0")
     else:
-        parts += [b"\1", _text(item.kind), _text(item.document_ref), _text(item.kid)]
-        parts += [_days(item.document_date), _days(item.due_date)]
+        texts = map(encode_text, (item.kind, item.document_ref, item.kid))
+        parts += [b"\1", *texts, _days(item.document_date), _days(item.due_date)]
     return b"".join(parts)
 
 
@@ -281,10 +288,12 @@ def _encode_allocation(allocation: AllocationDraft) -> bytes:
         new = (0, side, 0) if isinstance(side, int) else (1, *side)
         sides.append(struct.pack(">Bqq", *new))
     amount = struct.pack(">q", allocation.amount_minor)
-    return b"".join([*sides, amount, _days(allocation.effective_date), _text(allocation.rule)])
+    sides += [amount, _days(allocation.effective_date), encode_text(allocation.rule)]
+    return b"".join(sides)
 
 
-def _text(text: str | None) -> bytes:
+def encode_text(text: str | None) -> bytes:
+    """Encode a text: its length in front, 0xFFFFFFFF where there is none."""
     if text is None:
         return _ABSENT
     content = text.encode()

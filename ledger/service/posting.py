@@ -5,19 +5,19 @@ import json
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from ledger.db import driver_connection
-from ledger.journal import (
-    BatchDraft,
-    Posted,
-    Voucher,
-    check_batch,
-    encode_entry,
-    entry_hash,
-    request_hash,
-    totals_of,
+from ledger.columns import (
+    check_columns,
+    columns_of,
+    content_hash,
+    entry_bodies,
+    entry_hashes,
+    needs_rates,
+    totals,
 )
+from ledger.db import driver_connection
+from ledger.journal import BatchDraft, Declared, Posted, Voucher
 from ledger.refusals import MalformedEntry, SourceRefReused
-from ledger.service.rates import exchanged
+from ledger.service.rates import exchanged, own_currency
 from ledger.service.refused import translated
 from ledger.service.staging import fill_stage
 
@@ -40,20 +40,21 @@ def post_batch(session: Session, draft: BatchDraft) -> Posted:
 
     Source: reference/ledger.md section 5c; migrations/sql/0001_ledger/07_posting.sql.
     """
-    check_batch(draft)
-    bodies = [encode_entry(entry) for entry in draft.entries]
-    content = request_hash(draft, iter(bodies))
+    batch = columns_of(draft)
+    check_columns(batch, draft)
+    bodies = entry_bodies(batch)
+    content = content_hash(batch, bodies, draft.book)
     known = _find_batch(session, draft, content)
     if known is not None:
         return read_posted(session, known, replayed=True)
     # Rates are looked up only now: what was sent decides whether it was sent before.
-    priced = exchanged(session, draft)
-    if priced is not draft:
-        draft, bodies = priced, [encode_entry(entry) for entry in priced.entries]
-    hashes = [entry_hash(body, draft.book, draft.source_system, draft.actor) for body in bodies]
+    if needs_rates(batch, own_currency(session, draft.book), draft):
+        batch = columns_of(exchanged(session, draft))
+        bodies = entry_bodies(batch)
+    hashes = entry_hashes(bodies, draft.book, draft.source_system, draft.actor)
     with translated():
-        fill_stage(session, draft, hashes)
-        batch_id, replayed = _post_staged(session, draft, content)
+        fill_stage(session, draft.book, batch, hashes)
+        batch_id, replayed = _post_staged(session, draft, content, totals(batch))
     return read_posted(session, batch_id, replayed=replayed)
 
 
@@ -87,8 +88,9 @@ def _find_batch(session: Session, draft: BatchDraft, content: bytes) -> int | No
     return int(row.batch_id)
 
 
-def _post_staged(session: Session, draft: BatchDraft, content: bytes) -> tuple[int, bool]:
-    held = totals_of(draft.entries)
+def _post_staged(
+    session: Session, draft: BatchDraft, content: bytes, held: Declared
+) -> tuple[int, bool]:
     with driver_connection(session).cursor() as cursor:
         cursor.execute(
             "SELECT posted_batch, replayed"

@@ -1,98 +1,159 @@
-"""Put a batch on the session's stage: four COPYs into tables that the ledger's owner made.
+"""Put a batch on the session's stage: four binary COPYs into tables that the ledger's owner made.
 
 The stage is temporary, private to the connection and emptied here; `ledger_post_staged` turns it
 into facts. See migrations/sql/0001_ledger/05_stage.sql.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from ledger.columns import BatchColumns
+from ledger.columns.octets import Column, buffer, ends, joined, optional, packed, prefixed
 from ledger.db import driver_connection
-from ledger.journal import BatchDraft, ItemDraft, canonical_dimensions
 
-ItemIndex = dict[tuple[int, int], int]
-Row = tuple[Any, ...]
+# COPY's binary form: a signature, a row as its number of fields and each field behind its length,
+# and an end. Source: PostgreSQL documentation, COPY, Binary Format.
+_SIGNATURE = b"PGCOPY\n\xff\r\n\0" + bytes(8)
+_END = b"\xff\xff"
+_FIRST_DAY = 730_120  # 2000-01-01, from which PostgreSQL counts its days.
+Array = np.ndarray[Any, Any]
 
 
-def fill_stage(session: Session, draft: BatchDraft, hashes: Sequence[bytes]) -> None:
+def fill_stage(session: Session, book: str, batch: BatchColumns, hashes: Sequence[bytes]) -> None:
     """Empty the stage of this session and copy the batch onto it."""
-    items = item_indices(draft)
-    sets = _dimension_sets(session, draft)
+    sets = _dimension_sets(session, book, batch)
+    used = len(batch.allocations.amount)
     with driver_connection(session).cursor() as cursor:
-        lines = sum(len(entry.lines) for entry in draft.entries)
-        cursor.execute("SELECT ledger_open_stage(%s)", (lines + len(draft.allocations),))
-        _copy(cursor, "ledger_stage_entry", _entry_rows(draft, hashes))
-        _copy(cursor, "ledger_stage_line", _line_rows(draft, items, sets))
-        if items:
-            _copy(cursor, "ledger_stage_item", _item_rows(draft, items))
-        if draft.allocations:
-            _copy(cursor, "ledger_stage_allocation", _allocation_rows(draft, items))
+        cursor.execute("SELECT ledger_open_stage(%s)", (len(batch.lines.amount) + used,))
+        if len(hashes):
+            _copy_entries(cursor, batch, hashes)
+            _copy_lines(cursor, batch, sets)
+        if len(batch.items.line):
+            _copy_items(cursor, batch)
+        if used:
+            _copy_allocations(cursor, batch)
 
 
-def item_indices(draft: BatchDraft) -> ItemIndex:
-    """Number the open items that a batch opens, by (entry index, line number from 1)."""
-    places = (
-        (position, line_no)
-        for position, entry in enumerate(draft.entries)
-        for line_no, line in enumerate(entry.lines, 1)
-        if line.item is not None
-    )
-    return {place: index for index, place in enumerate(places)}
+def _copy_entries(cursor: Any, batch: BatchColumns, hashes: Sequence[bytes]) -> None:
+    entries = batch.entries
+    leaves = np.frombuffer(b"".join(hashes), "V32")
+    _copy(cursor, "ledger_stage_entry", {
+        "entry_index, effective_date, document_date, line_count, entry_hash": packed([
+            *_int4(np.arange(len(hashes))), *_date(entries.effective_day),
+            *_date(entries.document_day), *_int4(entries.line_count), (">i4", 32), ("V32", leaves),
+        ]),
+        "series": prefixed(entries.series),
+        "entry_type": prefixed(entries.entry_type),
+        "source_ref": prefixed(entries.source_ref),
+        "document_ref": prefixed(entries.document_ref),
+        "text": prefixed(entries.text),
+        "reverses_entry_id": _optional_int8(entries.reverses),
+    })  # fmt: skip
 
 
-def _entry_rows(draft: BatchDraft, hashes: Sequence[bytes]) -> Iterable[Row]:
-    for position, (entry, entry_hash) in enumerate(zip(draft.entries, hashes, strict=True)):
-        yield (
-            position, entry.series, entry.effective_date, entry.document_date, entry.entry_type,
-            entry.source_ref, entry.document_ref, entry.text, entry.reverses_entry_id,
-            len(entry.lines), entry_hash,
-        )  # fmt: skip
+def _copy_lines(cursor: Any, batch: BatchColumns, sets: Mapping[str, int]) -> None:
+    lines = batch.lines
+    set_ids = np.array([sets.get(k, -1) for k in lines.dimensions.dictionary.to_pylist()], np.int64)
+    _copy(cursor, "ledger_stage_line", {
+        "entry_index, line_no, amount_minor, base_minor, dim_set_id": packed([
+            *_int4(lines.entry), (">i4", 2), (">i2", lines.line_no), *_int8(lines.amount),
+            *_int8(lines.base), *_int4(set_ids[lines.dimensions.indices.to_numpy()]),
+        ]),
+        "account": prefixed(lines.account),
+        "currency": prefixed(lines.currency),
+        "party_id": _optional_int8(lines.party),
+        "vat_code": prefixed(lines.vat_code),
+        "tax_base_minor": _optional_int8(lines.tax_base),
+        "item_index": optional(lines.item, ">i4", b"\0\0\0\4", b"\xff\xff\xff\xff"),
+        "text": prefixed(lines.text),
+    })  # fmt: skip
 
 
-def _line_rows(draft: BatchDraft, items: ItemIndex, sets: Mapping[str, int]) -> Iterable[Row]:
-    for position, entry in enumerate(draft.entries):
-        for line_no, line in enumerate(entry.lines, 1):
-            dim_set = sets.get(canonical_dimensions(line.dimensions), -1) if line.dimensions else 0
-            yield (
-                position, line_no, line.account, line.amount_minor, line.base, line.currency,
-                line.party_id, line.vat_code, line.tax_base_minor, dim_set,
-                items.get((position, line_no)), line.text,
-            )  # fmt: skip
+def _copy_items(cursor: Any, batch: BatchColumns) -> None:
+    items, lines = batch.items, batch.lines
+    _copy(cursor, "ledger_stage_item", {
+        "item_index, entry_index, line_no, document_date, due_date": packed([
+            *_int4(np.arange(len(items.line))), *_int4(lines.entry[items.line]),
+            (">i4", 2), (">i2", lines.line_no[items.line]), *_date(items.document_day),
+            *_date(items.due_day),
+        ]),
+        "kind": prefixed(items.kind),
+        "document_ref": prefixed(items.document_ref),
+        "kid": prefixed(items.kid),
+    })  # fmt: skip
 
 
-def _item_rows(draft: BatchDraft, items: ItemIndex) -> Iterable[Row]:
-    for (position, line_no), index in items.items():
-        item = draft.entries[position].lines[line_no - 1].item
-        assert isinstance(item, ItemDraft)
-        yield (
-            index, position, line_no, item.kind, item.document_ref, item.kid,
-            item.document_date, item.due_date,
-        )  # fmt: skip
-
-
-def _allocation_rows(draft: BatchDraft, items: ItemIndex) -> Iterable[Row]:
-    for index, allocation in enumerate(draft.allocations):
-        credit, debit = (
-            (side, None) if isinstance(side, int) else (None, items.get(side, -1))
-            for side in (allocation.credit, allocation.debit)
+def _copy_allocations(cursor: Any, batch: BatchColumns) -> None:
+    used = batch.allocations
+    index_of = {
+        place: index
+        for index, place in enumerate(
+            zip(
+                batch.lines.entry[batch.items.line].tolist(),
+                batch.lines.line_no[batch.items.line].tolist(),
+                strict=True,
+            )
         )
-        yield (
-            index, *credit, *debit, allocation.amount_minor, allocation.effective_date,
-            allocation.rule,
-        )  # fmt: skip
+    }
+    fields = {}
+    for name, (new, place, line) in (("credit", used.credit), ("debit", used.debit)):
+        is_new = new.astype(bool)
+        index = np.full(len(new), -1)
+        index[is_new] = [
+            index_of.get(pair, -1)
+            for pair in zip(place[is_new].tolist(), line[is_new].tolist(), strict=True)
+        ]
+        fields[f"{name}_item_id"] = _optional_int8(pa.array(place, mask=is_new))
+        fields[f"{name}_index"] = optional(
+            pa.array(index, mask=~is_new), ">i4", b"\0\0\0\4", b"\xff\xff\xff\xff"
+        )
+    _copy(cursor, "ledger_stage_allocation", {
+        "allocation_index, amount_minor, effective_date": packed([
+            *_int4(np.arange(len(used.amount))), *_int8(used.amount), *_date(used.effective_day),
+        ]),
+        "rule": prefixed(used.rule),
+        **fields,
+    })  # fmt: skip
 
 
-def _dimension_sets(session: Session, draft: BatchDraft) -> dict[str, int]:
-    """Find or register the dimension sets of a batch, by canonical key."""
-    keys = sorted(
-        {canonical_dimensions(x.dimensions) for e in draft.entries for x in e.lines if x.dimensions}
-    )
+def _copy(cursor: Any, table: str, fields: Mapping[str, Column]) -> None:
+    """Send rows; a field of several columns holds each behind its length."""
+    names = ", ".join(fields)
+    rows = joined((names.count(",") + 1).to_bytes(2, "big"), *fields.values())
+    octets, places = buffer(rows), ends(rows)
+    with cursor.copy(f"COPY pg_temp.{table} ({names}) FROM STDIN (FORMAT binary)") as copy:
+        copy.write(_SIGNATURE)
+        copy.write(octets[int(places[0]) : int(places[-1])])
+        copy.write(_END)
+
+
+def _int4(values: Array) -> list[tuple[str, Array | int]]:
+    return [(">i4", 4), (">i4", values)]
+
+
+def _int8(values: Array) -> list[tuple[str, Array | int]]:
+    return [(">i4", 8), (">i8", values)]
+
+
+def _date(days: Array) -> list[tuple[str, Array | int]]:
+    return _int4(days - _FIRST_DAY)
+
+
+def _optional_int8(values: Any) -> Column:
+    return optional(values, ">i8", b"\0\0\0\x08", b"\xff\xff\xff\xff")
+
+
+def _dimension_sets(session: Session, book: str, batch: BatchColumns) -> dict[str, int]:
+    """Find or register the dimension sets of a batch, by canonical key; "" is set 0."""
+    keys = sorted(key for key in batch.lines.dimensions.dictionary.to_pylist() if key)
     if not keys:
-        return {}
-    given = {"book": draft.book, "keys": keys}
+        return {"": 0}
+    given = {"book": book, "keys": keys}
     session.execute(
         text(
             "INSERT INTO dimension_set (book_id, canonical_key)"
@@ -110,10 +171,4 @@ def _dimension_sets(session: Session, draft: BatchDraft) -> dict[str, int]:
         ),
         given,
     )
-    return {row.canonical_key: row.dim_set_id for row in rows}
-
-
-def _copy(cursor: Any, table: str, rows: Iterable[Row]) -> None:
-    with cursor.copy(f"COPY pg_temp.{table} FROM STDIN") as copy:
-        for row in rows:
-            copy.write_row(row)
+    return {"": 0, **{row.canonical_key: row.dim_set_id for row in rows}}

@@ -1,0 +1,204 @@
+"""From drafts to columns: what each row says, as arrays."""
+
+import operator
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from itertools import chain
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ledger.journal import (
+    AllocationDraft,
+    BatchDraft,
+    EntryDraft,
+    ItemDraft,
+    Line,
+    canonical_dimensions,
+)
+
+Int64 = np.ndarray[Any, np.dtype[np.int64]]
+Texts = Any  # pyarrow arrays: large strings, or a dictionary of them
+Numbers = Any  # pyarrow.Int64Array: an absent number is null
+
+
+@dataclass(frozen=True, slots=True)
+class EntryColumns:
+    """Headers, (n,) each; dates are days of the proleptic calendar."""
+
+    series: Texts
+    effective_day: Int64
+    document_day: Int64
+    entry_type: Texts
+    source_ref: Texts
+    text: Texts
+    document_ref: Texts
+    reverses: Numbers
+    line_count: Int64
+
+
+@dataclass(frozen=True, slots=True)
+class LineColumns:
+    """Lines of all entries in order; `item` is the row of `ItemColumns`. [minor units]"""
+
+    entry: Int64
+    line_no: Int64
+    account: Texts
+    amount: Int64
+    base: Int64
+    currency: Texts
+    party: Numbers
+    vat_code: Texts
+    tax_base: Numbers
+    dimensions: Texts  # canonical keys, "" for none
+    item: Numbers
+    text: Texts
+
+
+@dataclass(frozen=True, slots=True)
+class ItemColumns:
+    """Open items in the order of their lines; `line` is the row of `LineColumns`."""
+
+    line: Int64
+    kind: Texts
+    document_ref: Texts
+    kid: Texts
+    document_day: Int64
+    due_day: Int64
+
+
+@dataclass(frozen=True, slots=True)
+class AllocationColumns:
+    """Allocations; each side is an item's id, or the entry index and line number of a new one."""
+
+    credit: tuple[Int64, Int64, Int64]  # 1 if new, id or entry index, 0 or line number
+    debit: tuple[Int64, Int64, Int64]
+    amount: Int64
+    effective_day: Int64
+    rule: Texts
+
+
+@dataclass(frozen=True, slots=True)
+class BatchColumns:
+    """What a batch holds, sound as far as can be told without the books."""
+
+    entries: EntryColumns
+    lines: LineColumns
+    items: ItemColumns
+    allocations: AllocationColumns
+
+
+def read_columns(draft: BatchDraft) -> BatchColumns:
+    """Read a batch; raises TypeError, ValueError or pyarrow's errors for what fits no column."""
+    lines = list(chain.from_iterable(entry.lines for entry in draft.entries))
+    item_of = [line.item for line in lines]
+    return BatchColumns(
+        _entries(draft.entries),
+        _lines(draft.entries, lines, item_of),
+        _items(item_of),
+        _allocations(draft.allocations),
+    )
+
+
+def _entries(entries: Sequence[EntryDraft]) -> EntryColumns:
+    return EntryColumns(
+        _coded([e.series for e in entries]),
+        _days([e.effective_date for e in entries]),
+        _days([e.document_date for e in entries]),
+        _coded([e.entry_type for e in entries]),
+        _texts([e.source_ref for e in entries]),
+        _texts([e.text for e in entries]),
+        _texts([e.document_ref for e in entries]),
+        _numbers([e.reverses_entry_id for e in entries]),
+        np.array([len(e.lines) for e in entries], np.int64),
+    )
+
+
+def _lines(
+    entries: Sequence[EntryDraft], lines: Sequence[Line], item_of: Sequence[ItemDraft | None]
+) -> LineColumns:
+    counts = np.array([len(e.lines) for e in entries], np.int64)
+    firsts = np.cumsum(counts) - counts
+    amount = _numbers([x.amount_minor for x in lines])
+    base = pc.coalesce(_numbers([x.base_minor for x in lines]), amount)
+    opens = np.array([item is not None for item in item_of], bool)
+    return LineColumns(
+        np.repeat(np.arange(len(entries), dtype=np.int64), counts),
+        np.arange(1, len(lines) + 1) - np.repeat(firsts, counts),
+        _coded([x.account for x in lines]),
+        amount.to_numpy(),
+        base.to_numpy(),
+        _coded([x.currency for x in lines]),
+        _numbers([x.party_id for x in lines]),
+        _coded([x.vat_code for x in lines]),
+        _numbers([x.tax_base_minor for x in lines]),
+        _coded(_dimension_keys([x.dimensions for x in lines])),
+        pa.array(np.cumsum(opens) - 1, pa.int64(), mask=~opens),
+        _texts([x.text for x in lines]),
+    )
+
+
+def _items(item_of: Sequence[ItemDraft | None]) -> ItemColumns:
+    items = [item for item in item_of if item is not None]
+    places = [place for place, item in enumerate(item_of) if item is not None]
+    return ItemColumns(
+        np.array(places, np.int64),
+        _coded([i.kind for i in items]),
+        _texts([i.document_ref for i in items]),
+        _texts([i.kid for i in items]),
+        _days([i.document_date for i in items]),
+        _days([i.due_date for i in items]),
+    )
+
+
+def _allocations(allocations: Sequence[AllocationDraft]) -> AllocationColumns:
+    return AllocationColumns(
+        _sides([a.credit for a in allocations]),
+        _sides([a.debit for a in allocations]),
+        _numbers([a.amount_minor for a in allocations]).to_numpy(),
+        _days([a.effective_date for a in allocations]),
+        _coded([a.rule for a in allocations]),
+    )
+
+
+def _sides(sides: Sequence[int | tuple[int, int]]) -> tuple[Int64, Int64, Int64]:
+    told = [(0, side, 0) if isinstance(side, int) else (1, *side) for side in sides]
+    new, place, line = zip(*told, strict=True) if told else ((), (), ())
+    return np.array(new, np.int64), np.array(place, np.int64), np.array(line, np.int64)
+
+
+def _numbers(values: list[int | None]) -> Numbers:
+    """Hold integers of any make; a float raises TypeError, it has lost øre already."""
+    if not set(map(type, values)) <= {int, type(None)}:
+        values = [None if value is None else operator.index(value) for value in values]
+    return pa.array(values, pa.int64())
+
+
+def _texts(values: list[str | None]) -> Texts:
+    return pa.array(values, pa.large_string())
+
+
+def _coded(values: list[str] | list[str | None]) -> Texts:
+    return pa.array(values, pa.large_string()).dictionary_encode()
+
+
+def _days(values: list[date]) -> Int64:
+    """Number days as `date.toordinal`; few are different."""
+    known = {day: day.toordinal() for day in set(values)}
+    return np.fromiter(map(known.__getitem__, values), np.int64, len(values))
+
+
+def _dimension_keys(mappings: Sequence[Mapping[str, str] | None]) -> list[str]:
+    known: dict[tuple[tuple[str, str], ...], str] = {}
+
+    def key(mapping: Mapping[str, str]) -> str:
+        pairs = tuple(mapping.items())
+        found = known.get(pairs)
+        if found is None:
+            found = known[pairs] = canonical_dimensions(mapping)
+        return found
+
+    return [key(mapping) if mapping else "" for mapping in mappings]

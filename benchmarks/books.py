@@ -13,6 +13,7 @@ from datetime import date
 from pathlib import Path
 
 import psycopg
+from sqlalchemy import text
 
 from ledger import db, service
 from ledger.db import migrate
@@ -52,6 +53,12 @@ def post(draft: BatchDraft) -> Posted:
     """Post a batch and commit."""
     with db.transaction() as session:
         return service.post_batch(session, draft)
+
+
+def posting_backend() -> int:
+    """Give the process id of the backend that `post` talks to."""
+    with db.transaction() as session:
+        return int(session.execute(text("SELECT pg_backend_pid()")).scalar_one())
 
 
 def line_count(draft: BatchDraft) -> int:

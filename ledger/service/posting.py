@@ -2,24 +2,17 @@
 
 import json
 
-from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from ledger.columns import (
-    check_columns,
-    columns_of,
-    content_hash,
-    entry_bodies,
-    entry_hashes,
-    needs_rates,
-    totals,
-)
 from ledger.db import driver_connection
-from ledger.journal import BatchDraft, Declared, Posted, Voucher
+from ledger.journal import BatchDraft, Posted, Voucher
 from ledger.refusals import MalformedEntry, SourceRefReused
+from ledger.service.few import Few
 from ledger.service.rates import exchanged, own_currency
 from ledger.service.refused import translated
-from ledger.service.staging import fill_stage
+from ledger.service.staging import Many
+
+FEW_LINES = 200  # Allocations count as lines. Below, one call is cheaper than filling a stage.
 
 
 def post_batch(session: Session, draft: BatchDraft) -> Posted:
@@ -38,23 +31,25 @@ def post_batch(session: Session, draft: BatchDraft) -> Posted:
     ------
     Problem : one of ledger.refusals, with the entry and line; the transaction must be rolled back.
 
-    Source: reference/ledger.md section 5c; migrations/sql/0001_ledger/07_posting.sql.
+    Source: reference/ledger.md section 5c; migrations/sql/0023_columns/04_posting.sql.
     """
-    batch = columns_of(draft)
-    check_columns(batch, draft)
-    bodies = entry_bodies(batch)
-    content = content_hash(batch, bodies, draft.book)
+    lines = sum(len(entry.lines) for entry in draft.entries) + len(draft.allocations)
+    road: type[Few | Many] = Few if lines < FEW_LINES else Many
+    batch = road.of(draft)
+    content = batch.content()
     known = _find_batch(session, draft, content)
     if known is not None:
         return read_posted(session, known, replayed=True)
     # Rates are looked up only now: what was sent decides whether it was sent before.
-    if needs_rates(batch, own_currency(session, draft.book), draft):
-        batch = columns_of(exchanged(session, draft))
-        bodies = entry_bodies(batch)
-    hashes = entry_hashes(bodies, draft.book, draft.source_system, draft.actor)
+    if batch.needs_rates(own_currency(session, draft.book)):
+        batch = road.of(exchanged(session, draft))
+    held = batch.totals()
+    envelope = (
+        draft.book, draft.source_system, draft.source_ref, draft.actor, content, held.entries,
+        held.lines, json.dumps(held.debits), draft.approved_by,
+    )  # fmt: skip
     with translated():
-        fill_stage(session, draft.book, batch, hashes)
-        batch_id, replayed = _post_staged(session, draft, content, totals(batch))
+        batch_id, replayed = batch.call(session, envelope)
     return read_posted(session, batch_id, replayed=replayed)
 
 
@@ -70,63 +65,46 @@ def allocate(session: Session, draft: BatchDraft) -> Posted:
 
 def _find_batch(session: Session, draft: BatchDraft, content: bytes) -> int | None:
     """Find the batch that this reference posted; a first look, the database decides races."""
-    row = session.execute(
-        text(
-            "SELECT batch_id, request_hash FROM posting_batch"
-            " WHERE source_system = :system AND source_ref = :ref"
-        ),
-        {"system": draft.source_system, "ref": draft.source_ref},
-    ).one_or_none()
+    with driver_connection(session).cursor(binary=True) as cursor:
+        cursor.execute(_KNOWN, (draft.source_system, draft.source_ref))
+        row = cursor.fetchone()
     if row is None:
         return None
-    if bytes(row.request_hash) != content:
+    batch_id, request_hash = row
+    if request_hash != content:
         raise SourceRefReused(
-            f"{draft.source_system}/{draft.source_ref} was posted as batch {row.batch_id} with "
+            f"{draft.source_system}/{draft.source_ref} was posted as batch {batch_id} with "
             "other content. Use a new reference, or send what was sent before.",
-            batch_id=row.batch_id,
+            batch_id=batch_id,
         )
-    return int(row.batch_id)
-
-
-def _post_staged(
-    session: Session, draft: BatchDraft, content: bytes, held: Declared
-) -> tuple[int, bool]:
-    with driver_connection(session).cursor() as cursor:
-        cursor.execute(
-            "SELECT posted_batch, replayed"
-            " FROM ledger_post_staged(%s, %s, %s, %s, %s, %s, %s, %s, %s)",
-            (
-                draft.book, draft.source_system, draft.source_ref, draft.actor, content,
-                held.entries, held.lines, json.dumps(held.debits), draft.approved_by,
-            ),
-        )  # fmt: skip
-        batch_id, replayed = cursor.fetchone()
-    return int(batch_id), bool(replayed)
+    return int(batch_id)
 
 
 def read_posted(session: Session, batch_id: int, *, replayed: bool) -> Posted:
     """Read back what a batch became; a replay reads exactly what the first call did."""
     low = batch_id << 20
-    span = {"low": low, "high": low + (1 << 20)}
-    entries = session.execute(
-        text(
-            "SELECT entry_id, s.code, fiscal_year, voucher_no"
-            " FROM journal_entry JOIN voucher_series s USING (series_id)"
-            " WHERE entry_id >= :low AND entry_id < :high ORDER BY entry_id"
-        ),
-        span,
-    ).all()
-    items = session.execute(
-        text(
-            "SELECT entry_id, line_no, open_item_id FROM open_item"
-            " WHERE open_item_id >= :low AND open_item_id < :high ORDER BY open_item_id"
-        ),
-        span,
-    )
+    with driver_connection(session).cursor(binary=True) as cursor:
+        cursor.execute(_ENTRIES, (low, low + _SPAN))
+        entries = cursor.fetchall()
+        cursor.execute(_ITEMS, (low, low, low + _SPAN))
+        items = cursor.fetchall()
     return Posted(
         batch_id=batch_id,
-        entry_ids=tuple(row[0] for row in entries),
+        entry_ids=tuple(entry_id for entry_id, *_ in entries),
         vouchers=tuple(Voucher(series, year, number) for _, series, year, number in entries),
-        open_item_ids={(entry_id - low, line_no): item for entry_id, line_no, item in items},
+        open_item_ids={(index, line_no): item for index, line_no, item in items},
         replayed=replayed,
     )
+
+
+_SPAN = 1 << 20  # Ids of a batch.
+_KNOWN = """
+    SELECT batch_id, request_hash FROM posting_batch
+    WHERE source_system = %s AND source_ref = %s"""
+_ENTRIES = """
+    SELECT entry_id, s.code, fiscal_year, voucher_no
+    FROM journal_entry JOIN voucher_series s USING (series_id)
+    WHERE entry_id >= %s AND entry_id < %s ORDER BY entry_id"""
+_ITEMS = """
+    SELECT entry_id - %s, line_no, open_item_id FROM open_item
+    WHERE open_item_id >= %s AND open_item_id < %s ORDER BY open_item_id"""

@@ -1,10 +1,11 @@
-"""Put a batch on the session's stage: four binary COPYs into tables that the ledger's owner made.
+"""Post many entries: four binary COPYs into a stage that the ledger's owner made, then one call.
 
 The stage is temporary, private to the connection and emptied here; `ledger_post_staged` turns it
-into facts. See migrations/sql/0001_ledger/05_stage.sql.
+into facts. See migrations/sql/0023_columns/02_stage.sql.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,9 +13,19 @@ import pyarrow as pa
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from ledger.columns import BatchColumns
+from ledger.columns import (
+    BatchColumns,
+    check_columns,
+    columns_of,
+    content_hash,
+    entry_bodies,
+    entry_hashes,
+    needs_rates,
+    totals,
+)
 from ledger.columns.octets import Column, buffer, ends, joined, optional, packed, prefixed
 from ledger.db import driver_connection
+from ledger.journal import BatchDraft, Declared
 
 # COPY's binary form: a signature, a row as its number of fields and each field behind its length,
 # and an end. Source: PostgreSQL documentation, COPY, Binary Format.
@@ -24,19 +35,56 @@ _FIRST_DAY = 730_120  # 2000-01-01, from which PostgreSQL counts its days.
 Array = np.ndarray[Any, Any]
 
 
-def fill_stage(session: Session, book: str, batch: BatchColumns, hashes: Sequence[bytes]) -> None:
-    """Empty the stage of this session and copy the batch onto it."""
-    sets = _dimension_sets(session, book, batch)
-    used = len(batch.allocations.amount)
-    with driver_connection(session).cursor() as cursor:
-        cursor.execute("SELECT ledger_open_stage(%s)", (len(batch.lines.amount) + used,))
-        if len(hashes):
-            _copy_entries(cursor, batch, hashes)
-            _copy_lines(cursor, batch, sets)
-        if len(batch.items.line):
-            _copy_items(cursor, batch)
-        if used:
-            _copy_allocations(cursor, batch)
+@dataclass(frozen=True, slots=True)
+class Many:
+    """A batch of many lines, checked and encoded in columns."""
+
+    draft: BatchDraft
+    batch: BatchColumns
+    bodies: Column
+
+    @classmethod
+    def of(cls, draft: BatchDraft) -> "Many":
+        """Check and encode a batch; raises what `check_batch` does."""
+        batch = columns_of(draft)
+        check_columns(batch, draft)
+        return cls(draft, batch, entry_bodies(batch))
+
+    def content(self) -> bytes:
+        """Hash what is posted, whoever sends it."""
+        return content_hash(self.batch, self.bodies, self.draft.book)
+
+    def totals(self) -> Declared:
+        """Count and sum what is posted."""
+        return totals(self.batch)
+
+    def needs_rates(self, own: str) -> bool:
+        """Tell whether a line leaves its amount in the book's own currency to a rate."""
+        return needs_rates(self.batch, own, self.draft)
+
+    def call(self, session: Session, envelope: Sequence[Any]) -> tuple[int, bool]:
+        """Fill the stage and post it; gives the batch and whether it was there already."""
+        draft, batch = self.draft, self.batch
+        hashes = entry_hashes(self.bodies, draft.book, draft.source_system, draft.actor)
+        known = batch.lines.dimensions.dictionary.to_pylist()
+        sets = dimension_sets(session, draft.book, known)
+        used = len(batch.allocations.amount)
+        with driver_connection(session).cursor() as cursor:
+            cursor.execute("SELECT ledger_open_stage(%s)", (len(batch.lines.amount) + used,))
+            if hashes:
+                _copy_entries(cursor, batch, hashes)
+                _copy_lines(cursor, batch, sets)
+            if len(batch.items.line):
+                _copy_items(cursor, batch)
+            if used:
+                _copy_allocations(cursor, batch)
+            cursor.execute(_POST, envelope)
+            batch_id, replayed = cursor.fetchone()
+        return int(batch_id), bool(replayed)
+
+
+_POST = """
+    SELECT posted_batch, replayed FROM ledger_post_staged(%s, %s, %s, %s, %s, %s, %s, %s, %s)"""
 
 
 def _copy_entries(cursor: Any, batch: BatchColumns, hashes: Sequence[bytes]) -> None:
@@ -148,12 +196,12 @@ def _optional_int8(values: Any) -> Column:
     return optional(values, ">i8", b"\0\0\0\x08", b"\xff\xff\xff\xff")
 
 
-def _dimension_sets(session: Session, book: str, batch: BatchColumns) -> dict[str, int]:
-    """Find or register the dimension sets of a batch, by canonical key; "" is set 0."""
-    keys = sorted(key for key in batch.lines.dimensions.dictionary.to_pylist() if key)
-    if not keys:
+def dimension_sets(session: Session, book: str, keys: Iterable[str]) -> dict[str, int]:
+    """Find or register dimension sets by their canonical keys; "" is set 0."""
+    wanted = sorted(key for key in keys if key)
+    if not wanted:
         return {"": 0}
-    given = {"book": book, "keys": keys}
+    given = {"book": book, "keys": wanted}
     session.execute(
         text(
             "INSERT INTO dimension_set (book_id, canonical_key)"

@@ -106,6 +106,16 @@ def delta(account: str, debit: int, credit: int) -> str:
     )
 
 
+def allocated(credit: str, debit: str, amount: int = 1, undoes: str = "NULL") -> str:
+    """Write a batch of one allocation."""
+    return BATCH.replace("1, 2, 0, 0, '{\"NOK\": 5}'", "0, 0, 0, 1, '{}'") + (
+        f"INSERT INTO allocation SELECT {NEW} << 20, {credit}, {debit}, {amount}, {undoes}, {NEW},"
+        " '2026-03-31', book_id, 'x' FROM book;"
+    )
+
+
+CREDIT = "(SELECT max(open_item_id) FROM open_item WHERE original_minor < 0)"
+DEBIT = "(SELECT max(open_item_id) FROM open_item WHERE original_minor > 0)"
 COUNT = "UPDATE voucher_counter SET last_no = 99;"
 GOOD_LINES = line(1, 5) + line(2, -5, account="1940")
 GOOD_DELTAS = delta("1920", 5, 0) + delta("1940", 0, 5)
@@ -114,6 +124,10 @@ FAKE_STAGE = "".join(
     for noun in ("entry", "line", "item", "allocation")
 )
 CALL_POST = "SELECT ledger_post_staged('NO01', 'x', 'x', 'x', sha256('x'), 0, 0, '{}');"
+CALL_FEW = (
+    "SELECT ledger_post_few('NO01', 'x', 'x', 'x', sha256('x'), 0, 0, '{}', NULL, '[]', '[]', '[]',"
+    " '[]');"
+)
 
 BY_SERVICE = {
     **{f"insert into {t}": f"INSERT INTO {t} DEFAULT VALUES" for t in
@@ -168,6 +182,7 @@ BY_SERVICE = {
     "put a trigger on its stage": "SELECT ledger_open_stage(1); CREATE TRIGGER x BEFORE INSERT "
         "ON pg_temp.ledger_stage_line EXECUTE FUNCTION ledger_refuse_change()",
     "post without a stage": CALL_POST,
+    "post nothing": CALL_FEW,
     "post an empty stage": "SELECT ledger_open_stage(1);" + CALL_POST,
 }  # fmt: skip
 
@@ -232,6 +247,26 @@ BY_OWNER = {
         + line(3, 5) + line(4, -5),
     "a batch closed by hand":
         BATCH + COUNT + header() + GOOD_LINES + f"INSERT INTO batch_closed VALUES ({NEW});",
+    "an allocation of a credit that is not there": allocated("4711", DEBIT),
+    "an allocation to a debit that is not there": allocated(CREDIT, "4711"),
+    "an allocation turned round": allocated(DEBIT, CREDIT),
+    "an undoing of an allocation that is not there": allocated(CREDIT, DEBIT, -1, "4711"),
+    "an undoing of an allocation by two": "".join(
+        allocated(CREDIT, DEBIT, -5_00, "(SELECT min(allocation_id) FROM allocation)")
+        .replace("'x', 'x', sha256", f"'x', 'x{n}', sha256") for n in range(2)),
+    "an allocation of no batch": allocated(CREDIT, DEBIT)
+        .replace(f", {NEW}, '2026", ", 4711, '2026"),
+    "an allocation that is not declared": BATCH + COUNT + header() + GOOD_LINES + GOOD_DELTAS
+        + allocated(CREDIT, DEBIT).removeprefix(BATCH.replace(
+            "1, 2, 0, 0, '{\"NOK\": 5}'", "0, 0, 0, 1, '{}'")),
+    "a reversal of an entry that is not there": BATCH + COUNT + header()
+        .replace("text, leaf)", "text, leaf, reverses_entry_id)")
+        .replace("'x', 'x', 'x', 'x', sha256('x')", "'reversal', 'x', 'x', 'x', sha256('x'), 4711")
+        + GOOD_LINES + GOOD_DELTAS,
+    "an item for a line that has none": BATCH + COUNT + header() + GOOD_LINES + GOOD_DELTAS
+        + f"INSERT INTO open_item SELECT {NEW} << 20, {NEW} << 20, NULL, 5, 5, account_id,"
+        " '2026-03-31', '2026-03-31', '2026-03-31', book_id, 1, 'NOK', 'x', 'x', NULL"
+        " FROM account WHERE number = '1920';",
     "a line in a month without partition": BATCH + line(1, 5, day="2031-01-01"),
 }  # fmt: skip
 
@@ -352,7 +387,7 @@ def test_the_service_cannot_post_from_a_stage_that_somebody_made(
     with psycopg.connect(url) as connection:
         connection.execute(planted)
         connection.execute("SET ROLE hovedbok_service")
-        for call in ("SELECT ledger_open_stage(1)", CALL_POST):
+        for call in ("SELECT ledger_open_stage(1)", CALL_POST, CALL_FEW):
             with pytest.raises(psycopg.Error) as caught, connection.transaction():
                 connection.execute(call)
             assert caught.value.sqlstate == "HB092"
@@ -371,7 +406,7 @@ def test_the_auditor_only_reads(pg: PrivateServer, posted: str) -> None:
     for statements in (
         "INSERT INTO audit_event (actor, action, subject) VALUES ('x', 'x', 'x')",
         "SELECT ledger_open_stage(1)", "SELECT ledger_open_periods('NO01', 2027)",
-        CALL_POST, "UPDATE account SET name = 'x'", "SET ROLE hovedbok_service",
+        CALL_POST, CALL_FEW, "UPDATE account SET name = 'x'", "SET ROLE hovedbok_service",
     ):  # fmt: skip
         assert attack(pg, "auditor", posted, statements).sqlstate == "42501"
     with transaction("auditor") as session:
@@ -428,6 +463,7 @@ def test_the_service_may_call_these_functions_only(posted: str) -> None:
         "ledger_open_periods",
         "ledger_open_stage",
         "ledger_policy_day",
+        "ledger_post_few",
         "ledger_post_staged",
         "ledger_record_anchor",
         "ledger_record_checklist",

@@ -12,7 +12,6 @@ import pytest
 from click.testing import CliRunner
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy.exc import OperationalError
 
 from ledger import closing, refusals, service, undoing
 from ledger.cli.ledger import ledger_cli
@@ -246,11 +245,11 @@ def _forged(
     [
         (_forged(LAST, Line("8960", 900_00), Line("2050", -900_00), system="test"),
          closing.SeriesReserved, "close of a year and nothing else"),
-        (_forged(LAST, Line("8960", 5), Line("2050", -5)), OperationalError, "left over"),
-        (_forged(LAST, Line("3010", 900_00), Line("2050", -900_00)), OperationalError,
+        (_forged(LAST, Line("8960", 5), Line("2050", -5)), refusals.BatchBroken, "left over"),
+        (_forged(LAST, Line("3010", 900_00), Line("2050", -900_00)), refusals.BatchBroken,
          "only move its result"),
         (_forged(LAST, Line("8960", 900_00), Line("2050", -900_00), kind="x"),
-         OperationalError, "only move its result"),
+         refusals.BatchBroken, "only move its result"),
         (_forged(date(2026, 12, 30), Line("8960", 900_00), Line("2050", -900_00)),
          closing.YearNotReady, "2026-12-31"),
         (_forged(date(2027, 12, 31), Line("8960", 5), Line("2050", -5)),
@@ -269,7 +268,7 @@ def test_the_series_takes_nothing_but_a_whole_close(
 def test_a_second_entry_never_commits(year: str) -> None:
     """Not even one that a posting brings past the first look."""
     close()
-    with pytest.raises(OperationalError, match="closed before"):
+    with pytest.raises(refusals.BatchBroken, match="closed before"):
         post(_forged(LAST, Line("8960", 5), Line("2050", -5)))
 
 

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from party import service
 from party.orders import SubscriptionRecord
+from party.service.loading import instant
 from tests.party.rows import ANNA, FIRM, OFFERINGS, day, order
 
 FEBRUARY = (day(32), day(60))
@@ -160,6 +161,34 @@ def test_orders_of_a_month_are_listed_once(session: Session) -> None:
     assert (charge.order_ref, charge.action, charge.offering) == ("MOOX/M2", "addon", "EXTRA")
     assert (charge.effective_at.timestamp(), charge.agreed_price_micro) == (day(32), 5_000_000)
     assert len(service.active_intervals(session, *FEBRUARY).offering) == 1
+
+
+def test_an_offering_began_where_it_was_last_taken_up(session: Session) -> None:
+    """A new price and a new payer are no beginning; a break and another offering are."""
+    orders = [
+        order(1, "add", day(1)),
+        order(2, "change", day(5), agreed_price_micro=5_000_000),
+        order(3, "change", day(6), account_ref="30000002"),
+        order(4, "cease", day(10)),
+        order(5, "add", day(20)),
+        order(6, "change", day(30), offering="LARGE"),
+        order(7, "change", day(35), offering="SMALL"),
+    ]
+    done = service.apply_orders(session, orders, OFFERINGS)
+    assert _states(done) == ["applied"] * len(orders)
+    (who,) = session.execute(text("SELECT subscription_id FROM subscription")).scalars()
+    asked = [
+        (who, name, instant(day(at)))
+        for name, at in (
+            ("SMALL", 10), ("SMALL", 15), ("SMALL", 25), ("LARGE", 35), ("SMALL", 40),
+            ("LARGE", 40), ("EXTRA", 40), ("SMALL", 1),
+        )
+    ]  # fmt: skip
+    begun = service.offerings_begun(session, asked)
+    assert begun == [
+        instant(day(1)), None, instant(day(20)), instant(day(30)), instant(day(35)),
+        None, None, None,
+    ]  # fmt: skip
 
 
 def test_a_label_is_the_last_number_a_subscription_had(session: Session) -> None:

@@ -11,7 +11,11 @@ RevenueKey = tuple[str, str, tuple[tuple[str, str], ...]]  # account, VAT code, 
 
 
 def accrual_entries(
-    booked: Sequence[Difference], unbilled_account: str, last_day: Mapping[str, date], source: str
+    booked: Sequence[Difference],
+    unbilled_account: str,
+    last_day: Mapping[str, date],
+    source: str,
+    corrects: str = "",
 ) -> tuple[EntryDraft, ...]:
     """Draft the accrual: debit unbilled, credit revenue, one line per revenue key and month.
 
@@ -20,6 +24,7 @@ def accrual_entries(
     booked : what the run adds to charges; nets that cancel leave no line.
     last_day : the effective date by accounting month: the last day used in this run.
     source : the batch's reference; each month's entry adds its own name to it.
+    corrects : the vouchers that the month was accrued by before, where it is rated again.
     """
     nets: dict[str, dict[RevenueKey, int]] = {}
     for one in booked:
@@ -45,8 +50,9 @@ def accrual_entries(
                 document_date=last_day[month],
                 entry_type="usage_rated",
                 source_ref=f"{source}/{month}",
-                text=_entry_text(month, lines),
+                text=_entry_text(month, lines, corrects),
                 lines=tuple(lines),
+                document_ref=corrects or None,
             )
         )
     return tuple(entries)
@@ -57,9 +63,11 @@ def revenue_key(key: ChargeKey) -> RevenueKey:
     return key.revenue_account, key.vat_code, tuple(sorted(key.dimensions.items()))
 
 
-def _entry_text(month: str, lines: Sequence[Line]) -> str:
-    """Say what an accrual is of; one that comes late says so, and for which months."""
+def _entry_text(month: str, lines: Sequence[Line], corrects: str) -> str:
+    """Say what an accrual is of; one that corrects or comes late says so, and for which months."""
     late = sorted({(line.dimensions or {}).get(SERVICE_PERIOD, "") for line in lines} - {""})
+    if corrects:
+        return f"Rated again: difference for {', '.join(late) or month}, not yet billed, in {month}"
     if late:
         return f"Late usage and services of {', '.join(late)}, not yet billed, in {month}"
     return f"Usage and services rated, not yet billed, {month}"

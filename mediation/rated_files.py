@@ -5,6 +5,7 @@ into words (and computed again) from the row and the tariff book of its run alon
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -32,12 +33,38 @@ _PRICED = ("amount_micro", "billed_units", "free_quantity", "rate_row", "reason"
 _CODES = ("band", "step", "pieces", "setup_micro", "usage_micro", "rounding_micro", "limit_micro")
 
 
-def batch_of(table: pa.Table, book: TariffBook) -> tuple[UsageBatch, Int64, Int64]:
+@dataclass(frozen=True, slots=True, eq=False)
+class Owners:
+    """The ids behind the codes of batches: code n is the n-th id."""
+
+    subscription: Int64  # increasing
+    payer: Int64  # of billing accounts, increasing
+
+    def subscription_codes(self, ids: Int64) -> Int32:
+        """Give the codes of subscriptions, -1 for unknown ones."""
+        return _codes(self.subscription, ids)
+
+    def payer_codes(self, ids: Int64) -> Int32:
+        """Give the codes of billing accounts, -1 for unknown ones."""
+        return _codes(self.payer, ids)
+
+
+def owners_of(*tables: pa.Table) -> Owners:
+    """Number all subscriptions and billing accounts of some tables, in order of their ids."""
+    return Owners(*(
+        np.unique(np.concatenate([
+            np.zeros(0, np.int64), *(table[name].to_numpy() for table in tables if table.num_rows)
+        ]))
+        for name in ("subscription_id", "billing_account_id")
+    ))  # fmt: skip
+
+
+def batch_of(table: pa.Table, book: TariffBook, owners: Owners) -> tuple[UsageBatch, Int64, Int64]:
     """Turn accepted usage, or rated events, into the columns that are rated.
 
     Returns
     -------
-    batch : subscriptions and those who share get dense codes, in order of their ids.
+    batch : subscriptions and those who share get the codes of `owners`.
     subscription, payer : (n,) int64 ids of subscriptions and billing accounts.
     """
     if not table.num_rows:
@@ -51,11 +78,11 @@ def batch_of(table: pa.Table, book: TariffBook) -> tuple[UsageBatch, Int64, Int6
     offering = table["offering"].combine_chunks().dictionary_encode()
     codes = book.offering_codes(offering.dictionary.to_pylist())
     subscription, payer = column["subscription_id"], column["billing_account_id"]
-    _, dense = np.unique(subscription, return_inverse=True)
-    _, pool = np.unique(payer, return_inverse=True)
     column |= {
-        "subscription": dense, "pool": pool, "offering": codes[offering.indices.to_numpy()]
-    }  # fmt: skip
+        "subscription": owners.subscription_codes(subscription),
+        "pool": owners.payer_codes(payer),
+        "offering": codes[offering.indices.to_numpy()],
+    }
     return check_usage(**_typed(column)), subscription, payer
 
 
@@ -89,7 +116,7 @@ def write_rated(usage: pa.Table, rated: Rated, codes: Codes, book: TariffBook, r
 
 def read_rated(table: pa.Table, book: TariffBook) -> tuple[UsageBatch, Rated]:
     """Read rated events back as they were rated; `book` is the one of their run."""
-    batch, _, _ = batch_of(table, book)
+    batch, _, _ = batch_of(table, book, owners_of(table))
     column = {name: table[name].to_numpy() for name in _PRICED}
     layers = range(book.cells.allowances.shape[1])
     return batch, Rated(
@@ -118,6 +145,12 @@ def explain_row(row: Mapping[str, Any], book: TariffBook, language: Language) ->
                 event_key=row["event_key"],
             )
     return explain_event(batch, rated, book, 0, language)
+
+
+def _codes(known: Int64, asked: Int64) -> Int32:
+    place = np.minimum(np.searchsorted(known, asked), max(len(known) - 1, 0))
+    found = known[place] == asked if len(known) else np.zeros(len(asked), np.bool_)
+    return np.where(found, place, -1).astype(np.int32)
 
 
 def _index(names: Sequence[str], column: pa.ChunkedArray) -> Int32:

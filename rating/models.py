@@ -117,12 +117,22 @@ class RatingRun(Base):
     __table_args__ = (
         Index("ix_rating_run_period", "period", "run_id"),
         CheckConstraint(f"period ~ {_MONTH}", name="period_is_month"),
+        CheckConstraint("counters_sha256 ~ '^[0-9a-f]{64}$'", name="counters_sha256"),
+        CheckConstraint(
+            "corrects_run_id IS NULL OR (reason <> '' AND corrects_run_id < run_id)",
+            name="correction_has_reason",
+        ),
     )
     run_id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
     period: Mapped[str] = mapped_column(Text)
     inputs_hash: Mapped[str] = mapped_column(Text)
     tariff_hash: Mapped[str] = mapped_column(ForeignKey("tariff_book.content_hash"))
     batch_id: Mapped[int | None] = mapped_column(BigInteger)
+    # The run whose result this one puts right, by another tariff; None for an ordinary run.
+    corrects_run_id: Mapped[int | None] = mapped_column(ForeignKey("rating_run.run_id"))
+    actor: Mapped[str] = mapped_column(Text, server_default="system:rating")
+    reason: Mapped[str] = mapped_column(Text, server_default="")
+    counters_sha256: Mapped[str | None] = mapped_column(Text)  # of allowances, in the vault
     rated_refs: Mapped[list[Any]] = mapped_column(JSONB, server_default="[]")
     counts: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default="{}")
     recorded_at: Mapped[datetime] = mapped_column(server_default=text("now()"))

@@ -23,6 +23,8 @@ from rating.usage import Bool, Int16, Int64, UsageBatch
 
 Names = NDArray[np.str_]
 
+_TOLD = 5  # differences that a refusal names
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Snapshot:
@@ -131,14 +133,17 @@ def _rate(snapshot: Snapshot, rows: Int64) -> Result:
 def _reproduce(again: Result, before: Result) -> None:
     """Refuse to go on where the past cannot be repeated."""
     for column in fields(Result):
-        wrong = getattr(again, column.name) != getattr(before, column.name)
-        if wrong.any():
-            row = int(np.argmax(wrong))
-            raise DoesNotTie(
+        wrong = np.flatnonzero(getattr(again, column.name) != getattr(before, column.name))
+        if len(wrong):
+            told = "; ".join(
                 f"Event {int(before.event_key[row])} was booked with {column.name} "
                 f"{getattr(before, column.name)[row]}, the old tariff and counters give "
-                f"{getattr(again, column.name)[row]}. Nothing is rated again until they agree.",
-                event_key=int(before.event_key[row]), differing=int(wrong.sum()),
+                f"{getattr(again, column.name)[row]}"
+                for row in wrong[:_TOLD].tolist()
+            )
+            raise DoesNotTie(
+                f"{told}. {len(wrong)} events differ; nothing is rated again until they agree.",
+                event_key=int(before.event_key[wrong[0]]), differing=len(wrong),
             )  # fmt: skip
 
 

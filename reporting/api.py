@@ -10,7 +10,7 @@ from datetime import date
 from http import HTTPStatus
 from typing import Any
 
-from flask import Response, request
+from flask import Response, g, request
 from flask.views import MethodView
 from marshmallow import Schema, fields, validate
 
@@ -19,10 +19,13 @@ from ledger.db import transaction
 from ledger.vault import vault
 from ledger.web import Api, Blueprint, scope
 from ledger.web.fields import AsOfSchema, BookSchema, Money
+from mediation.charging import month_of
+from mediation.service.rerating import as_facts, rerate_period
 from reporting import service
 from reporting.aging import BUCKETS
 from reporting.formats import xlsx
 from reporting.service import workbook
+from reporting.service.invoices import billed_keys
 from reporting.web.dates import default_day
 from reporting.web.downloads import excel
 
@@ -79,6 +82,50 @@ class AgingSchema(BookSchema):
     totals = fields.List(Money(), required=True, metadata={"description": "Buckets, then credits."})
     balance = Money(required=True)
     control = fields.Dict(keys=fields.String(), values=Money(), required=True)
+
+
+class RerateSchema(BookSchema):
+    """Which month is rated again, with which tariff, and why."""
+
+    month = fields.String(required=True, metadata={"example": "2026-03"})
+    tariff = fields.String(
+        load_default=None,
+        allow_none=True,
+        metadata={"description": "NAME/VERSION; by default the one in force.", "example": "DEMO/2"},
+    )
+    reason = fields.String(required=True, validate=validate.Length(1, 500))
+    dry_run = fields.Boolean(
+        load_default=False, metadata={"description": "Say what would change; record nothing."}
+    )
+
+
+class ChangeSchema(Schema):
+    """What a component of a subscription came to and comes to, in the basis of its price."""
+
+    account_no = fields.String(required=True)
+    subscription_id = fields.Integer(required=True)
+    component = fields.String(required=True)
+    kind = fields.String(required=True)
+    price_basis = fields.String(required=True)
+    before = fields.String(required=True, metadata={"example": "12.50"})
+    after = fields.String(required=True, metadata={"example": "13.75"})
+    difference = fields.String(required=True, metadata={"example": "1.25"})
+    billing_period = fields.String(required=True)
+    accounting_month = fields.String(required=True)
+
+
+class ReratedSchema(Schema):
+    """What rating a month again changed, or would change."""
+
+    period = fields.String(required=True)
+    tariff_before = fields.String(required=True)
+    tariff_after = fields.String(required=True)
+    events_rated_again = fields.Integer(required=True)
+    events_changed = fields.Integer(required=True)
+    difference = fields.String(required=True, metadata={"example": "1.25"})
+    recorded = fields.Boolean(required=True)
+    batch_id = fields.Integer(required=True, allow_none=True)
+    changes = fields.List(fields.Nested(ChangeSchema), required=True)
 
 
 class InvoiceArguments(AsOfSchema):
@@ -277,6 +324,29 @@ def aging_body(report: service.AgingReport) -> dict[str, Any]:
 def _wants_excel() -> bool:
     offered = ["application/json", xlsx.MEDIA_TYPE]
     return request.accept_mimetypes.best_match(offered, offered[0]) == xlsx.MEDIA_TYPE
+
+
+@blueprint.route("/reratings")
+class Reratings(MethodView):
+    """Months rated again with another tariff."""
+
+    @scope("mediation:run")
+    @blueprint.arguments(RerateSchema)
+    @blueprint.response(HTTPStatus.OK, ReratedSchema)
+    def post(self, wanted: dict[str, Any]) -> dict[str, Any]:
+        """Rate a month again and book the differences; asked again, there are none.
+
+        The events of the last run must first give what is booked, by its own tariff. What is billed
+        stays; differences come on the next bill, and in the first open month where it is closed.
+        """
+        month = month_of(wanted["book"], wanted["month"])
+        with transaction() as session:
+            done = rerate_period(
+                session, vault(), month, lambda ids: billed_keys(session, ids),
+                actor=g.actor.reference, reason=wanted["reason"], tariff=wanted["tariff"],
+                dry_run=wanted["dry_run"],
+            )  # fmt: skip
+        return as_facts(done)
 
 
 def _excel_of(sheets: Sequence[xlsx.Sheet], book: str, as_of: date | None, name: str) -> Response:

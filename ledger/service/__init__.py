@@ -22,7 +22,7 @@ from ledger.service.periods import (
     period_states,
     reopen_period,
 )
-from ledger.service.posting import allocate, post_batch
+from ledger.service.posting import allocate, post_batch, read_posted
 from ledger.service.reading import (
     TEXT_FORMATS,
     AccountBalance,
@@ -111,6 +111,7 @@ __all__ = [
     "posting_account",
     "posting_rules",
     "read_entry",
+    "read_posted",
     "reopen_period",
     "require_book",
     "require_item",

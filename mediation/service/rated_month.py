@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 from ledger.vault import Vault
 from mediation.charging import Month, Setting
 from mediation.records import Int64
-from mediation.service.rating_run import month_setting
+from mediation.service.reckoning import month_setting
 from mediation.service.usage import accepted_usage
 from mediation.service.usage_rating import rate_usage
 from rating import service as rating

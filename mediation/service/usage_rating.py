@@ -9,7 +9,8 @@ from sqlalchemy.orm import Session
 
 from ledger.vault import Vault
 from mediation.charging import USAGE, Found, Month, Setting, charge_key, usage_owed
-from mediation.rated_files import batch_of, write_rated
+from mediation.counter_files import write_counters
+from mediation.rated_files import Owners, batch_of, owners_of, write_rated
 from mediation.records import Int64
 from mediation.service.contract_charges import charge_beyond_fair_use, charge_pools
 from mediation.service.discount_charges import charge_usage_discounts
@@ -38,11 +39,17 @@ class RatedUsage:
     """A month's usage, priced: row by row as in `table`."""
 
     table: pa.Table  # accepted usage
+    book: TariffBook
+    owners: Owners
     batch: UsageBatch
     subscription: Int64  # ids
     payer: Int64  # ids of billing accounts
     rated: Rated
     codes: Codes
+
+    def counters(self) -> bytes:
+        """Write how allowances stand afterwards."""
+        return write_counters(self.rated.counters, self.book, self.owners)
 
     @property
     def unpriced(self) -> int:
@@ -57,11 +64,24 @@ def rate_usage(session: Session, month: Month, book: TariffBook, usage: pa.Table
     ------
     DoesNotTie : an event's amount is not what its explanation sums to.
     """
-    batch, subscription, payer = batch_of(usage, book)
-    rated = rate(batch, book, _grants(session, month, book, subscription, payer))
+    owners = owners_of(usage)
+    return rate_granted(book, usage, owners, _grants(session, month, book, owners))
+
+
+def rate_granted(
+    book: TariffBook, usage: pa.Table, owners: Owners, grants: Counters | None
+) -> RatedUsage:
+    """Rate and explain usage with what was granted; raises as `rate_usage`.
+
+    Parameters
+    ----------
+    grants : in the codes of `owners`.
+    """
+    batch, subscription, payer = batch_of(usage, book, owners)
+    rated = rate(batch, book, grants)
     codes = codes_of(batch, rated, book)
     check_codes(codes, batch, rated, book)
-    return RatedUsage(usage, batch, subscription, payer, rated, codes)
+    return RatedUsage(usage, book, owners, batch, subscription, payer, rated, codes)
 
 
 def add_usage(
@@ -95,24 +115,16 @@ def settle_suspense(session: Session, month: Month, used: RatedUsage, actor: str
     _suspend_unpriced(session, used.table, used.rated, month)
 
 
-def _grants(
-    session: Session, month: Month, book: TariffBook, subscription: Int64, payer: Int64
-) -> Counters | None:
+def _grants(session: Session, month: Month, book: TariffBook, owners: Owners) -> Counters | None:
     """Grant what the book cannot know: allowances by days, and those that accounts share."""
     if not book.included.stated.any():
         return None
     active = party.active_intervals(session, *month.instants())
-
-    def codes(known: Int64, asked: Int64) -> np.ndarray:
-        names = np.unique(known)
-        place = np.minimum(np.searchsorted(names, asked), max(len(names) - 1, 0))
-        found = names[place] == asked if len(names) else np.zeros(len(asked), np.bool_)
-        return np.where(found, place, -1).astype(np.int32)
-
     return monthly_grants(
         book, month.period, book.offering_codes(active.offering),
         local_day_numbers(active.valid_from), local_day_numbers(active.valid_to),
-        codes(subscription, active.subscription_id), codes(payer, active.billing_account_id),
+        owners.subscription_codes(active.subscription_id),
+        owners.payer_codes(active.billing_account_id),
     )  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 from rating.service.charges import (
     Charge,
     ChargeKeysUnknown,
+    Correcting,
     add_charge_deltas,
     charge_totals,
     charged_micro,
@@ -10,6 +11,7 @@ from rating.service.charges import (
     charges_of_batch,
     charges_of_usage,
     ensure_charge_keys,
+    last_correction,
     last_run,
     later_bills,
     lock_charge_keys,
@@ -32,6 +34,7 @@ from rating.service.tariffs import (
     load_tariff,
     tariff_book,
     tariff_book_by_hash,
+    tariff_book_labelled,
     tariff_books,
 )
 
@@ -39,6 +42,7 @@ __all__ = [
     "Charge",
     "ChargeKeysUnknown",
     "Checked",
+    "Correcting",
     "Loaded",
     "TariffNotFound",
     "TariffVersionTaken",
@@ -52,6 +56,7 @@ __all__ = [
     "check_tariff",
     "ensure_charge_keys",
     "faults_of",
+    "last_correction",
     "last_run",
     "later_bills",
     "load_tariff",
@@ -63,5 +68,6 @@ __all__ = [
     "revenue_of_batch",
     "tariff_book",
     "tariff_book_by_hash",
+    "tariff_book_labelled",
     "tariff_books",
 ]

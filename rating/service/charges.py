@@ -25,6 +25,14 @@ class ChargeKeysUnknown(NotFound):
 
 
 @dataclass(frozen=True, slots=True)
+class Correcting:
+    """Which run is put right, and why."""
+
+    run_id: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Charge:
     """A charge as the books have it: its key, and what its deltas sum to."""
 
@@ -264,6 +272,14 @@ def last_run(session: Session, period: str) -> RatingRun | None:
     return session.scalar(newest.limit(1))
 
 
+def last_correction(session: Session, period: str) -> RatingRun | None:
+    """Give the run by which a period was last rated again with another tariff."""
+    newest = (
+        select(RatingRun).filter_by(period=period).where(RatingRun.corrects_run_id.is_not(None))
+    )
+    return session.scalar(newest.order_by(RatingRun.run_id.desc()).limit(1))
+
+
 def rating_runs(session: Session, period: str) -> list[RatingRun]:
     """List the runs of a period, oldest first."""
     return list(
@@ -280,6 +296,9 @@ def record_run(
     batch_id: int | None,
     rated_refs: list[Any],
     counts: dict[str, Any],
+    counters_sha256: str | None = None,
+    actor: str = "system:rating",
+    correcting: Correcting | None = None,
 ) -> RatingRun:
     """Remember a run: from now on it says where the period stands."""
     run = RatingRun(
@@ -289,6 +308,10 @@ def record_run(
         batch_id=batch_id,
         rated_refs=rated_refs,
         counts=counts,
+        counters_sha256=counters_sha256,
+        actor=actor,
+        corrects_run_id=correcting and correcting.run_id,
+        reason=correcting.reason if correcting else "",
     )
     session.add(run)
     session.flush()

@@ -13,6 +13,8 @@ from rating.service.checking import require_known
 from rating.tariff import TariffBook, compile_tariff, parse_tariff
 from rating.tariff_file import read_tariff
 
+_VERSION_DIGITS = 9
+
 
 class TariffNotFound(NotFound):
     """No tariff book is in force on the day, or several are and none is named."""
@@ -119,6 +121,20 @@ def tariff_book_by_hash(session: Session, content_hash: str) -> TariffBook:
     row = session.scalar(select(TariffBookRow).filter_by(content_hash=content_hash))
     if row is None:
         raise TariffNotFound(f"No tariff book has the content hash {content_hash}.")
+    return _compiled(row.source, row.content_hash)
+
+
+def tariff_book_labelled(session: Session, label: str) -> TariffBook:
+    """Give a loaded book by NAME/VERSION; raises `Invalid`, `TariffNotFound`."""
+    name, _, version = label.rpartition("/")
+    if not name or not version.isdecimal() or len(version) > _VERSION_DIGITS:
+        raise Invalid(f"{label!r} is no tariff book; write NAME/VERSION, as NORDLYS/2.")
+    row = session.scalar(select(TariffBookRow).filter_by(name=name, version=int(version)))
+    if row is None:
+        raise TariffNotFound(
+            f"No tariff book {label} is loaded; see hovedbok rating list, or load it with "
+            "hovedbok rating load FILE."
+        )
     return _compiled(row.source, row.content_hash)
 
 

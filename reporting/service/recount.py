@@ -186,9 +186,11 @@ def count_usage(session: Session, shelf: Shelf, period: str) -> Sums:
 
 def count_rated(session: Session, shelf: Shelf, period: str) -> Sums:
     """Sum the rated events of the month's last run. [micro: millionths of the currency]"""
-    runs = rating.rating_runs(session, period)
+    run = rating.last_run(session, period)
     sums = {"events": 0, "micro": 0, "unpriced": 0}
-    for name in runs[-1].rated_refs if runs else ():
+    if run is not None and run.counters_sha256 is not None:
+        shelf.read(run.counters_sha256)
+    for name in run.rated_refs if run else ():
         table = shelf.table(name, ["amount_micro", "reason"])
         sums["events"] += table.num_rows
         sums["micro"] += pc.sum(table["amount_micro"]).as_py() or 0

@@ -1,0 +1,154 @@
+"""What a month's charges should stand at by a tariff, compared with what they stand at.
+
+Nothing is recorded here but locks: a dry run ends after it, a run goes on to book the differences.
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from hashlib import sha256
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from ledger import service as ledger
+from ledger.vault import Vault
+from mediation.charging import (
+    SERIES,
+    Difference,
+    Found,
+    Month,
+    Setting,
+    Standing,
+    differences,
+)
+from mediation.service.service_charges import charge_services
+from mediation.service.usage import accepted_usage
+from mediation.service.usage_rating import RatedUsage, add_usage, rate_usage, store_rated
+from rating import service as rating
+from rating.tariff import TariffBook
+
+# Says which of some charge keys stand on an issued invoice.
+BilledKeys = Callable[[Sequence[int]], set[int]]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Reckoning:
+    """A month rated in full, and what its charges lack."""
+
+    month: Month
+    book: TariffBook
+    used: RatedUsage
+    refs: tuple[str, ...]  # of the rated events in the vault
+    found: Found
+    standing: tuple[Standing, ...]
+    booked: tuple[Difference, ...]  # to be booked
+    day: date  # the effective date of the postings
+
+    def inputs_hash(self) -> str:
+        """Name what the run was made from: tariff, rated events, what every charge should be."""
+        owed = sorted(
+            (key.billing_account_id, key.subscription_id, key.component, key.kind, key.charge_ref,
+             amount.micro)
+            for key, amount in self.found.owed.items()
+        )  # fmt: skip
+        content = json.dumps([self.book.content_hash, list(self.refs), owed])
+        return sha256(content.encode()).hexdigest()
+
+
+def lock_period(session: Session, month: Month) -> None:
+    """Let one run of a period at a time through: two would both find the same difference."""
+    session.execute(
+        text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 0))"),
+        {"key": f"rating/{month.book_code}/{month.period}"},
+    )
+
+
+def reckon(
+    session: Session, store: Vault, month: Month, book: TariffBook, billed_keys: BilledKeys
+) -> Reckoning:
+    """Rate a locked period and compare it with the books.
+
+    Parameters
+    ----------
+    billed_keys : charges that stand on an issued invoice are never touched; what they lack goes to
+        the account's next bill.
+
+    Raises
+    ------
+    DoesNotTie : an event's amount is not what its explanation sums to.
+    """
+    setting = month_setting(session, month, book)
+    used = rate_usage(session, month, book, accepted_usage(session, store, month.period))
+    refs = store_rated(store, book, used)
+    found = Found()
+    add_usage(session, month, book, setting, used, found)
+    charge_services(session, month, book, setting, found)
+    rating.lock_charges(session, month.book_code)
+    day = _accounting_day(session, month, found)
+    standing, next_bill = _stands(session, month, billed_keys)
+    booked = differences(found.owed, standing, next_bill, day.strftime("%Y-%m"))
+    return Reckoning(month, book, used, tuple(refs), found, tuple(standing), tuple(booked), day)
+
+
+def month_setting(session: Session, month: Month, book: TariffBook) -> Setting:
+    """Look up the accounts and VAT rates of a month for the components of a tariff."""
+    last = month.after - timedelta(days=1)
+    components = book.tariff.components
+    return Setting(
+        book_code=month.book_code,
+        usage_period=month.period,
+        accounting_month=month.period,
+        accounts={
+            selector: ledger.posting_account(
+                session, month.book_code, "usage_rated", "revenue", selector, on=last
+            )
+            for selector in sorted({component.revenue for component in components})
+        },
+        vat_rates_bp={
+            code: ledger.vat_rate_bp(session, month.book_code, code, on=last)
+            for code in sorted({component.vat for component in components})
+        },
+    )
+
+
+def _stands(
+    session: Session, month: Month, billed_keys: BilledKeys
+) -> tuple[list[Standing], dict[int, str]]:
+    """Fetch what stands on the period's charges, and where each account's next bill is."""
+    charges = rating.charges_of_usage(session, month.book_code, month.period)
+    later = rating.later_bills(session, month.book_code, month.period)
+    billed = billed_keys([charge.charge_key_id for charge in charges] + [key for key, *_ in later])
+    standing = [
+        Standing(
+            charge.key, charge.micro, charge.minor_net, charge.minor_gross, charge.events,
+            charge.quantity, charge.charge_key_id in billed,
+        )
+        for charge in charges
+    ]  # fmt: skip
+    # A bill of a later month may be out as well: what comes now goes behind the last of them.
+    bills = [(account, period) for key, account, period in later if key in billed]
+    bills += [
+        (charge.key.billing_account_id, charge.key.billing_period)
+        for charge in standing
+        if charge.billed
+    ]
+    next_bill: dict[int, str] = {}
+    for account, period in bills:
+        next_bill[account] = max(next_bill.get(account, ""), _next_period(period))
+    return standing, next_bill
+
+
+def _accounting_day(session: Session, month: Month, found: Found) -> date:
+    """Give the day of the postings: the last day used, or the first open one where that is closed.
+
+    The VAT return of the month must be open too: revenue carries VAT codes.
+    """
+    last_day = max(month.first_day, min(found.last_day, month.after - timedelta(days=1)))
+    return ledger.first_open_day(session, month.book_code, SERIES, last_day, vat=True)
+
+
+def _next_period(period: str) -> str:
+    first = date.fromisoformat(f"{period}-01")
+    return (first + timedelta(days=32)).strftime("%Y-%m")

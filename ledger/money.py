@@ -6,6 +6,7 @@ DIN 1333), once per amount; every split by largest remainder. No float touches m
 
 import re
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,12 +59,43 @@ def largest_remainder(total: int, weights: Sequence[int]) -> list[int]:
         raise Invalid("Weights must not be negative and must not all be zero.")
     if weight_sum == 0:
         return [0] * len(weights)
-    sign = -1 if total < 0 else 1
-    shares = [divmod(abs(total) * weight, weight_sum) for weight in weights]
-    left = abs(total) - sum(whole for whole, _ in shares)
-    order = sorted(range(len(weights)), key=lambda i: (-shares[i][1], i))
-    extra = set(order[:left])
-    return [sign * (whole + (i in extra)) for i, (whole, _) in enumerate(shares)]
+    one = np.zeros(len(weights), np.int64)
+    parts = split_totals(np.array([total], object), np.array(weights, object), one)
+    return [int(part) for part in parts]
+
+
+def split_totals(total: NDArray[Any], weight: NDArray[Any], group: Int64) -> NDArray[Any]:
+    """Split totals over weights, group by group, by largest remainder; ties go to the earlier.
+
+    Parameters
+    ----------
+    total : (g,) of either sign, int64 or Python's integers. [units]
+    weight : (n,) not negative, of the same dtype; those of a group with a total are not all zero.
+    group : (n,) position in `total`. Products of a total and a weight fit in the dtype.
+
+    Returns
+    -------
+    (n,) the parts; they sum to the total of their group. [units]
+    """
+    sums = np.zeros(len(total), weight.dtype)
+    np.add.at(sums, group, weight)
+    sums = np.where(sums == 0, 1, sums)
+    size = np.abs(total)
+    share = size[group] * weight
+    whole = share // sums[group]
+    rest = share - whole * sums[group]
+    left = size.copy()
+    np.subtract.at(left, group, whole)
+    # Ranks of the rests, as int64 whatever their dtype: the largest come first, then the earlier.
+    _, rank = np.unique(rest, return_inverse=True)
+    order = np.lexsort((np.arange(len(weight)), -rank.astype(np.int64), group))
+    first = np.searchsorted(group[order], np.arange(len(total)))
+    place = np.empty(len(weight), np.int64)
+    place[order] = np.arange(len(weight)) - first[group[order]]
+    parts: NDArray[Any] = np.sign(total)[group] * (
+        whole + np.asarray(place < left[group], np.bool_)
+    )
+    return parts
 
 
 def parse_amount(text: object) -> int:

@@ -149,7 +149,7 @@ def _explain(
     numerator: Integers = np.zeros(len(own), kind)
     first, step = np.full(len(own), NONE, np.int32), np.full(len(own), NONE, np.int32)
     count = np.zeros(len(own), np.int32)
-    for part in walk(book, line, sessions, own):
+    for part in walk(book.step_tables, line, sessions, own):
         fresh = count[part.event] == 0
         first[part.event[fresh]], step[part.event[fresh]] = part.row[fresh], part.step[fresh]
         count[part.event] += 1

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ledger.errors import Invalid
+from ledger.money import split_totals
 from rating.rounding import (
     FITS,
     MICRO,
@@ -106,25 +107,8 @@ def allocate(
     weight = sum_by_group(line, group, len(total))
     if (np.asarray(total != 0, np.bool_) & np.asarray(weight <= 0, np.bool_)).any():
         raise Invalid("There is nothing to allocate to: the lines do not sum to more than zero.")
-    weight = np.where(weight <= 0, 1, weight)
     step = _common_step(total, units_per_currency, rounding)
-    share = (total // step)[group] * line
-    whole = share // weight[group]
-    rest = share - whole * weight[group]
-    left = total // step
-    np.subtract.at(left, group, whole)
-    order = np.lexsort((np.arange(len(line)), _descending(rest), group))
-    first = np.searchsorted(group[order], np.arange(len(total)))
-    place = np.empty(len(line), np.int64)
-    place[order] = np.arange(len(line)) - first[group[order]]
-    return (whole + np.asarray(place < left[group], np.bool_)) * step
-
-
-def _descending(rest: Integers) -> NDArray[np.int64]:
-    """Rank remainders from the largest, as int64 whatever their dtype."""
-    _, rank = np.unique(rest, return_inverse=True)
-    ranks: NDArray[np.int64] = -rank.astype(np.int64)
-    return ranks
+    return split_totals(total // step, line, group) * step
 
 
 def _common_step(total: Integers, units_per_currency: int, rounding: Rounding | None) -> int:

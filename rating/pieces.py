@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 
 from rating.clock import Timeline
+from rating.rounding import Integers
 from rating.tariff import TariffBook
+from rating.tariff_tables import StepTables
 from rating.tariff_terms import SPLIT_CARRY, START_BAND
 from rating.usage import Bool, Int32, Int64
 
@@ -37,8 +39,8 @@ class Sessions:
     """Events to be priced, as columns of equal length; see `Session`."""
 
     cell: Int32
-    start: Int64
-    quantity: Int64
+    start: Integers
+    quantity: Integers
     spans: Bool
     elapsed: Int64 | None = None
     continued: Bool | None = None  # has paid set-up fee and minimum already
@@ -78,35 +80,41 @@ class Pieces:
     event: Int64  # position among the rows that are walked
     row: Int32
     step: Int64
-    billed: Int64
+    billed: Integers
 
 
-def whole_increments(quantity: Int64, increment: Int64) -> Int64:
+def whole_increments(quantity: Integers, increment: Integers) -> Integers:
     """Round up to whole increments; increment 0 is proportional."""
-    step = np.maximum(increment, 1)
+    step: Integers = np.maximum(increment, 1)
+    if quantity.dtype == np.object_:
+        exact: Integers = -(-quantity // step) * step
+        return exact
     count = (quantity + (step - 1)).view(np.uint64) // step.view(np.uint64)
     units: Int64 = count.view(np.int64) * step
     return units
 
 
-def walk(book: TariffBook, line: Timeline, sessions: Sessions, rows: Int64) -> Iterator[Pieces]:
-    """Walk through events piece by piece, all of them side by side; rows share the timeline."""
-    carry = book.tariff.band_split == SPLIT_CARRY
+def walk(tables: StepTables, line: Timeline, sessions: Sessions, rows: Int64) -> Iterator[Pieces]:
+    """Walk through events piece by piece, all of them side by side; rows share the timeline.
+
+    Figures are int64, or Python's integers where tables and sessions hold such.
+    """
+    carry = tables.band_split == SPLIT_CARRY
     begin, quantity = sessions.start[rows], sessions.quantity[rows]
     end, border = begin + quantity, np.append(line.borders, _END)
     at = np.searchsorted(line.borders, begin, side="right") - 1
     origin = begin - (0 if sessions.elapsed is None else sessions.elapsed[rows])
-    last_band = np.full(len(rows), book.tariff.band_split == START_BAND) | ~sessions.spans[rows]
+    last_band = np.full(len(rows), tables.band_split == START_BAND) | ~sessions.spans[rows]
     paid_until = begin.copy()
     going = np.arange(len(rows))
     while len(going):
         now, until = begin[going], end[going]
-        row = book.cells.rows[sessions.cell[rows[going]], line.slots[at[going]]]
-        step, step_end = _steps_at(book, row, now, until, origin[going])
+        row = tables.rows[sessions.cell[rows[going]], line.slots[at[going]]]
+        step, step_end = _steps_at(tables, row, now, until, origin[going])
         band_end = np.where(last_band[going], _END, border[at[going] + 1])
         stop = np.minimum(np.minimum(band_end, step_end), until)
         paid = np.maximum(now, paid_until[going]) if carry else now
-        billed = whole_increments(np.maximum(stop - paid, 0), book.steps.increments[row, step])
+        billed = whole_increments(np.maximum(stop - paid, 0), tables.steps.increments[row, step])
         yield Pieces(going, row, step, billed)
         paid_until[going] = paid + billed
         begin[going] = stop
@@ -115,14 +123,14 @@ def walk(book: TariffBook, line: Timeline, sessions: Sessions, rows: Int64) -> I
 
 
 def _steps_at(
-    book: TariffBook, row: Int32, now: Int64, until: Int64, origin: Int64
-) -> tuple[Int64, Int64]:
+    tables: StepTables, row: Int32, now: Integers, until: Integers, origin: Integers
+) -> tuple[Int64, Integers]:
     """Find the step that prices each event now, and the instant at which it ends."""
-    starts, whole = book.steps.starts[row], book.steps.whole[row]
+    starts, whole = tables.steps.starts[row], tables.steps.whole[row]
     used = np.where(whole, until - 1, now) - origin
     step: Int64 = (starts <= used[:, None]).sum(axis=1) - 1
     after = starts[np.arange(len(row)), step + 1]
-    step_end: Int64 = np.where(whole | (after >= _END), _END, origin + after)
+    step_end: Integers = np.where(whole | (after >= _END), _END, origin + after)
     return step, step_end
 
 

@@ -21,7 +21,7 @@ from rating.clock import Timeline, timeline
 from rating.pieces import NO_PLAN, Piece, Session, Sessions, pieces, walk, whole_increments
 from rating.rounding import Integers, divide, narrow
 from rating.tariff import TariffBook
-from rating.tariff_tables import MODES, NEVER
+from rating.tariff_tables import MODES, NEVER, StepTables
 from rating.tariff_terms import NO_PRICE, SPLIT, SPLIT_CARRY, START_BAND
 from rating.usage import Bool, Int32, Int64
 
@@ -83,6 +83,23 @@ def price(book: TariffBook, lines: Sequence[Timeline], sessions: Sessions) -> Pr
     return priced
 
 
+def sum_of_pieces(
+    tables: StepTables, line: Timeline, sessions: Sessions, rows: Int64
+) -> tuple[Integers, Integers]:
+    """Sum units x price over the pieces of events, and the units, without set-up fee or limits.
+
+    Returns
+    -------
+    numerator, units : (rows,) of the dtype of the quantities; the caller sees that they fit.
+    """
+    kind = sessions.quantity.dtype
+    numerator, units = np.zeros(len(rows), kind), np.zeros(len(rows), kind)
+    for part in walk(tables, line, sessions, rows):
+        units[part.event] += part.billed
+        numerator[part.event] += part.billed * tables.steps.prices[part.row, part.step]
+    return numerator, units
+
+
 def divide_half_up(numerator: Int64, denominator: Int64) -> Int64:
     """Divide non-negative int64 by positive int64, ties up. The sum of both must fit in int64."""
     # Unsigned division is several times faster than NumPy's signed floor division.
@@ -105,10 +122,7 @@ def _price_pieces(
     book: TariffBook, line: Timeline, sessions: Sessions, rows: Int64, priced: Priced
 ) -> None:
     """Price events over several bands or steps, piece by piece, all events side by side."""
-    numerator, units = np.zeros(len(rows), np.int64), np.zeros(len(rows), np.int64)
-    for part in walk(book, line, sessions, rows):
-        units[part.event] += part.billed
-        numerator[part.event] += part.billed * book.steps.prices[part.row, part.step]
+    numerator, units = sum_of_pieces(book.step_tables, line, sessions, rows)
     priced.amount_micro[rows] = _amounts(
         book, priced.row[rows], numerator, sessions.continued_of(rows)
     )
@@ -200,7 +214,7 @@ def unsold(book: TariffBook, lines: Sequence[Timeline], sessions: Sessions) -> I
     bounded = np.flatnonzero(book.cells.bounded[sessions.cell])
     for rows, line in _by_plan(book, lines, sessions, bounded):
         open_end = np.zeros(len(rows), np.bool_)
-        for part in walk(book, line, sessions, rows):
+        for part in walk(book.step_tables, line, sessions, rows):
             open_end[part.event] |= book.steps.prices[part.row, part.step] == NO_PRICE
         found.append(rows[open_end])
     return np.concatenate(found)

@@ -23,7 +23,7 @@ from ledger.money import MICRO_PER_UNIT
 from rating.allowance_terms import Included, included_in
 from rating.clock import Clock, DayPlan, clock_of, midnight
 from rating.tariff_file import read_tariff
-from rating.tariff_tables import Cells, RateRows, Steps, TableCompiler
+from rating.tariff_tables import Cells, RateRows, Steps, StepTables, TableCompiler
 from rating.tariff_terms import FORMAT, USAGES, Rate, Tariff
 from rating.usage import Int32, Int64
 from rating.zones import ZoneMap, compile_zones
@@ -64,6 +64,11 @@ class TariffBook:
     def label(self) -> str:
         """Name the book as people do: NORDLYS/1."""
         return f"{self.tariff.name}/{self.tariff.version}"
+
+    @property
+    def step_tables(self) -> StepTables:
+        """Give what a walk through events needs."""
+        return StepTables(self.cells.rows, self.steps, self.tariff.band_split)
 
     def offering_index(self, offering: str) -> int:
         """Give the index of an offering; raises `OfferingUnknown`."""

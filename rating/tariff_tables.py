@@ -12,7 +12,7 @@ import numpy as np
 
 from rating.allowance_terms import Included
 from rating.clock import DayPlan
-from rating.rounding import Mode, Rounding, round_amounts
+from rating.rounding import Integers, Mode, Rounding, round_amounts
 from rating.tariff_terms import (
     NO_PRICE,
     Band,
@@ -54,10 +54,19 @@ class RateRows:
 class Steps:
     """The steps of each row, padded: a step holds from its start to the start of the next."""
 
-    starts: Int64  # (rows, steps + 1) usage since the event began, 2**62 beyond the last
-    prices: Int64  # (rows, steps) per denominator of the row; NO_PRICE where nothing is sold
-    increments: Int64  # (rows, steps)
+    starts: Integers  # (rows, steps + 1) usage since the event began, 2**62 beyond the last
+    prices: Integers  # (rows, steps) per denominator of the row; NO_PRICE where nothing is sold
+    increments: Integers  # (rows, steps)
     whole: Bool  # (rows,) the step of the last unit prices all
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StepTables:
+    """What a walk through events needs: the row of a cell at a time, its steps, and how to cut."""
+
+    rows: Int32  # (cells, slots)
+    steps: Steps
+    band_split: str
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -8,12 +8,19 @@ import numpy as np
 from rating.buckets import ALWAYS, NEVER, Buckets, Demands, Served, order_of_use, pair, serve
 from rating.cases.fields import Fields
 from rating.cases.numbers import Figure, column, decimal_text, exactly, units_for
-from rating.cases.rates import Rate, Scale, instant, read_rates, scale_for, step_prices
+from rating.cases.rates import (
+    Rate,
+    Scale,
+    instant,
+    price_of,
+    read_rates,
+    scale_for,
+    step_tables,
+)
 from rating.drawing import NO_CAP, first_come, pay
 from rating.looping import NOT_USED, UNDATED
 from rating.rollover import NO_LIMIT, rolled_over
 from rating.rounding import Integers
-from rating.step_prices import price_of
 
 
 def serve_allowances(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -45,7 +52,7 @@ class _Allowances:
         self.kinds = ["", *dict.fromkeys(_rate_name(event) for event in events)]
         self.people = list(dict.fromkeys(_subscriber(event) for event in events))
         self.priced = list(rates)
-        self.prices = step_prices(list(rates.values()), scale, dtype)
+        self.prices = step_tables(list(rates.values()), scale, dtype)
         self.rate = np.array([
             self.priced.index(name) if (name := _rate_name(event)) in rates else -1
             for event in events

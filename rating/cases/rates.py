@@ -10,8 +10,12 @@ import numpy as np
 from rating.buckets import NEVER
 from rating.cases.fields import Fields
 from rating.cases.numbers import Figure, units_for
-from rating.rounding import Integers
-from rating.step_prices import StepPrices
+from rating.pieces import NO_PLAN, Sessions
+from rating.pricing import sum_of_pieces
+from rating.rounding import FITS, Integers, Overflow, largest
+from rating.tariff_tables import Steps, StepTables
+from rating.tariff_terms import SPLIT_CARRY
+from rating.usage import Int64
 
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - times of cases have no zone
 
@@ -85,21 +89,45 @@ def read_rate(rate: Fields) -> Rate:
     return Rate(steps, rate.not_negative("setup_fee", Figure(0)), always)
 
 
-def step_prices(rates: Sequence[Rate], scale: Scale, dtype: type) -> StepPrices:
-    """Put rates into columns of whole units, so that every price is exact."""
+def step_tables(rates: Sequence[Rate], scale: Scale, dtype: type) -> StepTables:
+    """Put rates into the tables that the kernel walks, in whole units, so that prices are exact."""
     width = max((len(rate.steps) for rate in rates), default=1)
-    columns: Integers = np.zeros((4, len(rates), width), dtype)
+    starts: Integers = np.full((len(rates), width + 1), NEVER, dtype)
+    prices: Integers = np.zeros((len(rates), width), dtype)
+    increments: Integers = np.zeros((len(rates), width), dtype)
     for row, rate in enumerate(rates):
         steps = sorted(rate.steps, key=lambda step: step.begin.scaled(scale.quantity))
-        begins = [step.begin.scaled(scale.quantity) for step in steps]
-        for place, (step, end) in enumerate(zip(steps, [*begins[1:], NEVER], strict=True)):
+        for place, step in enumerate(steps):
             per = step.per.scaled(scale.quantity)
-            columns[:, row, place] = (
-                begins[place] if place else 0, end,
-                step.price.scaled(scale.money) * (scale.per // per),
-                step.increment.scaled(scale.quantity),
-            )  # fmt: skip
-    return StepPrices(*columns)
+            starts[row, place] = step.begin.scaled(scale.quantity) if place else 0
+            prices[row, place] = step.price.scaled(scale.money) * (scale.per // per)
+            increments[row, place] = step.increment.scaled(scale.quantity)
+    whole = np.zeros(len(rates), np.bool_)
+    own = np.arange(len(rates), dtype=np.int32)[:, None]
+    return StepTables(own, Steps(starts, prices, increments, whole), SPLIT_CARRY)
+
+
+def price_of(tables: StepTables, rate: Int64, quantity: Integers) -> Integers:
+    """Price quantities by the steps of their rates, as the kernel prices what is billed; no fee.
+
+    Parameters
+    ----------
+    rate : (n,) row of the tables.
+    quantity : (n,) not negative.
+
+    Raises
+    ------
+    Overflow : an amount might not fit in 64 bits; Python's integers (dtype object) always do.
+    """
+    steps = tables.steps
+    if quantity.dtype != np.object_:
+        units = largest(quantity) + largest(steps.increments) * steps.prices.shape[1]
+        if units * largest(steps.prices) >= FITS:
+            raise Overflow(f"{units} units at {largest(steps.prices)} do not fit in 64 bits.")
+    none, rows = np.zeros_like(quantity), np.arange(len(quantity))
+    sessions = Sessions(rate.astype(np.int32), none, quantity, np.zeros(len(quantity), np.bool_))
+    amount, _ = sum_of_pieces(tables, NO_PLAN, sessions, rows)
+    return amount
 
 
 def instant(fields: Fields, name: str, absent: int) -> int:

@@ -13,13 +13,13 @@ from rating.cases.rates import (
     Scale,
     Step,
     instant,
+    price_of,
     read_rate,
     scale_for,
-    step_prices,
+    step_tables,
 )
 from rating.drawing import NO_CAP
 from rating.rounding import Integers
-from rating.step_prices import price_of
 from rating.usage import Int64
 
 
@@ -74,7 +74,7 @@ def _charges(
     over = wanted - free
     fee = rate.setup.scaled(scale.money) * scale.per
     pays = (over > 0) | ((wanted > 0) & rate.setup_always)
-    prices = step_prices([rate], scale, object)
+    prices = step_tables([rate], scale, object)
     return free, price_of(prices, nothing, over) + np.where(pays.astype(np.bool_), fee, 0)
 
 

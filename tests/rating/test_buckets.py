@@ -20,9 +20,12 @@ from rating.buckets import (
     pair,
     serve,
 )
+from rating.cases.rates import price_of
 from rating.drawing import NO_CAP
 from rating.looping import NOT_USED
-from rating.step_prices import StepPrices, price_of
+from rating.tariff_tables import Steps as StepColumns
+from rating.tariff_tables import StepTables
+from rating.tariff_terms import SPLIT_CARRY
 from tests.rating.pool_oracle import Bucket, Steps, Want, serve_by_hand
 
 RATES = ("v", "d", "none")
@@ -146,12 +149,17 @@ class Prices:
     """The cost of events of a batch by the same steps that the oracle walks."""
 
     def __init__(self, rates: dict[str, Steps], demands: Demands) -> None:
-        table = np.zeros((4, 2, 3), demands.quantity.dtype)
+        kind = demands.quantity.dtype
+        starts, prices, increments = (np.zeros((2, width), kind) for width in (4, 3, 3))
+        starts[:] = NEVER
         for row, steps in enumerate((rates["v"], rates["d"])):
-            ends = [*(int(step[0]) for step in steps[1:]), NEVER]
-            for place, ((begin, unit, increment), end) in enumerate(zip(steps, ends, strict=True)):
-                table[:, row, place] = int(begin), end, int(unit), int(increment)
-        self.prices, self.kind = StepPrices(*table), demands.kind.astype(np.int64)
+            for place, (begin, unit, increment) in enumerate(steps):
+                starts[row, place] = int(begin)
+                prices[row, place], increments[row, place] = int(unit), int(increment)
+        own = np.arange(2, dtype=np.int32)[:, None]
+        steps_of_rates = StepColumns(starts, prices, increments, np.zeros(2, np.bool_))
+        self.prices = StepTables(own, steps_of_rates, SPLIT_CARRY)
+        self.kind = demands.kind.astype(np.int64)
 
     def __call__(self, rows: np.ndarray, quantity: np.ndarray) -> np.ndarray:
         """Price quantities; an event without a price cannot be paid for."""

@@ -3,7 +3,7 @@
 from ledger.db import scripts
 
 revision = "0019_rerating"
-down_revision = "0016_closing"
+down_revision = "0023_columns"
 
 
 def upgrade() -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from hashlib import sha256
 
+from ledger.conditions import Condition, check_demands
 from ledger.money import format_amount
 from ledger.refusals import ApprovedByCreator, EntryNotBalanced, MalformedEntry, TotalsDiffer
 
@@ -105,6 +106,7 @@ class BatchDraft:
     allocations: tuple[AllocationDraft, ...] = ()
     approved_by: str | None = None  # somebody else than the actor
     declared: Declared | None = None
+    conditions: tuple[Condition, ...] = ()  # of the books just before it; no part of its content
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +159,7 @@ def check_batch(draft: BatchDraft) -> None:
         a reversal that names no entry, an allocation of nothing.
     ApprovedByCreator : the actor approved the batch.
     TotalsDiffer : the content is not what was declared.
+    ConditionMalformed : see `check_condition`.
     """
     check_envelope(draft)
     for position, entry in enumerate(draft.entries):
@@ -183,6 +186,7 @@ def check_envelope(draft: BatchDraft) -> None:
         raise MalformedEntry(f"A batch holds at most {MAX_ENTRIES} entries; split it.")
     _check_texts(draft.source_ref, draft.source_ref, draft.source_system, draft.actor)
     _check_approver(draft)
+    check_demands(draft.conditions, draft.source_ref)
 
 
 def check_declared(declared: Declared, held: Declared) -> None:

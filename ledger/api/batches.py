@@ -17,6 +17,7 @@ from werkzeug.exceptions import UnsupportedMediaType
 
 from ledger import service
 from ledger.access import check_program
+from ledger.conditions import Condition
 from ledger.db import transaction
 from ledger.errors import Invalid
 from ledger.intake import Defaults, Drafted, Fault
@@ -24,11 +25,13 @@ from ledger.intake.bodies import (
     MAX_LINES_UNDECLARED,
     MODES,
     Envelope,
+    PostingRequestMalformed,
     TotalsUndeclared,
     entries_of,
     envelope_of_query,
     read_envelope,
 )
+from ledger.intake.conditions import conditions_of
 from ledger.journal import Declared, check_declared, totals_of
 from ledger.money import format_amount, parse_amount
 from ledger.service.intake import Booked, Sender, check_now, post_drafted
@@ -63,6 +66,10 @@ class BatchQuery(Schema):
     declared = fields.String(
         load_default=None,
         metadata={"description": '{"entries": 2, "lines": 4, "debits": {"NOK": "1000.00"}}'},
+    )
+    conditions = fields.String(
+        load_default=None,
+        metadata={"description": "JSON: what the books must be like before; docs/posting.md."},
     )
 
 
@@ -139,9 +146,15 @@ class PostingBatches(MethodView):
         read = list(entries_of(envelope, body, Defaults(headers["key"], currency)))
         _check_declared(envelope, read)
         lines = sum(len(one.entry.lines) for one in read if isinstance(one, Drafted))
+        conditions = conditions_of(envelope.conditions, currency)
         if lines > WAITED_FOR_LINES and envelope.mode == "per-entry" and not envelope.dry_run:
+            if conditions:
+                raise PostingRequestMalformed(
+                    f"conditions: a request of more than {WAITED_FOR_LINES} lines is worked off in "
+                    "steps, long after. Give them to its entries, or send it in parts."
+                )
             return _accept(sender, headers["key"], body_format, body)
-        outcomes = _post(sender, headers["key"], envelope, read)
+        outcomes = _post(sender, headers["key"], envelope, read, conditions)
         told = _told(envelope, read, outcomes)
         if envelope.dry_run or not told["posted"]:
             return told, HTTPStatus.OK
@@ -180,8 +193,9 @@ class PostingResults(MethodView):
 def _envelope(query: dict[str, Any], body: bytes) -> tuple[Envelope, str]:
     if request.mimetype == NDJSON:
         return envelope_of_query(
-            query["book"], query["mode"], query["declared"], dry_run=query["dry_run"]
-        ), "ndjson"
+            query["book"], query["mode"], query["declared"], query["conditions"],
+            dry_run=query["dry_run"],
+        ), "ndjson"  # fmt: skip
     if request.mimetype != "application/json":
         raise UnsupportedMediaType(f"Send application/json or {NDJSON}.")
     envelope = read_envelope(body)
@@ -199,8 +213,9 @@ def _accept(sender: Sender, key: str, body_format: str, body: bytes) -> Any:
 
 
 def _post(
-    sender: Sender, key: str, envelope: Envelope, read: list[Drafted | Fault]
-) -> list[Booked | Fault]:
+    sender: Sender, key: str, envelope: Envelope, read: list[Drafted | Fault],
+    conditions: tuple[Condition, ...],
+) -> list[Booked | Fault]:  # fmt: skip
     faults = [one for one in read if isinstance(one, Fault)]
     drafted = [one for one in read if isinstance(one, Drafted)]
     each = envelope.mode == "per-entry"
@@ -211,7 +226,7 @@ def _post(
                      "detail": f.sentence} for f in faults],
         )  # fmt: skip
     with transaction() as session:
-        booked = post_drafted(session, sender, key, drafted, each=each)
+        booked = post_drafted(session, sender, key, drafted, each=each, conditions=conditions)
         if envelope.dry_run:
             check_now(session)
             session.rollback()

@@ -12,6 +12,7 @@ from marshmallow import Schema, fields, validate
 from prometheus_client import Histogram
 
 from ledger.access import check_program
+from ledger.intake.conditions import read_conditions
 from ledger.journal import EntryDraft, ItemDraft, Line
 from ledger.merging import Merger
 from ledger.service.intake import Sender
@@ -79,6 +80,16 @@ class EntryDraftSchema(BookSchema):
     lines = fields.List(
         fields.Nested(LineSchema), required=True, validate=validate.Length(2, 10_000)
     )
+    conditions = fields.List(
+        fields.Dict(),
+        load_default=None,
+        allow_none=True,
+        metadata={
+            "description": "What the books must be like just before; 412 says what they are like. "
+            "docs/posting.md has the kinds.",
+            "example": [{"kind": "last-voucher", "series": "JNL", "year": 2026, "equals": 16}],
+        },
+    )
 
 
 class EntryPostedSchema(Schema):
@@ -142,7 +153,8 @@ class Entries(MethodView):
     def post(self, draft: dict[str, Any], headers: dict[str, str]) -> Any:
         """Post a balanced journal entry; the same Idempotency-Key never posts twice.
 
-        For programs: a person writes a draft. The outcome is final, a refusal too: send corrected
+        For programs: a person writes a draft. With `conditions` it is posted only if the books meet
+        them, else 412 says what they are like. The outcome is final, a refusal too: send corrected
         content under a new key.
         """
         check_program(current_actor())
@@ -160,7 +172,11 @@ def _single(draft: dict[str, Any], key: str) -> Single:
     actor = current_actor().reference
     told = partial(body_of, instance=request.path, number=request_id())
     return Single(
-        Sender(draft["book"], f"REST:{actor}", actor), _entry(draft, key), asked_with(key), told
+        Sender(draft["book"], f"REST:{actor}", actor),
+        _entry(draft, key),
+        asked_with(key),
+        told,
+        read_conditions(draft["conditions"], None),
     )
 
 

@@ -4,14 +4,17 @@ import io
 from collections.abc import Iterator
 from http import HTTPStatus
 from itertools import chain
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
 from ledger.errors import Invalid, Problem
+from ledger.intake.conditions import ConditionRecord
 from ledger.intake.ndjson import read_ndjson, read_record
 from ledger.intake.records import Defaults, Drafted, Fault
 from ledger.intake.tables import check_columns, read_rows
+
+Option = TypeVar("Option")
 
 MAX_JSON_ENTRIES = 5_000
 MAX_LINES_UNDECLARED = 1_000
@@ -62,10 +65,12 @@ class Envelope(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     declared: DeclaredTotals | None = None
     entries: list[msgspec.Raw] | None = None
     columns: dict[str, list[Any]] | None = None
+    conditions: list[ConditionRecord] | None = None
 
 
 _decoder = msgspec.json.Decoder(Envelope)
 _options_decoder = msgspec.json.Decoder(DeclaredTotals)
+_conditions_decoder = msgspec.json.Decoder(list[ConditionRecord])
 MODES = ("atomic", "per-entry")
 
 
@@ -88,14 +93,22 @@ def read_envelope(body: bytes) -> Envelope:
     return envelope
 
 
-def envelope_of_query(book: str, mode: str, declared: str | None, *, dry_run: bool) -> Envelope:
-    """Make the envelope of an NDJSON request of its query; `declared` is JSON."""
+def envelope_of_query(
+    book: str, mode: str, declared: str | None, conditions: str | None, *, dry_run: bool
+) -> Envelope:
+    """Make the envelope of an NDJSON request of its query; totals and conditions are JSON."""
     _check_mode(mode)
+    return Envelope(
+        book=book, mode=mode, declared=_option("declared", declared, _options_decoder),
+        dry_run=dry_run, conditions=_option("conditions", conditions, _conditions_decoder),
+    )  # fmt: skip
+
+
+def _option(name: str, told: str | None, decoder: msgspec.json.Decoder[Option]) -> Option | None:
     try:
-        totals = None if declared is None else _options_decoder.decode(declared.encode())
+        return None if told is None else decoder.decode(told.encode())
     except (msgspec.DecodeError, UnicodeEncodeError) as error:
-        raise PostingRequestMalformed(f"declared: {error}. See docs/posting.md.") from error
-    return Envelope(book=book, mode=mode, declared=totals, dry_run=dry_run)
+        raise PostingRequestMalformed(f"{name}: {error}. See docs/posting.md.") from error
 
 
 def entries_of(envelope: Envelope, body: bytes, defaults: Defaults) -> Iterator[Drafted | Fault]:

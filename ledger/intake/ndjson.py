@@ -8,6 +8,7 @@ from typing import BinaryIO
 import msgspec
 
 from ledger.errors import Invalid
+from ledger.intake.conditions import ConditionRecord, conditions_of
 from ledger.intake.records import (
     MAX_RECORD_BYTES,
     Defaults,
@@ -60,6 +61,7 @@ class EntryRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     entry_type: str | None = None
     source_ref: str | None = None
     document_ref: str | None = None
+    conditions: list[ConditionRecord] | None = None
 
 
 _decoder = msgspec.json.Decoder(EntryRecord)
@@ -109,7 +111,10 @@ def draft_record(record: EntryRecord, number: int, defaults: Defaults) -> Drafte
         entry_type=record.entry_type, source_ref=record.source_ref,
         document_ref=record.document_ref,
     )  # fmt: skip
-    return checked(number, entry)
+    try:
+        return checked(number, entry, conditions_of(record.conditions, defaults.currency))
+    except Invalid as refusal:
+        return fault_of(number, str(refusal.facts.get("pointer", "/conditions")), refusal)
 
 
 def _line(line: LineRecord, defaults: Defaults) -> Line:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 
+from ledger.conditions import Condition
 from ledger.errors import Invalid, Problem
 from ledger.journal import BatchDraft, EntryDraft, ItemDraft, Line, check_batch
 from ledger.money import parse_amount
@@ -23,10 +24,14 @@ class Defaults:
 
 @dataclass(frozen=True, slots=True)
 class Drafted:
-    """An entry, and the record (line of the file, from 1) that it came from."""
+    """An entry, and the record (line of the file, from 1) that it came from.
+
+    Its conditions are of the books just before it, with all that came before it in the file.
+    """
 
     record: int
     entry: EntryDraft
+    conditions: tuple[Condition, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,14 +65,16 @@ def fault_of(record: int, pointer: str, problem: Problem) -> Fault:
     return Fault(record, pointer, problem.code(), str(problem))
 
 
-def checked(record: int, entry: EntryDraft) -> Drafted | Fault:
+def checked(
+    record: int, entry: EntryDraft, conditions: tuple[Condition, ...] = ()
+) -> Drafted | Fault:
     """Check an entry by itself: it balances, and holds what a journal can hold."""
     alone = BatchDraft(book="-", source_system="-", source_ref="-", actor="-", entries=(entry,))
     try:
         check_batch(alone)
     except Problem as refusal:
         return fault_of(record, "", refusal)
-    return Drafted(record, entry)
+    return Drafted(record, entry, conditions)
 
 
 def amount_of(text: str | None) -> int | None:

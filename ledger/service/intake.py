@@ -1,7 +1,7 @@
 """Post drafted entries in batches, each entry once for ever, the good ones without the bad ones."""
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any
@@ -9,11 +9,13 @@ from typing import Any
 from sqlalchemy import Row, text
 from sqlalchemy.orm import Session
 
+from ledger.conditions import Condition
 from ledger.errors import Problem
 from ledger.intake import Drafted, Fault
 from ledger.intake.records import fault_of
 from ledger.journal import BatchDraft, EntryDraft, Voucher, encode_entry, entry_hash, leaf_hash
 from ledger.refusals import EntryRefReused
+from ledger.service.conditions import check_conditions, lock_conditions
 from ledger.service.posting import post_batch
 from ledger.service.rates import needs_rate, own_currency
 from ledger.service.refused import translated
@@ -51,9 +53,17 @@ Naming = Callable[[Sequence[Drafted]], str]
 
 
 def post_drafted(
-    session: Session, sender: Sender, ref: str, drafted: Sequence[Drafted], *, each: bool
+    session: Session,
+    sender: Sender,
+    ref: str,
+    drafted: Sequence[Drafted],
+    *,
+    each: bool,
+    conditions: Sequence[Condition] = (),
 ) -> list[Booked | Fault]:
     """Post drafted entries as one batch; what was posted before is found, not posted again.
+
+    An entry with conditions of its own begins another batch, so that it meets all before it.
 
     Parameters
     ----------
@@ -61,6 +71,7 @@ def post_drafted(
     ref : of the file or request; batches are named behind it.
     drafted : entries in order, best 3 to 30 thousand lines in all.
     each : true leaves a refused entry out, as a fault, and posts the others; false refuses all.
+    conditions : of the books before anything of this is posted; not asked where all is found.
 
     Returns
     -------
@@ -68,21 +79,25 @@ def post_drafted(
 
     Raises
     ------
+    ConditionsNotMet : nothing was posted, because of `conditions`.
     Problem : the first refusal, if not `each`; the transaction must be rolled back.
     """
     named = _named_behind(ref)
+    _lock(session, sender, drafted, conditions)
+    known = find_posted(session, sender, drafted)
+    if conditions and len(known) < len(drafted):
+        check_conditions(session, sender.book, conditions, f"Request {ref!r}")
     if each:
-        found = post_each(session, sender, drafted, named)
+        found = _post_others(session, sender, drafted, named, known)
         return [fault_of(o.record, "", o.problem) if isinstance(o, Refused) else o for o in found]
     booked: list[Booked | Fault] = []
-    for outcome in find_posted(session, sender, drafted):
+    for outcome in known:
         if isinstance(outcome, Refused):
             raise EntryRefReused(f"Record {outcome.record}: {outcome.problem}",
                                  record=outcome.record)  # fmt: skip
         booked.append(outcome)
-    fresh = _others(drafted, booked)
-    if fresh:
-        booked += _post_all(session, sender, named, fresh)
+    for run in _runs(_others(drafted, booked)):
+        booked += _post_all(session, sender, named, run)
     return sorted(booked, key=lambda outcome: outcome.record)
 
 
@@ -94,9 +109,9 @@ def post_each(
     A refused entry leaves nothing behind and does not disturb the others: the transaction stays
     good. Batches are called what `named` makes of their entries. Outcomes are in order of records.
     """
-    outcomes = find_posted(session, sender, drafted)
-    outcomes += _post_what_can_be(session, sender, named, _others(drafted, outcomes))
-    return sorted(outcomes, key=lambda outcome: outcome.record)
+    _lock(session, sender, drafted)
+    known = find_posted(session, sender, drafted)
+    return _post_others(session, sender, drafted, named, known)
 
 
 def check_now(session: Session) -> None:
@@ -104,6 +119,35 @@ def check_now(session: Session) -> None:
     with translated():
         session.execute(text("SET CONSTRAINTS ALL IMMEDIATE"))
     session.execute(text("SET CONSTRAINTS ALL DEFERRED"))
+
+
+def _post_others(
+    session: Session, sender: Sender, drafted: Sequence[Drafted], named: Naming,
+    known: Sequence[Booked | Refused],
+) -> list[Booked | Refused]:  # fmt: skip
+    outcomes = list(known)
+    for run in _runs(_others(drafted, known)):
+        outcomes += _post_what_can_be(session, sender, named, run)
+    return sorted(outcomes, key=lambda outcome: outcome.record)
+
+
+def _lock(
+    session: Session, sender: Sender, drafted: Sequence[Drafted], more: Sequence[Condition] = ()
+) -> None:
+    conditions = [*more, *(condition for one in drafted for condition in one.conditions)]
+    lock_conditions(session, [(sender.book, condition) for condition in conditions])
+
+
+def _runs(drafted: Sequence[Drafted]) -> Iterator[list[Drafted]]:
+    """Cut before every entry with conditions: a batch is held to those of its first entry."""
+    run: list[Drafted] = []
+    for one in drafted:
+        if run and one.conditions:
+            yield run
+            run = []
+        run.append(one)
+    if run:
+        yield run
 
 
 def _others(
@@ -119,6 +163,7 @@ def _post_all(
     posted = post_batch(session, BatchDraft(
         book=sender.book, source_system=sender.source_system, source_ref=named(drafted),
         actor=sender.actor, entries=tuple(one.entry for one in drafted),
+        conditions=drafted[0].conditions,
     ))  # fmt: skip
     return [
         Booked(one.record, entry_id, voucher, posted.replayed)
@@ -133,8 +178,6 @@ def _post_what_can_be(
 
     Halves are taken in order, so of two entries with one reference the first is posted.
     """
-    if not drafted:
-        return []
     try:
         with session.begin_nested():
             booked = _post_all(session, sender, named, drafted)

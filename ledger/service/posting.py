@@ -7,6 +7,7 @@ from sqlalchemy.orm import Session
 from ledger.db import driver_connection
 from ledger.journal import BatchDraft, Posted, Voucher
 from ledger.refusals import MalformedEntry, SourceRefReused
+from ledger.service.conditions import check_conditions, lock_conditions
 from ledger.service.few import Few
 from ledger.service.rates import exchanged, own_currency
 from ledger.service.refused import translated
@@ -21,7 +22,8 @@ def post_batch(session: Session, draft: BatchDraft) -> Posted:
     Parameters
     ----------
     session : the caller's transaction; the batch is checked again, as stored, when it commits.
-    draft : 1 to 2**20 entries (best 3 to 30 thousand lines), allocations, or both.
+    draft : 1 to 2**20 entries (best 3 to 30 thousand lines), allocations, or both. Its conditions
+        are held against the books unless it was posted before.
 
     Returns
     -------
@@ -29,6 +31,7 @@ def post_batch(session: Session, draft: BatchDraft) -> Posted:
 
     Raises
     ------
+    ConditionsNotMet : the books are not as the draft demands.
     Problem : one of ledger.refusals, with the entry and line; the transaction must be rolled back.
 
     Source: reference/ledger.md section 5c; migrations/sql/0023_columns/04_posting.sql.
@@ -37,9 +40,12 @@ def post_batch(session: Session, draft: BatchDraft) -> Posted:
     road: type[Few | Many] = Few if lines < FEW_LINES else Many
     batch = road.of(draft)
     content = batch.content()
+    # Locked before the first look, so that of two equal requests the second finds the first.
+    lock_conditions(session, [(draft.book, condition) for condition in draft.conditions])
     known = _find_batch(session, draft, content)
     if known is not None:
         return read_posted(session, known, replayed=True)
+    check_conditions(session, draft.book, draft.conditions, _whose(draft))
     # Rates are looked up only now: what was sent decides whether it was sent before.
     if batch.needs_rates(own_currency(session, draft.book)):
         batch = road.of(exchanged(session, draft))
@@ -50,6 +56,8 @@ def post_batch(session: Session, draft: BatchDraft) -> Posted:
     )  # fmt: skip
     with translated():
         batch_id, replayed = batch.call(session, envelope)
+    if not replayed:
+        check_conditions(session, draft.book, draft.conditions, _whose(draft), but=batch_id)
     return read_posted(session, batch_id, replayed=replayed)
 
 
@@ -61,6 +69,10 @@ def allocate(session: Session, draft: BatchDraft) -> Posted:
     if draft.entries:
         raise MalformedEntry("A batch of allocations has no entries; use post_batch for both.")
     return post_batch(session, draft)
+
+
+def _whose(draft: BatchDraft) -> str:
+    return f"Entry {draft.entries[0].source_ref!r}" if draft.entries else repr(draft.source_ref)
 
 
 def _find_batch(session: Session, draft: BatchDraft, content: bytes) -> int | None:

@@ -18,6 +18,7 @@ import psycopg
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
+from ledger.conditions import Condition
 from ledger.db import transaction
 from ledger.errors import Problem
 from ledger.intake import Drafted
@@ -32,6 +33,7 @@ from ledger.service.answers import (
     is_final,
     keep_all,
 )
+from ledger.service.conditions import lock_conditions
 from ledger.service.intake import Booked, Refused, Sender, find_posted, post_each
 
 MOST_ENTRIES = 500
@@ -61,6 +63,7 @@ class Single:
     entry: EntryDraft
     request: Request
     told: Callable[[Problem], Mapping[str, Any]]
+    conditions: tuple[Condition, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,8 +146,11 @@ def _post(session: Session, asked: Sequence[Single], fresh: Sequence[int]) -> di
             sound.append(place)
         else:
             outcomes[place] = refusal
+    lock_conditions(
+        session, [(asked[p].sender.book, c) for p in sound for c in asked[p].conditions]
+    )
     for sender, members in _by_sender(asked, sound):
-        drafted = [Drafted(place, asked[place].entry) for place in members]
+        drafted = [Drafted(p, asked[p].entry, asked[p].conditions) for p in members]
         for outcome in post_each(session, sender, drafted, _name):
             if isinstance(outcome, Refused) and isinstance(outcome.problem, EntryRefReused):
                 # Somebody else may have posted this very entry since it was looked for.
@@ -161,7 +167,7 @@ def _refusal(one: Single) -> Problem | None:
     sender = one.sender
     try:
         check_batch(BatchDraft(sender.book, sender.source_system, one.entry.source_ref,
-                               sender.actor, (one.entry,)))  # fmt: skip
+                               sender.actor, (one.entry,), conditions=one.conditions))  # fmt: skip
     except Problem as refusal:
         return refusal
     return None

@@ -21,12 +21,14 @@ from sqlalchemy.orm import Session
 
 import app
 from ledger import access, service
+from ledger.conditions import LastVoucher
 from ledger.db import transaction
 from ledger.drafts import Draft
 from ledger.errors import Problem
 from ledger.exchange import parse_rate
 from ledger.intake import Defaults, Fault
 from ledger.intake.bodies import read_envelope
+from ledger.intake.conditions import read_conditions
 from ledger.intake.ndjson import read_record
 from ledger.intake.records import RecordMalformed
 from ledger.journal import AllocationDraft, BatchDraft, Declared, EntryDraft, Posted, Voucher
@@ -187,6 +189,19 @@ def _record_malformed(_session: Session) -> object:
     assert isinstance(found, Fault)
     assert found.code == "record-malformed"
     raise RecordMalformed(found.sentence)
+
+
+@provokes("conditions-not-met")
+def _conditions_not_met(session: Session) -> object:
+    next_is_two = (LastVoucher("SAL", 2026, 1),)
+    entry = drafts.invoice("i-1")
+    return service.post_batch(session, drafts.batch("b-1", entry, conditions=next_is_two))
+
+
+@provokes("condition-malformed")
+def _condition_malformed(_session: Session) -> object:
+    told = [{"kind": "party-balance", "party_id": 1, "account": "1500"}]
+    return read_conditions(told, "NOK")
 
 
 @provokes("books-busy")

@@ -11,8 +11,12 @@ from typing import NoReturn
 
 import click
 
+from ledger.db import POOLED
 from ledger.errors import Conflict
 
+# Threads mostly wait: for the database, or for another that posts their entry with its own. So many
+# single entries at most are posted together in a process; each thread finds a pooled connection.
+THREADS = POOLED
 _ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -41,14 +45,14 @@ def check_free(host: str, port: int) -> None:
 
 
 def run(home: Path, host: str, port: int, workers: int) -> NoReturn:
-    """Become the server: gunicorn with so many processes of four threads."""
+    """Become the server: gunicorn with so many processes of `THREADS` threads."""
     _share_metrics(home / "metrics" / str(port))
     place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     click.echo(f"The desk is at http://{place} (stop with Ctrl-C).", err=True)
     os.execv(  # noqa: S606 - our own interpreter and arguments
         sys.executable,
         [sys.executable, "-m", "gunicorn", "app:create_app()", "--bind", place,
-         "--workers", str(workers), "--threads", "4", "--worker-class", "gthread",
+         "--workers", str(workers), "--threads", str(THREADS), "--worker-class", "gthread",
          "--chdir", str(_ROOT), "--log-level", "warning"],
     )  # fmt: skip
 

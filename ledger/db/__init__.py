@@ -5,7 +5,9 @@ Nothing connects when this module is imported. A process says once how its addre
 server and migrates it when that is due.
 """
 
+import select
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +16,7 @@ from http import HTTPStatus
 from typing import Any, Literal
 
 from sqlalchemy import Engine, MetaData, create_engine, event
+from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.orm import DeclarativeBase, Session
 
 from ledger.errors import Problem
@@ -69,6 +72,8 @@ class Addresses:
         return address
 
 
+POOLED = 16  # Connections that a process keeps for a role: one for each thread of the server.
+_TRUSTED_S = 30.0  # An idle connection is asked after so long; firewalls forget after minutes.
 _lock = threading.RLock()
 _resolve: Callable[[], Addresses] | None = None
 _revive: Callable[[], object] | None = None
@@ -111,6 +116,15 @@ def transaction(role: Role = "service") -> Iterator[Session]:
         yield session
 
 
+@contextmanager
+def glance(role: Role = "service") -> Iterator[Session]:
+    """Open a session for a single question: each statement stands alone and takes one trip."""
+    with engine(role).connect() as connection:
+        alone = connection.execution_options(isolation_level="AUTOCOMMIT")
+        with Session(alone, expire_on_commit=False) as session:
+            yield session
+
+
 def find_silence(fault: BaseException | None) -> str | None:
     """Say why the database went silent, where that is what a fault comes from; else None.
 
@@ -133,7 +147,11 @@ def driver_connection(session: Session) -> Any:
 @lru_cache(maxsize=3)
 def _engine(role: Role) -> Engine:
     known = addresses()
-    made = create_engine(known.of(role), pool_pre_ping=True, pool_size=8, hide_parameters=True)
+    # Last in, first out: a few connections stay warm, with their stage and plans.
+    made = create_engine(
+        known.of(role), pool_size=POOLED, max_overflow=4, pool_use_lifo=True, hide_parameters=True
+    )
+    event.listen(made, "checkout", _check_alive())
     if _revive is not None:
         event.listen(made, "do_connect", _connect_again(_revive))
     if role != "owner" and known.of(role) == known.owner:
@@ -141,6 +159,30 @@ def _engine(role: Role) -> Engine:
         # lesser role all the same, so that the guards by privilege hold for this process.
         event.listen(made, "connect", _take_role(role))
     return made
+
+
+def _check_alive() -> Callable[..., None]:
+    """Make the check of a pooled connection: one whose server is gone is replaced by a new one.
+
+    A server that ends says so on the connection, and to look for that costs no trip. Only where
+    something was said, or nothing for so long that a network may have forgotten it, it is asked.
+    """
+    from psycopg import Error  # noqa: PLC0415 - with the engine, not with the module
+
+    def check(connection: Any, record: Any, _proxy: Any) -> None:
+        now = time.monotonic()
+        idle_s = now - record.info.get("looked_at_s", now)
+        record.info["looked_at_s"] = now
+        try:
+            spoken, _, _ = select.select([connection], [], [], 0)
+            if spoken or idle_s > _TRUSTED_S:
+                connection.autocommit = True
+                connection.execute("")
+                connection.autocommit = False
+        except (OSError, ValueError, Error) as fault:
+            raise InvalidatePoolError(str(fault)) from fault
+
+    return check
 
 
 def _connect_again(revive: Callable[[], object]) -> Callable[..., Any]:

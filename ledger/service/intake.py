@@ -97,7 +97,7 @@ def post_drafted(
                                  record=outcome.record)  # fmt: skip
         booked.append(outcome)
     for run in _runs(_others(drafted, booked)):
-        booked += _post_all(session, sender, named, run)
+        booked += post_all(session, sender, named, run)
     return sorted(booked, key=lambda outcome: outcome.record)
 
 
@@ -114,11 +114,25 @@ def post_each(
     return _post_others(session, sender, drafted, named, known)
 
 
+def post_all(
+    session: Session, sender: Sender, named: Naming, drafted: Sequence[Drafted]
+) -> list[Booked]:
+    """Post entries as one batch, or raise the first refusal; nothing is looked for before."""
+    posted = post_batch(session, BatchDraft(
+        book=sender.book, source_system=sender.source_system, source_ref=named(drafted),
+        actor=sender.actor, entries=tuple(one.entry for one in drafted),
+        conditions=drafted[0].conditions,
+    ))  # fmt: skip
+    return [
+        Booked(one.record, entry_id, voucher, posted.replayed)
+        for one, entry_id, voucher in zip(drafted, posted.entry_ids, posted.vouchers, strict=True)
+    ]
+
+
 def check_now(session: Session) -> None:
     """Run the commit check of what this transaction has posted so far, in the same words."""
     with translated():
-        session.execute(text("SET CONSTRAINTS ALL IMMEDIATE"))
-    session.execute(text("SET CONSTRAINTS ALL DEFERRED"))
+        session.execute(text("SET CONSTRAINTS ALL IMMEDIATE; SET CONSTRAINTS ALL DEFERRED"))
 
 
 def _post_others(
@@ -157,20 +171,6 @@ def _others(
     return [one for one in drafted if one.record not in known]
 
 
-def _post_all(
-    session: Session, sender: Sender, named: Naming, drafted: Sequence[Drafted]
-) -> list[Booked]:
-    posted = post_batch(session, BatchDraft(
-        book=sender.book, source_system=sender.source_system, source_ref=named(drafted),
-        actor=sender.actor, entries=tuple(one.entry for one in drafted),
-        conditions=drafted[0].conditions,
-    ))  # fmt: skip
-    return [
-        Booked(one.record, entry_id, voucher, posted.replayed)
-        for one, entry_id, voucher in zip(drafted, posted.entry_ids, posted.vouchers, strict=True)
-    ]
-
-
 def _post_what_can_be(
     session: Session, sender: Sender, named: Naming, drafted: Sequence[Drafted]
 ) -> Sequence[Booked | Refused]:
@@ -180,7 +180,7 @@ def _post_what_can_be(
     """
     try:
         with session.begin_nested():
-            booked = _post_all(session, sender, named, drafted)
+            booked = post_all(session, sender, named, drafted)
             check_now(session)  # So that a refusal of the commit check too costs one entry only.
             return booked
     except Problem as refusal:

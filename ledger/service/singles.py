@@ -8,6 +8,7 @@ the answer of its key at once, so that no crash can come between them.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from http import HTTPStatus
@@ -34,7 +35,8 @@ from ledger.service.answers import (
     keep_all,
 )
 from ledger.service.conditions import lock_conditions
-from ledger.service.intake import Booked, Refused, Sender, find_posted, post_each
+from ledger.service.intake import Booked, Refused, Sender, find_posted, post_all, post_each
+from ledger.service.refused import translated
 
 MOST_ENTRIES = 500
 MOST_LINES = 3_000
@@ -75,13 +77,15 @@ class Settled:
 
 
 Outcome = Settled | Problem
+_Posting = Callable[[Session, Sender, Sequence[Drafted]], Sequence[Booked | Refused]]
 
 
 def post_singles(asked: Sequence[Single]) -> list[Outcome]:
     """Post entries that came at the same time, each by itself refused or in the journal.
 
-    One transaction and one commit for all; entries of one sender share a batch. Where that meets a
-    deadlock, each sender's are tried once more in a transaction of their own.
+    One transaction and one commit for all; entries of one sender share a batch. Where something is
+    refused it is done again with care, to find out what. Where it meets a deadlock, each sender's
+    are tried once more in a transaction of their own.
 
     Returns
     -------
@@ -93,14 +97,17 @@ def post_singles(asked: Sequence[Single]) -> list[Outcome]:
     DatabaseSilent and what the driver raises : the outcome is not known; the key will tell.
     """
     try:
-        return _settle(asked)
+        if not any(one.conditions for one in asked):
+            with suppress(Problem):
+                return _settle(asked, _post_boldly)
+        return _settle(asked, _post_with_care)
     except (DBAPIError, psycopg.Error) as fault:
         if not _may_pass(fault):
             raise
     outcomes: dict[int, Outcome] = {}
     for _, members in _by_sender(asked, range(len(asked))):
         try:
-            again = _settle([asked[place] for place in members])
+            again = _settle([asked[place] for place in members], _post_with_care)
         except (DBAPIError, psycopg.Error) as fault:
             if not _may_pass(fault):
                 raise
@@ -111,12 +118,12 @@ def post_singles(asked: Sequence[Single]) -> list[Outcome]:
     return [outcomes[place] for place in range(len(asked))]
 
 
-def _settle(asked: Sequence[Single]) -> list[Outcome]:
+def _settle(asked: Sequence[Single], post: _Posting) -> list[Outcome]:
     """Claim the keys, post what is new, keep every answer, commit."""
     firsts: dict[tuple[str, str], int] = {}
     for place, one in enumerate(asked):
         firsts.setdefault((one.request.client_id, one.request.key), place)
-    with transaction() as session:
+    with translated(), transaction() as session:
         places = list(firsts.values())
         claims = begin_all(session, [asked[place].request for place in places])
         outcomes: dict[int, Outcome] = {
@@ -124,7 +131,7 @@ def _settle(asked: Sequence[Single]) -> list[Outcome]:
             for place, claim in zip(places, claims, strict=True) if claim is not None
         }  # fmt: skip
         fresh = [place for place in places if place not in outcomes]
-        answers = _post(session, asked, fresh)
+        answers = _post(session, asked, fresh, post)
         if answers:
             keep_all(session, [(asked[p].request, _kept(asked[p], answers[p])) for p in answers])
     outcomes |= answers
@@ -136,8 +143,10 @@ def _settle(asked: Sequence[Single]) -> list[Outcome]:
     ]  # fmt: skip
 
 
-def _post(session: Session, asked: Sequence[Single], fresh: Sequence[int]) -> dict[int, Outcome]:
-    """Post the entries at some places, sender by sender; refusals leave nothing behind."""
+def _post(
+    session: Session, asked: Sequence[Single], fresh: Sequence[int], post: _Posting
+) -> dict[int, Outcome]:
+    """Post the entries at some places, sender by sender."""
     outcomes: dict[int, Outcome] = {}
     sound: list[int] = []
     for place in fresh:
@@ -151,14 +160,29 @@ def _post(session: Session, asked: Sequence[Single], fresh: Sequence[int]) -> di
     )
     for sender, members in _by_sender(asked, sound):
         drafted = [Drafted(p, asked[p].entry, asked[p].conditions) for p in members]
-        for outcome in post_each(session, sender, drafted, _name):
-            if isinstance(outcome, Refused) and isinstance(outcome.problem, EntryRefReused):
-                # Somebody else may have posted this very entry since it was looked for.
-                outcome = (*find_posted(session, sender, [_of(drafted, outcome)]), outcome)[0]  # noqa: PLW2901
+        for outcome in post(session, sender, drafted):
             outcomes[outcome.record] = (
                 outcome.problem if isinstance(outcome, Refused)
                 else Settled(_answer(outcome), outcome.replayed)
             )  # fmt: skip
+    return outcomes
+
+
+def _post_boldly(session: Session, sender: Sender, drafted: Sequence[Drafted]) -> Sequence[Booked]:
+    """Post all, in the least number of trips; raises the first refusal, whosever it is."""
+    return post_all(session, sender, _name, drafted)
+
+
+def _post_with_care(
+    session: Session, sender: Sender, drafted: Sequence[Drafted]
+) -> Sequence[Booked | Refused]:
+    """Find what was posted before, post what can be, leave nothing of what cannot."""
+    outcomes = post_each(session, sender, drafted, _name)
+    for place, outcome in enumerate(outcomes):
+        if isinstance(outcome, Refused) and isinstance(outcome.problem, EntryRefReused):
+            # Somebody else may have posted this very entry since it was looked for.
+            (one,) = (one for one in drafted if one.record == outcome.record)
+            outcomes[place] = (*find_posted(session, sender, [one]), outcome)[0]
     return outcomes
 
 
@@ -193,10 +217,6 @@ def _name(drafted: Sequence[Drafted]) -> str:
     if len(references) == 1:
         return references[0]
     return f"merged/{sha256(chr(0).join(references).encode()).hexdigest()}"
-
-
-def _of(drafted: Sequence[Drafted], outcome: Refused) -> Drafted:
-    return next(one for one in drafted if one.record == outcome.record)
 
 
 def _answer(booked: Booked) -> Answer:

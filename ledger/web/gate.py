@@ -16,7 +16,7 @@ from flask import Flask, Response, current_app, g, request
 from flask_wtf.csrf import CSRFProtect
 
 from ledger.access import SCOPES, Actor, TokenInvalid, check_allowed
-from ledger.db import transaction
+from ledger.db import glance, transaction
 from ledger.errors import Forbidden, Unauthorised
 from ledger.service import access
 
@@ -128,11 +128,12 @@ def _find_actor(bearer: str | None) -> None:
     cookie = request.cookies.get(session_cookie())
     if bearer is None and not cookie:
         return
-    with transaction() as session:
-        if bearer is not None:
+    if bearer is not None:
+        with glance() as session:
             g.actor = access.client_actor(session, bearer, now=now())
-        elif cookie:
-            g.actor = access.staff_actor(session, cookie, now=now())
+        return
+    with transaction() as session:
+        g.actor = access.staff_actor(session, str(cookie), now=now())
 
 
 def _bearer_token() -> str | None:

@@ -72,6 +72,11 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
     ARGUMENTS_PARSER = JsonParser()
     PAGINATION_HEADER_NAME = None
 
+    def arguments(self, schema: type[Schema] | Schema, **options: Any) -> Any:
+        """Take arguments by a schema that is made once; webargs would make it for every request."""
+        made = schema if isinstance(schema, Schema) else schema()
+        return super().arguments(made, **options)
+
 
 class Api(flask_smorest.Api):  # type: ignore[misc]
     """The API; errors are rendered by `ledger.web.problems` and documented as such."""

@@ -105,7 +105,7 @@ def test_good_entries_share_one_batch_with_a_name_of_theirs(books: str) -> None:
     """The name follows from the references, so a retry after a crash ends in the same one."""
     asked = [single(journal("a")), single(journal("b"))]
     with transaction() as session:
-        singles._post(session, asked, [0, 1])
+        singles._post(session, asked, [0, 1], singles._post_boldly)
         names = session.execute(text("SELECT source_ref FROM posting_batch")).scalars().all()
         session.rollback()
     assert told(post_singles(asked)) == [1, 2]
@@ -163,7 +163,7 @@ def test_a_fault_of_ours_is_not_kept(client: FlaskClient, monkeypatch: pytest.Mo
         raise BatchBroken("Batch 1 does not agree with itself.")
 
     with monkeypatch.context() as patched:
-        patched.setattr("ledger.service.intake.check_now", broken)
+        patched.setattr("ledger.service.intake.post_batch", broken)
         assert code_of(post(client)) == (500, "batch-broken")
     assert post(client).status_code == 201
     assert post(client).headers["Idempotency-Hit"] == "true"
@@ -207,10 +207,10 @@ def test_two_deadlocks_are_told_and_not_kept(books: str, monkeypatch: pytest.Mon
     asked = [single(journal("a")), single(journal("b"), OTHER)]
     whole = singles._post
 
-    def deadlock(session: Any, some: Any, fresh: Any) -> Any:
+    def deadlock(session: Any, some: Any, fresh: Any, *more: Any) -> Any:
         if any(some[place].sender == OTHER for place in fresh):
             raise DeadlockDetected
-        return whole(session, some, fresh)
+        return whole(session, some, fresh, *more)
 
     with monkeypatch.context() as patched:
         patched.setattr(singles, "_post", deadlock)

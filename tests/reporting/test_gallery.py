@@ -11,24 +11,20 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
-from unittest.mock import patch
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from psycopg.errors import DeadlockDetected
 from sqlalchemy.orm import Session
 
 import app
 from ledger import access, service
-from ledger.conditions import LastVoucher
 from ledger.db import transaction
 from ledger.drafts import Draft
 from ledger.errors import Problem
 from ledger.exchange import parse_rate
 from ledger.intake import Defaults, Fault
 from ledger.intake.bodies import read_envelope
-from ledger.intake.conditions import read_conditions
 from ledger.intake.ndjson import read_record
 from ledger.intake.records import RecordMalformed
 from ledger.journal import AllocationDraft, BatchDraft, Declared, EntryDraft, Posted, Voucher
@@ -43,13 +39,10 @@ from ledger.service import (
     webhooks,
 )
 from ledger.service.access import client_actor
-from ledger.service.answers import Request
 from ledger.service.assertions import Assertion
 from ledger.service.dimensions import DimensionRule
-from ledger.service.intake import Sender
 from ledger.service.rates import Rate
 from ledger.service.requests import request_state
-from ledger.service.singles import Single, post_singles
 from ledger.vault import vault
 from ledger.webhooks import check_address
 from rating import service as rating
@@ -64,6 +57,7 @@ from tests.mediation.bank_files import PAYMENT, lines_of, octets_of, transmissio
 from tests.reporting.bills import CONSUMER, charge
 from tests.reporting.bills import MARCH as TERMS
 from tests.reporting.refused_closings import REFUSED_CLOSINGS
+from tests.reporting.refused_postings import REFUSED_POSTINGS
 
 GALLERY = read_gallery()
 SAMPLES = Path(__file__).resolve().parents[1] / "mediation" / "samples"
@@ -92,7 +86,7 @@ price_basis = "gross"
 """
 
 Provoke = Callable[[Session], object]
-PROVOKED: dict[str, Provoke] = {**REFUSED_CLOSINGS}
+PROVOKED: dict[str, Provoke] = {**REFUSED_CLOSINGS, **REFUSED_POSTINGS}
 drafts = Drafts()
 GL = {"module": "GL", "actor": "tester"}
 
@@ -189,31 +183,6 @@ def _record_malformed(_session: Session) -> object:
     assert isinstance(found, Fault)
     assert found.code == "record-malformed"
     raise RecordMalformed(found.sentence)
-
-
-@provokes("conditions-not-met")
-def _conditions_not_met(session: Session) -> object:
-    next_is_two = (LastVoucher("SAL", 2026, 1),)
-    entry = drafts.invoice("i-1")
-    return service.post_batch(session, drafts.batch("b-1", entry, conditions=next_is_two))
-
-
-@provokes("condition-malformed")
-def _condition_malformed(_session: Session) -> object:
-    told = [{"kind": "party-balance", "party_id": 1, "account": "1500"}]
-    return read_conditions(told, "NOK")
-
-
-@provokes("books-busy")
-def _books_busy(_session: Session) -> object:
-    """The other side is played: two deadlocks in a row are not made at will."""
-    entry = drafts.journal("j", ("7830", 1), ("1920", -1))
-    asked = Request("client:trial", "j", "POST /api/v1/entries?", b"0" * 32)
-    single = Single(Sender("NO01", "REST:client:trial", "client:trial"), entry, asked, vars)
-    with patch("ledger.service.singles.begin_all", side_effect=DeadlockDetected):
-        (refusal,) = post_singles([single])
-    assert isinstance(refusal, Problem)
-    raise refusal
 
 
 @provokes("unknown-webhook")

@@ -28,10 +28,13 @@ SPAN = 1 << 20  # Entry ids of a batch.
 
 
 @contextmanager
-def fresh_books() -> Iterator[psycopg.Connection]:
-    """Start a server with an empty book of 2026; yields a superuser's connection to it."""
+def fresh_books(**settings: str) -> Iterator[psycopg.Connection]:
+    """Start a server with an empty book of 2026; yields a superuser's connection to it.
+
+    Settings of the server may be given; its durability may not.
+    """
     with tempfile.TemporaryDirectory(prefix="hovedbok-bench-") as folder:
-        server = PrivateServer(Path(folder))
+        server = PrivateServer(Path(folder), settings)
         server.ensure_running()
         try:
             migrate.ensure_migrated(server.url("owner"))

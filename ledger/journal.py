@@ -158,8 +158,7 @@ def check_batch(draft: BatchDraft) -> None:
     MalformedEntry : no or too many lines, amounts of zero or beyond int64, NUL in a text,
         a reversal that names no entry, an allocation of nothing.
     ApprovedByCreator : the actor approved the batch.
-    TotalsDiffer : the content is not what was declared.
-    ConditionMalformed : see `check_condition`.
+    TotalsDiffer, ConditionMalformed : it is not what was declared; a condition demands nothing.
     """
     check_envelope(draft)
     for position, entry in enumerate(draft.entries):

@@ -115,6 +115,29 @@ def suspense(*, limit: int, as_json: bool) -> None:
 
 
 @mediation_cli.command()
+@click.argument("file")
+@click.option("--author", required=True, help="Who asks for it; kept with the reversal.")
+@click.option("--because", required=True, help="Why; kept with the reversal.")
+@click.option("--dry-run", is_flag=True, help="Say what would be withdrawn and record nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Print the counts as JSON.")
+def reverse(*, file: str, author: str, because: str, dry_run: bool, as_json: bool) -> None:
+    """Take back FILE (name or number) as a whole; the next rating run un-charges its usage."""
+    with transaction() as session:
+        done = service.reverse_file(session, vault(), file, author, because, dry_run=dry_run)
+    if as_json:
+        click.echo(json.dumps({**asdict(done), "dry_run": dry_run}))
+        return
+    click.echo(
+        f"{done.name}: {done.events} events with {done.seconds} s and {done.octets} octets "
+        f"withdrawn, {done.suspended} records wait no longer."
+    )
+    if dry_run:
+        click.echo("Nothing was recorded; run it without --dry-run to do it.")
+    elif done.periods:
+        click.echo(f"Rate again: {', '.join(done.periods)} (hovedbok rating run --month …).")
+
+
+@mediation_cli.command()
 @click.option("--author", required=True, help="Who asks for it; kept with every release.")
 @click.option(
     "--because", default="The orders came after the usage.", show_default=True, help="Why."

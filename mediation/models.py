@@ -34,6 +34,16 @@ class SourceFile(Base):
     registered_at: Mapped[datetime] = mapped_column(server_default="clock_timestamp()")
 
 
+class FileReversal(Base):
+    """A file that was taken back as a whole: nothing of it is used from then on."""
+
+    __tablename__ = "file_reversal"
+    file_id: Mapped[int] = mapped_column(ForeignKey("source_file.file_id"), primary_key=True)
+    actor: Mapped[str]
+    reason: Mapped[str]
+    reversed_at: Mapped[datetime] = mapped_column(server_default="clock_timestamp()")
+
+
 class FileAlarm(Base):
     """Something about a file that a person should know and that stops nothing."""
 
@@ -95,7 +105,7 @@ class SuspenseRelease(Base):
 
     __tablename__ = "suspense_release"
     suspense_id: Mapped[int] = mapped_column(ForeignKey("suspense.suspense_id"), primary_key=True)
-    bucket: Mapped[str]  # accepted or merged
+    bucket: Mapped[str]  # accepted, merged, or filtered with its file
     into_file_id: Mapped[int | None] = mapped_column(BigInteger)  # of merged: the first part
     into_record_no: Mapped[int | None] = mapped_column(BigInteger)
     cause: Mapped[str]

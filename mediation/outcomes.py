@@ -44,6 +44,7 @@ REASONS = (
     "NO_RATE",
     "NO_OFFERING",
     "NOT_BOOKED",
+    "FILE_REVERSED",
 )
 REASON_CODES = {reason: code for code, reason in enumerate(REASONS)}
 

@@ -5,6 +5,7 @@ from mediation.service.ingest import FileOutcome, ingest_file
 from mediation.service.limits import LimitReached, limits_reached
 from mediation.service.recycling import RecyclingOutcome, recycle_suspense
 from mediation.service.registration import files
+from mediation.service.reversing import reverse_file
 from mediation.service.settlement import SettlementOutcome, settle_content
 from mediation.service.suspense import suspend_rated, suspense, suspense_by_reason
 from mediation.service.tracing import record_location
@@ -26,6 +27,7 @@ __all__ = [
     "limits_reached",
     "record_location",
     "recycle_suspense",
+    "reverse_file",
     "settle_content",
     "suspend_rated",
     "suspense",

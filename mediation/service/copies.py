@@ -21,6 +21,7 @@ _ROWS_AT_HAND = 8_000_000  # 64 MB
 _SAME_DAYS = text(
     "SELECT file_id, keys_sha256 FROM source_file"
     " WHERE keys_sha256 IS NOT NULL AND first_day <= :last AND last_day >= :first"
+    " AND file_id NOT IN (SELECT file_id FROM file_reversal)"
     # A file with one late record spans a month; it asks only for the days that it has.
     " AND EXISTS (SELECT FROM unnest(CAST(:days AS integer[])) AS d"
     " WHERE d BETWEEN first_day AND last_day)"

@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import insert, select, text
 from sqlalchemy.orm import Session
 
-from mediation.models import FileAlarm, SourceFile
+from mediation.models import FileAlarm, FileReversal, SourceFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +86,14 @@ def find_conflict(
 ) -> tuple[str, SourceFile] | None:
     """Find a file in use that claims the same name, or the same place in a node's sequence.
 
-    A file that was set aside claims nothing: its better copy takes its place.
+    A file that was set aside or taken back claims nothing: its better copy takes its place.
     """
-    in_use = select(SourceFile).where(SourceFile.state == "accepted").limit(1)
+    taken_back = select(FileReversal.file_id)
+    in_use = (
+        select(SourceFile)
+        .where(SourceFile.state == "accepted", SourceFile.file_id.not_in(taken_back))
+        .limit(1)
+    )
     same_name = session.execute(in_use.where(SourceFile.name == name)).scalar_one_or_none()
     if same_name is not None:
         return "NAME_CONFLICT", same_name
@@ -136,6 +141,7 @@ def files(session: Session, limit: int | None = None) -> Sequence[FileView]:
     alarms: dict[int, list[tuple[str, str]]] = {}
     for alarm in session.execute(select(FileAlarm).order_by(FileAlarm.file_alarm_id)).scalars():
         alarms.setdefault(alarm.file_id, []).append((alarm.kind, alarm.detail))
+    taken_back = {one.file_id: one for one in session.execute(select(FileReversal)).scalars()}
     return [
         FileView(
             file_id=row.file_id,
@@ -144,9 +150,9 @@ def files(session: Session, limit: int | None = None) -> Sequence[FileView]:
             format=row.format,
             sha256=row.sha256,
             size=row.size,
-            state=row.state,
-            reason=row.reason,
-            detail=row.detail,
+            state="reversed" if row.file_id in taken_back else row.state,
+            reason="FILE_REVERSED" if row.file_id in taken_back else row.reason,
+            detail=_why(taken_back.get(row.file_id)) or row.detail,
             sequence=row.sequence,
             record_count=row.record_count,
             registered_at=row.registered_at,
@@ -154,6 +160,10 @@ def files(session: Session, limit: int | None = None) -> Sequence[FileView]:
         )
         for row in reversed(list(rows))
     ]
+
+
+def _why(reversal: FileReversal | None) -> str | None:
+    return None if reversal is None else f"Taken back by {reversal.actor}: {reversal.reason}"
 
 
 _NEIGHBOURS = text(

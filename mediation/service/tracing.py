@@ -8,7 +8,14 @@ from sqlalchemy.orm import Session
 
 from ledger.errors import NotFound
 from ledger.vault import Vault
-from mediation.models import FileUsage, HeldPart, HeldRelease, SourceFile, SuspenseRelease
+from mediation.models import (
+    FileReversal,
+    FileUsage,
+    HeldPart,
+    HeldRelease,
+    SourceFile,
+    SuspenseRelease,
+)
 from mediation.models import Suspense as SuspenseRow
 from mediation.usage_files import read_parquet
 
@@ -96,6 +103,8 @@ def _after_waiting(
     session: Session, file_id: int, record_no: int, row: dict[str, object]
 ) -> tuple[str, str, int | None, int | None]:
     """Say what a held part became when its chain was whole, and what suspense says of a record."""
+    if session.get(FileReversal, file_id) is not None and row["bucket"] != "duplicate":
+        return "filtered", "FILE_REVERSED", None, None
     suspensions = session.execute(
         select(SuspenseRow, SuspenseRelease)
         .join(SuspenseRelease, isouter=True)

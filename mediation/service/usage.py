@@ -7,7 +7,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from ledger.vault import Vault
-from mediation.models import FileUsage
+from mediation.models import FileReversal, FileUsage
 from mediation.usage_files import read_parquet
 
 
@@ -29,6 +29,7 @@ def accepted_usage(
     names = session.execute(
         select(FileUsage.sha256)
         .where(FileUsage.period == period)
+        .where(FileUsage.file_id.not_in(select(FileReversal.file_id)))
         .order_by(FileUsage.file_id, FileUsage.sha256)
     ).scalars()
     tables = [read_parquet(BytesIO(store.get(name)), columns) for name in names]

@@ -123,15 +123,20 @@ def count_outcomes(session: Session, shelf: Shelf, files: Sums) -> BucketSums:
     """
     sums = {(measure, bucket): 0 for measure in USAGE_MEASURES for bucket in BUCKETS}
     names = session.execute(
-        text("SELECT outcome_sha256 FROM source_file WHERE outcome_sha256 IS NOT NULL")
-    ).scalars()
-    for name in names.all():
+        text(
+            "SELECT outcome_sha256, file_id IN (SELECT file_id FROM file_reversal)"
+            " FROM source_file WHERE outcome_sha256 IS NOT NULL"
+        )
+    )
+    for name, taken_back in names.all():
         table = shelf.table(name, ["bucket", "seconds", "octets"])
         grouped = table.group_by("bucket").aggregate(
             [("bucket", "count"), ("seconds", "sum"), ("octets", "sum")]
         )
         for row in grouped.to_pylist():
-            _add(sums, row["bucket"], row["bucket_count"], row["seconds_sum"], row["octets_sum"])
+            used = row["bucket"] in {"accepted", "merged"}
+            bucket = "filtered" if taken_back and used else row["bucket"]
+            _add(sums, bucket, row["bucket_count"], row["seconds_sum"], row["octets_sum"])
     for row in session.execute(_RELEASED):
         _add(sums, "held", -row.records, -row.seconds, -row.octets)
         _add(sums, row.bucket, row.records, row.seconds, row.octets)
@@ -166,16 +171,22 @@ _UNPRICED = text(
     " AND NOT EXISTS (SELECT FROM suspense_release r WHERE r.suspense_id = s.suspense_id)"
 )
 _RECYCLED = text(
-    "SELECT r.bucket, count(*) AS records, sum(s.seconds) AS seconds, sum(s.octets) AS octets"
-    " FROM suspense_release r JOIN suspense s USING (suspense_id) WHERE s.part_no = 0"
-    " GROUP BY r.bucket"
+    "SELECT CASE WHEN v.file_id IS NULL THEN r.bucket ELSE 'filtered' END AS bucket,"
+    " count(*) AS records, sum(s.seconds) AS seconds, sum(s.octets) AS octets"
+    " FROM suspense_release r JOIN suspense s USING (suspense_id)"
+    " LEFT JOIN file_reversal v USING (file_id) WHERE s.part_no = 0 GROUP BY 1"
 )
 
 
 def count_usage(session: Session, shelf: Shelf, period: str) -> Sums:
     """Sum accepted usage of all months: events of the month, seconds and octets of every month."""
     sums = {"rows": 0, "seconds": 0, "octets": 0}
-    rows = session.execute(text("SELECT period, sha256 FROM file_usage"))
+    rows = session.execute(
+        text(
+            "SELECT period, sha256 FROM file_usage"
+            " WHERE file_id NOT IN (SELECT file_id FROM file_reversal)"
+        )
+    )
     for used_in, name in rows.all():
         table = shelf.table(name, ["seconds", "octets"])
         sums["rows"] += table.num_rows if used_in == period else 0

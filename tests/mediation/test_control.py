@@ -32,7 +32,7 @@ from mediation.service.suspense import (
 
 FACTS = (
     "source_file", "file_alarm", "file_usage", "control_move", "suspense", "suspense_release",
-    "held_part", "held_release",
+    "held_part", "held_release", "file_reversal",
 )  # fmt: skip
 ENDS = [bucket for bucket in Bucket if bucket is not Bucket.RECEIVED]
 

@@ -61,6 +61,21 @@ class ScopeMissing(Forbidden):
     title = "Scope is missing"
 
 
+class BookNotPermitted(Forbidden):
+    """The caller may see some books, and this one is not among them, whether it exists or not.
+
+    Raise as: f"{actor} may not see book {book}; theirs: {books}. Ask an administrator for it.".
+    """
+
+    title = "Book is not permitted"
+
+
+class AccessReachesBack(Invalid):
+    """Access changes from now or a later time on; what somebody could see before is on record."""
+
+    title = "Access reaches back"
+
+
 class ProgramsOnly(Forbidden):
     """A person tried to post directly; what a person posts is drafted, so that another can look.
 
@@ -98,6 +113,7 @@ class Actor:
     name: str
     scopes: frozenset[str]
     roles: frozenset[str] = frozenset()
+    books: frozenset[str] | None = None  # None: every book there is or will be.
 
     @property
     def reference(self) -> str:
@@ -107,6 +123,10 @@ class Actor:
     def may(self, scope: str) -> bool:
         """Tell whether the actor carries a scope."""
         return scope in self.scopes
+
+    def may_see(self, book: str) -> bool:
+        """Tell whether a book is among those of the actor."""
+        return self.books is None or book in self.books
 
 
 def scopes_of(roles: Iterable[str]) -> frozenset[str]:
@@ -140,6 +160,38 @@ def check_allowed(actor: Actor, scope: str) -> None:
             f"This needs the scope {scope}, {SCOPES[scope]}; {actor.reference} does not have it. "
             "Ask an administrator for a role that carries it.",
             scope=scope,
+        )
+
+
+def books_after(facts: Iterable[tuple[str | None, bool]]) -> frozenset[str] | None:
+    """Give the books that somebody may see after what was granted to and withdrawn from them.
+
+    Parameters
+    ----------
+    facts : (book, granted) in the order of time; None as the book is every book.
+
+    Returns
+    -------
+    The codes of the books, or None for every book, which is also where everybody begins. The first
+    grant of one book is a restriction to it.
+    """
+    books: frozenset[str] | None = None
+    for book, granted in facts:
+        if book is None:
+            books = None if granted else frozenset()
+        else:
+            books = (books or frozenset()) | {book} if granted else (books or frozenset()) - {book}
+    return books
+
+
+def check_book(actor: Actor, book: str) -> None:
+    """Refuse the actor that may not see a book, with `BookNotPermitted`."""
+    if not actor.may_see(book):
+        theirs = ", ".join(sorted(actor.books or ())) or "none"
+        raise BookNotPermitted(
+            f"{actor.reference} may not see book {book}; theirs: {theirs}. Ask an administrator "
+            "for it (hovedbok access book grant).",
+            book=book,
         )
 
 

@@ -22,7 +22,8 @@ ENCODING = b"hovedbok-draft/1\n"
 SOURCE_SYSTEM = "manual"
 ENTRY_TYPE = "manual"
 TEXT_LENGTH_MAX = 500
-STATES = ("draft", "submitted", "rejected", "posted")
+STATES = ("draft", "submitted", "rejected", "posted", "withdrawn")
+FINAL_STATES = ("posted", "withdrawn")
 LINES_MAX = 1_000  # A person reads every line before approving; more is a batch of a system.
 ATTACHMENTS_MAX = 20
 

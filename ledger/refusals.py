@@ -7,6 +7,7 @@ class that `ledger.service` raises in its place, with the same sentence and fact
 from collections.abc import Mapping
 from http import HTTPStatus
 
+from ledger.access import AccessReachesBack
 from ledger.closing import CLOSING
 from ledger.errors import Conflict, Forbidden, Invalid, NotFound, Problem
 from ledger.undoing import UNDOING, AllocationUndone
@@ -320,6 +321,7 @@ BY_SQLSTATE: Mapping[str, type[Problem]] = {
     "HB055": ApprovalNeeded,
     "HB056": PolicyReachesBack,
     "HB057": ManualPostingRefused,
+    "HB045": AccessReachesBack,
     "HB040": SealOutOfStep,
     "HB041": BatchNotSealable,
     "HB042": UnknownSealingKey,

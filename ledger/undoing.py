@@ -1,11 +1,11 @@
-"""Why the books refuse to undo or to lock: reversals, allocations, periods, exceptions.
+"""Why the books refuse to undo or to lock: reversals, allocations, drafts, periods, exceptions.
 
 `ledger.refusals` maps them from the database together with its own.
 """
 
 from collections.abc import Mapping
 
-from ledger.errors import Conflict, Invalid, NotFound, Problem
+from ledger.errors import Conflict, Forbidden, Invalid, NotFound, Problem
 
 
 class LockRefused(Invalid):
@@ -65,6 +65,18 @@ class UndoRefused(Invalid):
     title = "Allocation cannot be undone so"
 
 
+class DraftIsWithdrawn(Conflict):
+    """A draft that its maker took back is final; what it said is written anew."""
+
+    title = "Draft is withdrawn"
+
+
+class NotYourDraft(Forbidden):
+    """Only the maker withdraws a draft; others reject it."""
+
+    title = "Draft of somebody else"
+
+
 UNDOING: Mapping[str, type[Problem]] = {
     "HB025": LockRefused,
     "HB026": NotSoftClosed,
@@ -74,4 +86,6 @@ UNDOING: Mapping[str, type[Problem]] = {
     "HB030": UnknownAllocation,
     "HB031": AllocationUndone,
     "HB032": UndoRefused,
+    "HB046": DraftIsWithdrawn,
+    "HB047": NotYourDraft,
 }

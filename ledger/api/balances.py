@@ -21,7 +21,7 @@ from ledger.api.entries import VoucherSchema
 from ledger.db import transaction
 from ledger.errors import Invalid
 from ledger.service import statements
-from ledger.web import Blueprint, scope
+from ledger.web import Blueprint, current_actor, scope
 from ledger.web.fields import Money
 
 blueprint = Blueprint(
@@ -159,9 +159,10 @@ class Books(MethodView):
     @scope("ledger:read")
     @blueprint.response(HTTPStatus.OK, BooksSchema)
     def get(self) -> dict[str, Any]:
-        """List the books."""
+        """List the books that you may see."""
         with transaction() as session:
-            return {"books": statements.read_books(session)}
+            found = statements.read_books(session)
+        return {"books": [one for one in found if current_actor().may_see(one.book)]}
 
 
 @blueprint.route("/books/<book>")

@@ -38,6 +38,7 @@ from ledger.service.intake import Booked, Sender, check_now, post_drafted
 from ledger.service.requests import accept_request, outcome_row, request_outcomes, request_state
 from ledger.web import Blueprint, current_actor, scope
 from ledger.web.fields import DEFAULT_BOOK, IdempotencyKeySchema
+from ledger.web.gate import require_book_access
 from ledger.web.once import once
 
 blueprint = Blueprint(
@@ -139,6 +140,7 @@ class PostingBatches(MethodView):
         check_program(current_actor())
         body = request.get_data(cache=True)
         envelope, body_format = _envelope(query, body)
+        require_book_access(envelope.book)
         actor = current_actor().reference
         sender = Sender(envelope.book, f"REST:{actor}", actor)
         with transaction() as session:

@@ -23,6 +23,7 @@ from ledger.vault import vault
 from ledger.web import Blueprint, current_actor, scope
 from ledger.web.etags import require_match
 from ledger.web.fields import BookSchema, IdempotencyKeySchema, Money
+from ledger.web.once import once
 
 blueprint = Blueprint(
     "drafts", __name__, url_prefix="/api/v1", description="Drafts of manual journals and approvals"
@@ -95,6 +96,14 @@ class DraftVersionSchema(Schema):
     verdict = fields.Nested(VerdictSchema, required=True, allow_none=True)
 
 
+class WithdrawalSchema(Schema):
+    """Who took a draft back, and why."""
+
+    actor = fields.String(required=True)
+    reason = fields.String(required=True)
+    recorded_at = fields.AwareDateTime(required=True)
+
+
 class DraftViewSchema(Schema):
     """A draft: where it stands, and its latest version."""
 
@@ -104,6 +113,7 @@ class DraftViewSchema(Schema):
     created_by = fields.String(required=True)
     created_at = fields.AwareDateTime(required=True)
     batch_id = fields.Integer(required=True, allow_none=True)
+    withdrawal = fields.Nested(WithdrawalSchema, required=True, allow_none=True)
     latest = fields.Nested(DraftVersionSchema, required=True)
 
 
@@ -165,6 +175,12 @@ class PostingSchema(Schema):
     """The version with this hash is to be posted without a second person."""
 
     content_hash = fields.String(required=True, validate=_HASH)
+
+
+class WithdrawSchema(Schema):
+    """Why a draft is taken back."""
+
+    reason = fields.String(required=True, validate=validate.Length(1, 2_000))
 
 
 class FileSchema(Schema):
@@ -333,6 +349,27 @@ class Posting(MethodView):
                 session, draft_id, bytes.fromhex(said["content_hash"]),
                 actor=current_actor().reference,
             ))  # fmt: skip
+
+
+@blueprint.route("/drafts/<int:draft_id>/withdrawal")
+class WithdrawalOfDraft(MethodView):
+    """Taking a draft back."""
+
+    @scope("ledger:post")
+    @once
+    @blueprint.arguments(WithdrawSchema)
+    @blueprint.arguments(IdempotencyKeySchema, location="headers")
+    @blueprint.response(HTTPStatus.OK, DraftViewSchema)
+    def post(self, said: dict[str, str], headers: dict[str, str], draft_id: int) -> Any:
+        """Withdraw a draft of your own, with the reason; needs If-Match and is final."""
+        del headers  # `once` answers a retry.
+        with transaction() as session:
+            before = draft_reading.read_draft(session, draft_id)
+            require_match(_etag(before), f"draft {draft_id}")
+            view = drafting.withdraw(
+                session, draft_id, actor=current_actor().reference, reason=said["reason"]
+            )
+        return view, HTTPStatus.OK, _headers(view)
 
 
 def file_of(draft_id: int, sha256: str) -> Response:

@@ -113,7 +113,8 @@ class Webhooks(MethodView):
     def get(self) -> dict[str, Any]:
         """List your receivers."""
         with transaction() as session:
-            return {"webhooks": webhooks.webhooks(session, current_actor().reference)}
+            found = webhooks.webhooks(session, current_actor().reference)
+        return {"webhooks": [one for one in found if current_actor().may_see(one.book)]}
 
     @scope("webhooks:write")
     @blueprint.arguments(NewWebhookSchema)

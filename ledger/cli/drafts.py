@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import click
+from sqlalchemy.orm import Session
 
-from ledger.cli.options import book_option, json_option
+from ledger.cli.options import book_option, json_option, now
 from ledger.db import transaction
 from ledger.drafts import STATES, content_hash, content_of, draft_of
 from ledger.errors import Invalid
@@ -44,7 +45,7 @@ def add_command(
     """Open a draft from FILE, JSON as the REST API takes it; - is standard input."""
     draft = draft_of(_read_json(file))
     with transaction() as session:
-        actor = access.named_staff(session, username, "ledger:post")
+        actor = access.named_staff(session, username, "ledger:post", draft.book, now=now())
         key = key or f"command-line {content_hash(content_of(draft)).hex()}"
         view, known = drafting.create_draft(
             session, draft, actor=actor, key=key, ready=not unfinished
@@ -82,6 +83,8 @@ def show_command(draft_id: int, *, as_json: bool) -> None:
             f"Version {version.version_no} by {version.author}, hash "
             f"{version.content_hash.hex()}{became}"
         )
+    if gone := view.withdrawal:
+        click.echo(f"Withdrawn by {gone.actor}: {gone.reason}")
 
 
 @draft_cli.command("list")
@@ -119,10 +122,9 @@ def attach_command(draft_id: int, path: Path, username: str) -> None:
     """Attach the file at PATH to a draft."""
     content = path.read_bytes()
     with transaction() as session:
-        actor = access.named_staff(session, username, "ledger:post")
-        before = draft_reading.read_draft(session, draft_id).latest.version_no
+        before, actor = _draft_as(session, draft_id, username, "ledger:post")
         view, known = drafting.attach(
-            session, vault(), draft_id, before, path.name, content, actor=actor
+            session, vault(), draft_id, before.latest.version_no, path.name, content, actor=actor
         )
     done = "carried it already" if known else f"carries it as of version {view.latest.version_no}"
     click.echo(f"Draft {draft_id} {done}. Its hash is {view.latest.content_hash.hex()}.")
@@ -136,8 +138,8 @@ def attach_command(draft_id: int, path: Path, username: str) -> None:
 def approve_command(draft_id: int, hash_prefix: str, username: str, comment: str) -> None:
     """Approve a draft of somebody else and post it."""
     with transaction() as session:
-        actor = access.named_staff(session, username, "ledger:approve")
-        wanted = _whole_hash(draft_reading.read_draft(session, draft_id), hash_prefix)
+        view, actor = _draft_as(session, draft_id, username, "ledger:approve")
+        wanted = _whole_hash(view, hash_prefix)
         posted = drafting.approve(session, draft_id, wanted, approver=actor, comment=comment)
     click.echo(f"Draft {draft_id} is posted as {posted.vouchers[0]}.")
 
@@ -150,8 +152,8 @@ def approve_command(draft_id: int, hash_prefix: str, username: str, comment: str
 def reject_command(draft_id: int, hash_prefix: str, username: str, comment: str) -> None:
     """Send a draft back to its author."""
     with transaction() as session:
-        actor = access.named_staff(session, username, "ledger:approve")
-        wanted = _whole_hash(draft_reading.read_draft(session, draft_id), hash_prefix)
+        view, actor = _draft_as(session, draft_id, username, "ledger:approve")
+        wanted = _whole_hash(view, hash_prefix)
         drafting.reject(session, draft_id, wanted, approver=actor, comment=comment)
     click.echo(f"Draft {draft_id} is rejected.")
 
@@ -163,10 +165,22 @@ def reject_command(draft_id: int, hash_prefix: str, username: str, comment: str)
 def post_command(draft_id: int, hash_prefix: str, username: str) -> None:
     """Post a submitted draft that no rule wants a second person for."""
     with transaction() as session:
-        actor = access.named_staff(session, username, "ledger:post")
-        wanted = _whole_hash(draft_reading.read_draft(session, draft_id), hash_prefix)
+        view, actor = _draft_as(session, draft_id, username, "ledger:post")
+        wanted = _whole_hash(view, hash_prefix)
         posted = drafting.post_unapproved(session, draft_id, wanted, actor=actor)
     click.echo(f"Draft {draft_id} is posted as {posted.vouchers[0]}.")
+
+
+@draft_cli.command("withdraw")
+@click.argument("draft_id", type=int)
+@_as
+@click.option("--reason", required=True, help="Why; it stays on record.")
+def withdraw_command(draft_id: int, username: str, reason: str) -> None:
+    """Take back a draft of your own for good."""
+    with transaction() as session:
+        _, actor = _draft_as(session, draft_id, username, "ledger:post")
+        drafting.withdraw(session, draft_id, actor=actor, reason=reason)
+    click.echo(f"Draft {draft_id} is withdrawn.")
 
 
 @draft_cli.command("rules")
@@ -196,12 +210,20 @@ def rule_command(
     first_day: date = valid_from.date()
     amount = None if from_amount is None else parse_amount(from_amount)
     with transaction() as session:
-        actor = access.named_staff(session, username, "access:write")
+        actor = access.named_staff(session, username, "access:write", book, now=now())
         drafting.set_approval_policy(
             session, book, entry_type="manual", account_prefix=accounts,
             amount_from_minor=amount, valid_from=first_day, actor=actor,
         )  # fmt: skip
     click.echo(f"The rule is in force from {first_day}.")
+
+
+def _draft_as(
+    session: Session, draft_id: int, username: str, scope: str
+) -> tuple[draft_reading.DraftView, str]:
+    """Read a draft, and let a member of staff act on it who has the scope and may see its book."""
+    view = draft_reading.read_draft(session, draft_id)
+    return view, access.named_staff(session, username, scope, view.book, now=now())
 
 
 def _read_json(file: BinaryIO) -> Any:
@@ -226,7 +248,7 @@ def _whole_hash(view: draft_reading.DraftView, prefix: str) -> bytes:
 def _standing(view: draft_reading.DraftView) -> str:
     return {
         "draft": "kept, unfinished", "submitted": "submitted and waits for approval",
-        "rejected": "rejected", "posted": "posted",
+        "rejected": "rejected", "posted": "posted", "withdrawn": "withdrawn",
     }[view.state]  # fmt: skip
 
 

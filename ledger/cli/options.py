@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any
 
 import click
 
 ACTOR = "system:command-line"  # whom the books name where no person is named
 
-book_option = click.option("--book", default="NO01", show_default=True, help="The book's code.")
+BOOK = "NO01"
+book_option = click.option("--book", default=BOOK, show_default=True, help="The book's code.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
+
+
+def now() -> datetime:
+    """Read the clock, here at the door."""
+    return datetime.now(UTC)
 
 
 def day_option(name: str, meaning: str, **more: Any) -> Callable[[Any], Any]:

@@ -17,7 +17,7 @@ from typing import Any
 
 from argon2 import PasswordHasher
 from argon2.exceptions import VerifyMismatchError
-from sqlalchemy import func, select, update
+from sqlalchemy import func, literal, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -26,7 +26,9 @@ from ledger.access import (
     TOKEN_PREFIX,
     Actor,
     TokenInvalid,
+    books_after,
     check_allowed,
+    check_book,
     check_scopes,
     digest,
     proves,
@@ -42,6 +44,7 @@ from ledger.service.access_tables import (
     staff_table,
     token_table,
 )
+from ledger.service.book_access import book_facts_of, books_of
 
 SESSION_LASTS = timedelta(hours=10)
 THROTTLE_WINDOW = timedelta(minutes=15)
@@ -123,11 +126,13 @@ def disable_staff(session: Session, username: str, *, actor: str, now: datetime)
     record_event(session, actor, "staff disabled", f"staff:{username}")
 
 
-def named_staff(session: Session, username: str, scope: str) -> str:
+def named_staff(
+    session: Session, username: str, scope: str, book: str | None, *, now: datetime
+) -> str:
     """Let a command act in the name of a member of staff; gives how the books name them.
 
     Raises `NotFound` where nobody active has the name, `ScopeMissing` where no role of theirs
-    carries the scope.
+    carries the scope, `BookNotPermitted` where the book that the command names is not theirs.
     """
     member = next((m for m in list_staff(session) if m.username == username), None)
     if member is None or member.disabled_at is not None:
@@ -135,8 +140,11 @@ def named_staff(session: Session, username: str, scope: str) -> str:
             f"No active member of staff is called {username}. See hovedbok access staff list.",
             username=username,
         )
-    who = Actor("staff", member.staff_id, username, scopes_of(member.roles))
+    books = books_of(session, f"staff:{username}", now=now)
+    who = Actor("staff", member.staff_id, username, scopes_of(member.roles), books=books)
     check_allowed(who, scope)
+    if book is not None:
+        check_book(who, book)
     return who.reference
 
 
@@ -201,7 +209,12 @@ def revoke_session(session: Session, token: str, *, now: datetime) -> None:
 def staff_actor(session: Session, token: str, *, now: datetime) -> Actor | None:
     """Find who holds a session token; None when it is unknown, over, or its owner is disabled."""
     row = session.execute(
-        select(staff_table.c.id, staff_table.c.username, staff_table.c.roles)
+        select(
+            staff_table.c.id,
+            staff_table.c.username,
+            staff_table.c.roles,
+            book_facts_of(literal("staff:").concat(staff_table.c.username), now),
+        )
         .join(session_table, session_table.c.staff_id == staff_table.c.id)
         .where(
             session_table.c.token_sha256 == digest(token),
@@ -214,7 +227,8 @@ def staff_actor(session: Session, token: str, *, now: datetime) -> Actor | None:
         return None
     # A role that a later release dropped carries nothing; it must not lock its holders out.
     roles = frozenset(row.roles) & ROLES.keys()
-    return Actor("staff", row.id, row.username, scopes_of(roles), roles)
+    books = books_after(row.book_facts or ())
+    return Actor("staff", row.id, row.username, scopes_of(roles), roles, books)
 
 
 def add_client(
@@ -253,7 +267,8 @@ def client_actor(session: Session, token: str, *, now: datetime) -> Actor:
     prefix, secret = split_token(token)
     row = session.execute(
         select(token_table.c.secret_sha256, client_table.c.id, client_table.c.name,
-               client_table.c.scopes)
+               client_table.c.scopes,
+               book_facts_of(literal("client:").concat(client_table.c.name), now))
         .join(client_table, client_table.c.id == token_table.c.api_client_id)
         .where(
             token_table.c.prefix == prefix,
@@ -264,7 +279,8 @@ def client_actor(session: Session, token: str, *, now: datetime) -> Actor:
     ).one_or_none()  # fmt: skip
     if row is None or not proves(secret, row.secret_sha256):
         raise TokenInvalid("The bearer token is unknown, revoked or expired. Ask for a new one.")
-    return Actor("client", row.id, row.name, frozenset(row.scopes))
+    books = books_after(row.book_facts or ())
+    return Actor("client", row.id, row.name, frozenset(row.scopes), books=books)
 
 
 def revoke_token(session: Session, prefix: str, *, actor: str, now: datetime) -> None:

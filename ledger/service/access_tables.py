@@ -1,4 +1,4 @@
-"""The tables of access, as migration 0002 makes them; only `ledger.service.access` uses them."""
+"""The tables of access, as migrations 0002 and 0017 make them, for `ledger.service` alone."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from sqlalchemy import (
     Identity,
     Integer,
     LargeBinary,
+    SmallInteger,
     Table,
     Text,
     func,
@@ -66,6 +67,18 @@ token_table = Table(
     Column("created_at", _MOMENT, nullable=False),
     Column("expires_at", _MOMENT),
     Column("revoked_at", _MOMENT),
+)
+book_access_table = Table(
+    "book_access",
+    Base.metadata,
+    Column("book_access_id", BigInteger, Identity(always=True), primary_key=True),
+    Column("holder", Text, nullable=False),
+    Column("book_id", SmallInteger),
+    Column("is_granted", Boolean, nullable=False),
+    Column("valid_from", _MOMENT, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("recorded_by", Text, nullable=False),
+    Column("recorded_at", _MOMENT, nullable=False, server_default=func.clock_timestamp()),
 )
 event_table = Table(
     "access_event",

@@ -26,6 +26,15 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
+class Withdrawal:
+    """Who took a draft back, and why."""
+
+    actor: str
+    reason: str
+    recorded_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class DraftVersion:
     """What a draft said at some moment, and what became of that."""
 
@@ -47,8 +56,9 @@ class DraftView:
     created_by: str
     created_at: datetime
     batch_id: int | None
-    state: str  # draft, submitted, rejected or posted.
+    state: str  # draft, submitted, rejected, posted or withdrawn.
     versions: tuple[DraftVersion, ...]
+    withdrawal: Withdrawal | None = None
 
     @property
     def latest(self) -> DraftVersion:
@@ -107,7 +117,8 @@ def read_draft(session: Session, draft_id: int) -> DraftView:
     """Read a draft with its versions. Raises `UnknownDraft`."""
     head = session.execute(
         text(
-            "SELECT draft_id, book, created_by, created_at, batch_id, state"
+            "SELECT draft_id, book, created_by, created_at, batch_id, state, withdrawn_by, reason,"
+            " withdrawn_at"
             f" FROM {_STANDING} WHERE draft_id = :id"
         ),
         {"id": draft_id},
@@ -135,6 +146,8 @@ def read_draft(session: Session, draft_id: int) -> DraftView:
     return DraftView(
         head.draft_id, head.book, head.created_by, head.created_at, head.batch_id, head.state,
         versions,
+        None if head.withdrawn_by is None
+        else Withdrawal(head.withdrawn_by, head.reason, head.withdrawn_at),
     )  # fmt: skip
 
 
@@ -244,12 +257,15 @@ def wrong_drafts(session: Session) -> Iterator[tuple[str, str]]:
 # Each draft beside its latest version, with where it stands.
 _STANDING = (
     "(SELECT d.draft_id, code AS book, created_by, created_at, p.batch_id, v.version_no, v.author,"
-    " v.content, v.recorded_at, CASE WHEN p.batch_id IS NOT NULL THEN 'posted'"
+    " v.content, v.recorded_at, x.actor AS withdrawn_by, x.reason, x.recorded_at AS withdrawn_at,"
+    " CASE WHEN p.batch_id IS NOT NULL THEN 'posted'"
+    "  WHEN x.draft_id IS NOT NULL THEN 'withdrawn'"
     "  WHEN a.verdict = 'rejected' THEN 'rejected'"
     "  WHEN v.ready THEN 'submitted' ELSE 'draft' END AS state"
     " FROM journal_draft d JOIN book USING (book_id)"
     " CROSS JOIN LATERAL (SELECT * FROM draft_version w WHERE w.draft_id = d.draft_id"
     "  ORDER BY version_no DESC LIMIT 1) v"
     " LEFT JOIN draft_approval a ON a.draft_id = d.draft_id AND a.version_no = v.version_no"
-    " LEFT JOIN draft_posted p ON p.draft_id = d.draft_id) standing"
+    " LEFT JOIN draft_posted p ON p.draft_id = d.draft_id"
+    " LEFT JOIN draft_withdrawn x ON x.draft_id = d.draft_id) standing"
 )

@@ -23,6 +23,7 @@ from ledger.drafts import (
     content_hash,
     content_of,
 )
+from ledger.errors import Invalid
 from ledger.journal import BatchDraft, Posted
 from ledger.refusals import ApprovalNeeded, CommentMissing, DraftChanged, UnknownSeries
 from ledger.service.access import record_event
@@ -33,7 +34,7 @@ from ledger.vault import Vault
 
 __all__ = [
     "approve", "attach", "create_draft", "needs_approval", "post_unapproved", "reject",
-    "save_draft", "set_approval_policy",
+    "save_draft", "set_approval_policy", "withdraw",
 ]  # fmt: skip
 
 
@@ -212,6 +213,31 @@ def post_unapproved(session: Session, draft_id: int, wanted_hash: bytes, *, acto
         voucher=str(posted.vouchers[0]),
     )  # fmt: skip
     return posted
+
+
+def withdraw(session: Session, draft_id: int, *, actor: str, reason: str) -> DraftView:
+    """Take a draft back, which only its maker can; it is final, and stays readable.
+
+    Withdrawing again what one has withdrawn changes nothing.
+
+    Raises
+    ------
+    NotYourDraft : somebody else opened it; they reject it, or its maker withdraws.
+    DraftIsPosted, DraftIsWithdrawn, UnknownDraft.
+    Invalid : no reason is given.
+    """
+    view = read_draft(session, draft_id)
+    if view.withdrawal is not None and view.withdrawal.actor == actor:
+        return view
+    if not reason.strip():
+        raise Invalid(f"Say why draft {draft_id} is withdrawn; the reason stays on record.")
+    with translated():
+        session.execute(
+            text("SELECT ledger_withdraw_draft(:draft, :actor, :why)"),
+            {"draft": draft_id, "actor": actor, "why": reason.strip()},
+        )
+    record_event(session, actor, "draft withdrawn", f"draft/{draft_id}", reason=reason.strip())
+    return read_draft(session, draft_id)
 
 
 def needs_approval(session: Session, batch: BatchDraft) -> bool:

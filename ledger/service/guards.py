@@ -24,6 +24,8 @@ _POLICY_DATES = ("keep_policy_dates", 1 | 2 | 4, "ledger_keep_policy_dates")
 _DIMENSIONS = ("require_dimensions", 4, "ledger_require_dimensions")
 _CHECKLIST = ("keep_checklist", 1 | 2 | 4, "ledger_keep_checklist")
 _WAIVER = ("keep_waiver", 1 | 2 | 4, "ledger_keep_waiver")
+_ACCESS_DATES = ("keep_access_dates", 1 | 2 | 4, "ledger_keep_access_dates")
+_WITHDRAWAL = ("keep_withdrawal", 1 | 2 | 4, "ledger_keep_withdrawal")
 _WHOLE = (_CHANGE, _TRUNCATE, _OWNED)
 GUARDS: dict[str, tuple[tuple[str, int, str], ...]] = {
     "posting_batch": (*_WHOLE, _CHECKED),
@@ -61,6 +63,8 @@ GUARDS: dict[str, tuple[tuple[str, int, str], ...]] = {
     "draft_attachment": (_CHANGE, _TRUNCATE),
     "draft_approval": (_CHANGE, _TRUNCATE, _OTHER_EYES),
     "draft_posted": (_CHANGE, _TRUNCATE, _APPROVED),
+    "draft_withdrawn": (_CHANGE, _TRUNCATE, _WITHDRAWAL),
+    "book_access": (_CHANGE, _TRUNCATE, _ACCESS_DATES),
     "approval_policy": (_CHANGE, _TRUNCATE, _POLICY_DATES),
     "signing_key": (_CHANGE, _TRUNCATE),
     "seal_block": (_CHANGE, _TRUNCATE),

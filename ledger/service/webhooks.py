@@ -12,7 +12,7 @@ import socket
 import ssl
 import time
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -22,6 +22,7 @@ from sqlalchemy.orm import Session
 from ledger.db import transaction
 from ledger.errors import NotFound
 from ledger.places import make_once, places
+from ledger.service.book_access import books_of
 from ledger.service.books import require_book
 from ledger.service.events import Event, events_after, last_position
 from ledger.webhooks import (
@@ -158,7 +159,13 @@ def _is_due(one: Webhook) -> bool:
 
 
 def _deliver(session: Session, one: Webhook) -> bool:
-    """Send the next events of a webhook and note how it went; True if there may be more."""
+    """Send the next events of a webhook and note how it went; True if there may be more.
+
+    Whoever may not see the book any more is told nothing until they may again.
+    """
+    books = books_of(session, one.actor, now=datetime.now(UTC))
+    if books is not None and one.book not in books:
+        return False
     events = events_after(session, one.book, one.delivered_to, BATCHES_A_DELIVERY)
     if not events:
         return False

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from marshmallow import Schema, ValidationError, fields, validate
+from marshmallow import Schema, ValidationError, fields, pre_load, validate
 
 from ledger.errors import Invalid
 from ledger.money import format_amount, parse_amount
 from ledger.refusals import AmountNotAString
+from ledger.web.gate import require_book_access
 
 
 class Money(fields.Field[int]):
@@ -52,11 +53,19 @@ DEFAULT_BOOK = "NO01"
 
 
 class BookSchema(Schema):
-    """The legal entity whose books are meant."""
+    """The legal entity whose books are meant; refused to whom it is not open."""
 
     book = fields.String(
         load_default=DEFAULT_BOOK, validate=validate.Length(1, 16), metadata={"example": "NO01"}
     )
+
+    @pre_load
+    def _refuse_other_books(self, sent: Any, **_kwargs: Any) -> Any:
+        """Refuse before anything else is said of the request; what is no code is refused later."""
+        book = sent.get("book", DEFAULT_BOOK) if isinstance(sent, Mapping) else None
+        if isinstance(book, str):
+            require_book_access(book)
+        return sent
 
 
 class AsOfSchema(BookSchema):

@@ -15,10 +15,11 @@ from typing import Any, TypeVar
 from flask import Flask, Response, current_app, g, request
 from flask_wtf.csrf import CSRFProtect
 
-from ledger.access import SCOPES, Actor, TokenInvalid, check_allowed
+from ledger.access import SCOPES, Actor, TokenInvalid, check_allowed, check_book
 from ledger.db import glance, transaction
 from ledger.errors import Forbidden, Unauthorised
 from ledger.service import access
+from ledger.service.book_access import book_named_by
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -65,6 +66,12 @@ def current_actor() -> Actor:
     if actor is None:
         raise Unauthorised("Log in, or send a bearer token.")
     return actor
+
+
+def require_book_access(book: str) -> str:
+    """Give a book back that the actor may see; raises `BookNotPermitted` for any other."""
+    check_book(current_actor(), book)
+    return book
 
 
 def now() -> datetime:
@@ -114,6 +121,7 @@ def _check() -> None:
         _csrf.protect()
     if needed != PUBLIC:
         _check_scope(needed)
+        _check_books()
 
 
 def _check_scope(needed: str | None) -> None:
@@ -122,6 +130,18 @@ def _check_scope(needed: str | None) -> None:
     if needed is None:
         raise Forbidden("This route names no scope, so nobody may use it.")
     check_allowed(g.actor, needed)
+
+
+def _check_books() -> None:
+    """Refuse a route to something of a book that is not the actor's.
+
+    Books in a query or a body are looked at where these are read: `BookSchema`, the desk's `book`.
+    """
+    if g.actor.books is None or not request.view_args:
+        return
+    with transaction() as session:
+        for book in book_named_by(session, request.view_args):
+            check_book(g.actor, book)
 
 
 def _find_actor(bearer: str | None) -> None:

@@ -12,6 +12,7 @@ from markupsafe import Markup
 from ledger.errors import Invalid
 from ledger.web.assets import add_library
 from ledger.web.fields import DEFAULT_BOOK
+from ledger.web.gate import require_book_access
 from reporting import norwegian
 from reporting.web.dates import OSLO
 
@@ -72,6 +73,7 @@ _PARENTS = {
     "journal_judge": "journals",
     "journal_submit": "journals",
     "journal_attach": "journals",
+    "journal_withdraw": "journals",
     "customer": "customers",
     "invoice": "invoices",
     "feed": "feeds",
@@ -114,8 +116,17 @@ def navigation() -> list[tuple[str, list[tuple[str, str]]]]:
 
 
 def book() -> str:
-    """Name the legal entity whose books are shown."""
-    return request.args.get("book", DEFAULT_BOOK)
+    """Name the legal entity whose books are shown: one that the reader may see.
+
+    Raises `BookNotPermitted` for any other.
+    """
+    return require_book_access(request.args.get("book") or _first_book())
+
+
+def _first_book() -> str:
+    """Give the book of who names none: the usual one, else the first that is theirs."""
+    theirs = g.actor.books
+    return DEFAULT_BOOK if theirs is None or DEFAULT_BOOK in theirs else min(theirs, default="")
 
 
 def wanted_day() -> date | None:

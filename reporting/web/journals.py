@@ -15,8 +15,9 @@ from ledger import service as ledger
 from ledger.api.drafts import file_of
 from ledger.attachments import SIZE_MAX
 from ledger.db import transaction
-from ledger.drafts import STATES, as_batch, compare_lines
+from ledger.drafts import FINAL_STATES, STATES, as_batch, compare_lines
 from ledger.errors import Invalid, Problem
+from ledger.refusals import DraftChanged
 from ledger.service import draft_reading, drafting
 from ledger.service.chart import ChartAccount, chart_of_accounts
 from ledger.service.draft_reading import DraftView
@@ -32,7 +33,7 @@ _ROWS_ADDED = 3
 _HASH_LENGTH = 32
 TABS = (
     ("submitted", "Waiting for approval"), ("draft", "Unfinished"), ("rejected", "Rejected"),
-    ("posted", "Posted"),
+    ("posted", "Posted"), ("withdrawn", "Withdrawn"),
 )  # fmt: skip
 
 
@@ -49,6 +50,7 @@ def add_pages(app: Flask) -> None:
         ("/journal/<int:draft_id>/submit", "journal_submit", _submit, ["POST"]),
         ("/journal/<int:draft_id>/verdict", "journal_judge", _judge, ["POST"]),
         ("/journal/<int:draft_id>/posting", "journal_post", _post, ["POST"]),
+        ("/journal/<int:draft_id>/withdrawal", "journal_withdraw", _withdraw, ["POST"]),
         ("/journal/<int:draft_id>/attachments", "journal_attach", _attach, ["POST"]),
         ("/journal/<int:draft_id>/attachments/<sha256>", "journal_file", _file, ["GET"]),
     ):
@@ -148,6 +150,22 @@ def _post(draft_id: int) -> BaseResponse | tuple[str, int]:
 
 
 @scope("ledger:post")
+def _withdraw(draft_id: int) -> BaseResponse | tuple[str, int]:
+    """Take back a draft of one's own, as it was read."""
+    person, reason, version = current_actor().reference, request.form.get("reason", ""), _version()
+    with transaction() as session:
+        view = draft_reading.read_draft(session, draft_id)
+    if view.latest.version_no != version:
+        raise DraftChanged(
+            f"Draft {draft_id} is at version {view.latest.version_no} by now. Read it again.",
+            draft_id=draft_id,
+        )
+    return _attempt(
+        view, lambda session: drafting.withdraw(session, draft_id, actor=person, reason=reason)
+    )
+
+
+@scope("ledger:post")
 def _attach(draft_id: int) -> BaseResponse | tuple[str, int]:
     """Put a file beside the draft."""
     file = request.files.get("file")
@@ -225,7 +243,9 @@ def _draft_page(session: Session, view: DraftView, refusal: Problem | None = Non
         "journal.html", view=view, entry=entry, before=before, old=old, changes=changes,
         names=names, voucher=voucher, own=own, refusal=refusal, editable=fits(view.draft),
         judges=view.state == "submitted" and actor.may("ledger:approve") and not own,
-        writes=view.state != "posted" and actor.may("ledger:post"),
+        writes=view.state not in FINAL_STATES and actor.may("ledger:post"),
+        maker=view.state not in FINAL_STATES and actor.may("ledger:post")
+        and actor.reference == view.created_by,
         alone=view.state == "submitted" and not drafting.needs_approval(session, batch),
     )  # fmt: skip
 

@@ -10,7 +10,7 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from ledger.access import TooManyAttempts
 from ledger.db import transaction
-from ledger.service import access
+from ledger.service import access, book_access
 from ledger.web import now, public, scope
 from ledger.web.gate import current_actor, session_cookie, set_session_cookie
 from reporting.web import books, chart, customers, feeds, frame, journals, overview, periods, trails
@@ -84,7 +84,11 @@ def _access() -> str:
     """List the staff and the newest privileged acts."""
     with transaction() as session:
         staff, events = access.list_staff(session), access.audit_log(session)
-    return render_template("access.html", staff=staff, events=events)
+        books = {
+            member.username: book_access.books_of(session, f"staff:{member.username}", now=now())
+            for member in staff
+        }
+    return render_template("access.html", staff=staff, events=events, books=books)
 
 
 def _own_path(target: str | None) -> str | None:

@@ -236,6 +236,7 @@ def test_the_routes_name_these_scopes() -> None:
         ("GET", "/api/v1/drafts/<int:draft_id>/attachments/<sha256>"): "ledger:read",
         ("POST", "/api/v1/drafts/<int:draft_id>/approval"): "ledger:approve",
         ("POST", "/api/v1/drafts/<int:draft_id>/posting"): "ledger:post",
+        ("POST", "/api/v1/drafts/<int:draft_id>/withdrawal"): "ledger:post",
         ("POST", "/api/v1/posting-batches"): "ledger:post",
         ("GET", "/api/v1/events"): "ledger:read",
         ("GET", "/api/v1/seals"): "ledger:read",

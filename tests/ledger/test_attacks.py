@@ -6,6 +6,7 @@ in test_verify: it cannot be blocked inside the database, so it must be found an
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -18,8 +19,17 @@ from ledger.db import transaction
 from ledger.db.server import PrivateServer
 from ledger.drafts import Draft
 from ledger.journal import AllocationDraft
-from ledger.service import assertions, closing, dimensions, drafting, rates, webhooks
+from ledger.service import (
+    access,
+    assertions,
+    closing,
+    dimensions,
+    drafting,
+    rates,
+    webhooks,
+)
 from ledger.service.assertions import Assertion
+from ledger.service.book_access import set_book_access
 from ledger.service.dimensions import DimensionRule
 from ledger.service.guards import GUARDS
 from ledger.service.intake import Sender
@@ -60,6 +70,7 @@ COLUMN = {
     "webhook": "url", "webhook_ended": "reason", "webhook_replay": "actor",
     "webhook_delivery": "outcome", "dimension_rule": "rule", "exchange_rate": "rate_e8",
     "balance_assertion": "expected_minor",
+    "draft_withdrawn": "reason", "book_access": "reason",
     "posting_request": "ref", "posting_request_step": "posted",
     "close_checklist": "actor", "check_waiver": "reason",
 }  # fmt: skip
@@ -135,7 +146,7 @@ BY_SERVICE = {
        if t not in {"audit_event", "dimension_set", "posting_rule", "posting_request",
                     "posting_request_step", "dimension_rule", "exchange_rate",
                     "balance_assertion", "webhook", "webhook_ended", "webhook_replay",
-                    "webhook_delivery"}},
+                    "webhook_delivery", "book_access"}},
     **{f"update {t}": f"UPDATE {t} SET {COLUMN[t]} = {COLUMN[t]}" for t in (*FACTS, *PARTITIONS)},
     **{f"delete from {t}": f"DELETE FROM {t}" for t in (*FACTS, *PARTITIONS)},
     **{f"truncate {t}": f"TRUNCATE {t} CASCADE" for t in (*FACTS, *PARTITIONS)},
@@ -289,6 +300,8 @@ def posted(books: str, drafts: Drafts) -> str:
         said = Assertion("1920", "NOK", MARCH, 5, "x")
         assertions.assert_balance(session, "NO01", said, actor="x")
         _tell_somebody(session)
+        access.add_client(session, "xx", ["ledger:read"], actor="x", now=datetime.now(UTC))
+        set_book_access(session, "client:xx", "NO01", granted=True, reason="x", actor="x")
         number = accept_request(session, Sender("NO01", "REST:x", "x"), "r", "ndjson", b"nonsense")
     post_request_job(number)
     _look_and_waive()
@@ -325,6 +338,10 @@ def _post_by_two_people(session: Session, drafts: Drafts) -> None:
     )
     wanted = proved.latest.content_hash
     drafting.approve(session, made.draft_id, wanted, approver="staff:berit")
+    again, _ = drafting.create_draft(
+        session, Draft("NO01", entry), actor="staff:anna", key="k-2", ready=False
+    )
+    drafting.withdraw(session, again.draft_id, actor="staff:anna", reason="x")
 
 
 def attack(server: PrivateServer, login: str, database: str, statements: str) -> psycopg.Error:
@@ -473,11 +490,13 @@ def test_the_service_may_call_these_functions_only(posted: str) -> None:
         "ledger_undo_allocations",
         "ledger_unsealed_batches",
         "ledger_waive_check",
+        "ledger_withdraw_draft",
         "ledger_write_draft",
     }
     assert set(writable) == {
         "audit_event",
         "balance_assertion",
+        "book_access",
         "dimension_rule",
         "dimension_set",
         "exchange_rate",

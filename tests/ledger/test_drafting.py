@@ -297,6 +297,23 @@ ATTACKS = {
         ("INSERT INTO draft_posted SELECT draft_id, 1, (SELECT max(batch_id) FROM posting_batch)"
         " FROM draft_version"), "HB091",
     ),
+    "a withdrawal by somebody else": (
+        ("INSERT INTO draft_withdrawn (draft_id, actor, reason) SELECT draft_id, 'x', 'x'"
+         " FROM draft_version"), "HB047",
+    ),
+    "an approval of what was withdrawn": (
+        (f"INSERT INTO draft_withdrawn (draft_id, actor, reason) SELECT draft_id, '{ANNA}', 'x'"
+         " FROM draft_version;" + JUDGED.format(version=1, hash="content_hash", approver=BERIT)),
+        "HB046",
+    ),
+    "a withdrawal taken back": (
+        (f"INSERT INTO draft_withdrawn (draft_id, actor, reason) SELECT draft_id, '{ANNA}', 'x'"
+         " FROM draft_version; DELETE FROM draft_withdrawn"), "HB090",
+    ),
+    "access that reaches back": (
+        ("INSERT INTO book_access (holder, is_granted, valid_from, reason, recorded_by)"
+         " VALUES ('staff:x', true, '2001-01-01', 'x', 'x')"), "HB045",
+    ),
     "a rule that reaches back": (
         ("INSERT INTO approval_policy (book_id, entry_type, account_prefix, valid_from, actor)"
         " SELECT book_id, 'manual', '', '2001-01-01', 'x' FROM book"), "HB056",

@@ -147,6 +147,30 @@ def test_a_rejection_says_why(writer: FlaskClient, approver: FlaskClient) -> Non
     assert read["latest"]["verdict"]["comment"] == "Which bank?"
 
 
+def test_its_maker_withdraws_a_draft_for_good(writer: FlaskClient, approver: FlaskClient) -> None:
+    """As it was read, with a reason, once; others reject, and nothing goes on from there."""
+    sent = write(writer)
+    path, read = f"/api/v1/drafts/{sent.json['draft_id']}", {"If-Match": sent.headers["ETag"]}
+
+    def withdraw(key: str, **headers: str) -> Any:
+        return writer.post(f"{path}/withdrawal", json={"reason": "sent twice"},
+                           headers={"Idempotency-Key": key, **headers})  # fmt: skip
+
+    assert code_of(withdraw("w-1")) == (428, "if-match-missing")
+    assert code_of(withdraw("w-2", **{"If-Match": '"x"'})) == (412, "state-changed")
+    gone = withdraw("w-3", **read)
+    assert gone.status_code == 200, gone.data
+    assert (gone.json["state"], gone.json["withdrawal"]["reason"]) == ("withdrawn", "sent twice")
+    assert withdraw("w-3", **read).headers["Idempotency-Hit"] == "true"
+    assert withdraw("w-4", **read).json == gone.json
+    assert code_of(judge(approver, sent.json)) == (409, "draft-is-withdrawn")
+    changed = writer.put(path, json=ENTRY, headers=read)
+    assert code_of(changed) == (409, "draft-is-withdrawn")
+    listed = writer.get("/api/v1/drafts?state=withdrawn").json["drafts"]
+    assert [row["draft_id"] for row in listed] == [sent.json["draft_id"]]
+    assert writer.get("/api/v1/drafts?state=submitted").json["drafts"] == []
+
+
 def test_one_client_cannot_do_both(books: str) -> None:
     """Scopes for both do not make two people."""
     both = client_with("ledger:post", "ledger:approve")

@@ -38,8 +38,9 @@ from ledger.service import (
     rates,
     webhooks,
 )
-from ledger.service.access import client_actor
+from ledger.service.access import add_staff, client_actor
 from ledger.service.assertions import Assertion
+from ledger.service.book_access import set_book_access
 from ledger.service.dimensions import DimensionRule
 from ledger.service.rates import Rate
 from ledger.service.requests import request_state
@@ -497,6 +498,34 @@ def _comment_missing(session: Session) -> object:
 @provokes("own-draft")
 def _own_draft(session: Session) -> object:
     return _approve(session, _draft(session), "staff:anna")
+
+
+@provokes("draft-is-withdrawn")
+def _draft_is_withdrawn(session: Session) -> object:
+    view = _draft(session)
+    drafting.withdraw(session, view.draft_id, actor="staff:anna", reason="sent twice")
+    return _approve(session, view)
+
+
+@provokes("not-your-draft")
+def _not_your_draft(session: Session) -> object:
+    view = _draft(session)
+    return drafting.withdraw(session, view.draft_id, actor="staff:per", reason="wrong account")
+
+
+@provokes("book-not-permitted")
+def _book_not_permitted(_session: Session) -> object:
+    actor = access.Actor("staff", 1, "kari", frozenset(), books=frozenset({"NO02"}))
+    return access.check_book(actor, "NO01")
+
+
+@provokes("access-reaches-back")
+def _access_reaches_back(session: Session) -> object:
+    add_staff(session, "kari", ["accountant"], "twelve-letters", actor="x", now=datetime.now(UTC))
+    return set_book_access(
+        session, "staff:kari", "NO01", granted=True, reason="x", actor="x",
+        valid_from=datetime(2026, 1, 1, tzinfo=UTC),
+    )  # fmt: skip
 
 
 @provokes("programs-only")

@@ -94,6 +94,23 @@ def test_the_server_refuses_a_verdict_on_ones_own_draft(client: FlaskClient) -> 
     assert (sent.status_code, "cannot judge it" in sent.text) == (403, True)
 
 
+def test_a_draft_is_withdrawn_by_its_maker_with_a_reason(client: FlaskClient) -> None:
+    """Nobody else has the button or may; the page then says who, when and why."""
+    enter(client, "accountant")
+    made = send(client, "/journal/new", key="k", action="submit", **LINES).location
+    assert "Withdraw this draft" in text_of(client, made)
+    assert send(client, f"{made}/withdrawal", version="1", reason=" ").status_code == 422
+    assert send(client, f"{made}/withdrawal", version="9", reason="x").status_code == 412
+    assert "Withdraw this draft" not in text_of(client, "/journal/1")
+    other = send(client, "/journal/1/withdrawal", version=latest(1).latest.version_no, reason="x")
+    assert other.status_code == 403
+    assert send(client, f"{made}/withdrawal", version="1", reason="Sent twice").status_code == 303
+    page = text_of(client, made)
+    assert ("withdrew it on" in page, "Sent twice" in page) == (True, True)
+    assert "Withdraw this draft" not in page
+    assert "Gebyr" in text_of(client, "/journal?state=withdrawn")
+
+
 def test_an_approver_decides_on_what_was_read(client: FlaskClient) -> None:
     """The hash of an older version is refused; without a form token nothing happens."""
     enter(client, "approver")

@@ -235,7 +235,7 @@ class Statement(MethodView):
         """List an account's lines in order, each with the balance after it."""
         with reading(wanted) as (session, resolved):
             page = service.account_statement(session, account=account, **wanted)
-        return {**wanted, **resolved, **_page(page)}
+        return {**wanted, **resolved, **_page(page, wanted["known_as_of"])}
 
 
 @blueprint.route("/parties/<int:party_id>/statement")
@@ -249,13 +249,14 @@ class CustomerStatement(MethodView):
         """List a party's lines on all control accounts, with the balance after each."""
         with reading(wanted) as (session, resolved):
             page = service.customer_statement(session, party_id=party_id, **wanted)
-        return {**wanted, **resolved, "party_id": party_id, **_page(page)}
+        return {**wanted, **resolved, "party_id": party_id, **_page(page, wanted["known_as_of"])}
 
 
-def _page(page: service.StatementPage) -> dict[str, Any]:
+def _page(page: service.StatementPage, known_as_of: int | None) -> dict[str, Any]:
     return {
         "account": page.account, "name": page.name, "opening": page.opening_minor,
-        "lines": page.lines, "closing": page.closing_minor, "next": next_link(page.next_cursor),
+        "lines": page.lines, "closing": page.closing_minor,
+        "next": next_link(page.next_cursor, known_as_of),
     }  # fmt: skip
 
 

@@ -4,29 +4,48 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
 from flask import request
-from marshmallow import Schema, fields, validate
+from marshmallow import Schema, ValidationError, fields, validate
 from sqlalchemy.orm import Session
 
 from ledger import service
 from ledger.db import transaction
+from ledger.errors import Invalid
 from ledger.web.fields import AsOfSchema
 
 PAGE_MAX = 1000
 
 
+class KnownAsOf(fields.Field[int | datetime]):
+    """A seal position, or a time with its offset; `reading` resolves it to a position."""
+
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **_kwargs: Any
+    ) -> int | datetime:
+        del attr, data
+        try:
+            return service.read_known(str(value))
+        except Invalid as refusal:
+            raise ValidationError(str(refusal)) from refusal
+
+
 class ClockArguments(AsOfSchema):
     """The book, the last day, and the last seal position that counts."""
 
-    known_as_of = fields.Integer(
+    known_as_of = KnownAsOf(
         load_default=None,
-        validate=validate.Range(0, 2**63 - 1),
         metadata={
-            "description": "Only what was sealed up to this position; left out, everything "
-            "committed. Figures of a position never change."
+            "oneOf": [
+                {"type": "integer", "minimum": 0, "maximum": 2**63 - 1},
+                {"type": "string", "format": "date-time"},
+            ],
+            "description": "Only what was sealed up to this position, or by this time (ISO 8601 "
+            "with offset: the last block signed by then); left out, everything committed. Figures "
+            "of a position never change.",
         },
     )
 
@@ -65,11 +84,15 @@ class NextSchema(Schema):
 
 
 @contextmanager
-def reading(wanted: Mapping[str, Any]) -> Iterator[tuple[Session, dict[str, Any]]]:
-    """Open a transaction that reads one moment of a known book; gives the resolved clocks too."""
+def reading(wanted: dict[str, Any]) -> Iterator[tuple[Session, dict[str, Any]]]:
+    """Open a transaction that reads one moment of a known book; gives the resolved clocks too.
+
+    Where `known_as_of` is a time, `wanted` holds its position from then on.
+    """
     with transaction() as session:
         service.hold_snapshot(session)
         service.require_book(session, wanted["book"])
+        wanted["known_as_of"] = service.known_position(session, wanted["known_as_of"])
         clocks = service.resolve_clocks(session, wanted["effective_as_of"], wanted["known_as_of"])
         yield (
             session,

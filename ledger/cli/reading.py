@@ -11,14 +11,12 @@ import click
 from sqlalchemy.orm import Session
 
 from ledger import service
-from ledger.cli.options import book_option, day_option, json_option
+from ledger.cli.options import book_option, day_option, json_option, known_option
 from ledger.db import transaction
 from ledger.money import format_amount, parse_amount
 from ledger.service import statements
 from ledger.service.journal_list import JournalFilter, JournalRow, list_entries
 from ledger.statements import Statement
-
-_known = click.option("--known-as-of", type=int, help="Only what was sealed up to this position.")
 
 _as_of = day_option(
     "--as-of", "Count postings up to and including this day; every posting by default."
@@ -29,7 +27,7 @@ _to = day_option("--to", "The last day; everything by default.")
 
 @click.command("balance")
 @_as_of
-@_known
+@known_option
 @book_option
 @json_option
 def balance_command(
@@ -59,7 +57,7 @@ def balance_command(
 @click.argument("account")
 @_from
 @_to
-@_known
+@known_option
 @click.option("--party", type=int, help="Only lines of this party.")
 @book_option
 @json_option
@@ -78,7 +76,7 @@ def statement_command(account: str, book: str, *, as_json: bool, **wanted: Any) 
 @click.argument("party", type=int)
 @_from
 @_to
-@_known
+@known_option
 @book_option
 @json_option
 def customer_command(party: int, book: str, *, as_json: bool, **wanted: Any) -> None:
@@ -92,7 +90,7 @@ def customer_command(party: int, book: str, *, as_json: bool, **wanted: Any) -> 
 @click.command("balance-sheet")
 @_as_of
 @day_option("--compare", "Beside it the balances of this day.")
-@_known
+@known_option
 @book_option
 @json_option
 def balance_sheet_command(
@@ -112,7 +110,7 @@ def balance_sheet_command(
 @day_option("--to", "The last day.", required=True)
 @day_option("--compare-from", "The first day of the comparative period.")
 @day_option("--compare-to", "The last day of the comparative period.")
-@_known
+@known_option
 @book_option
 @json_option
 def income_statement_command(book: str, *, as_json: bool, **wanted: Any) -> None:
@@ -148,7 +146,7 @@ def income_statement_command(book: str, *, as_json: bool, **wanted: Any) -> None
 @click.option("--oldest", is_flag=True, help="Oldest first.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True)
 @click.option("--after", help="Go on after the page that ended with this cursor.")
-@_known
+@known_option
 @book_option
 @json_option
 def journal_command(

@@ -10,7 +10,7 @@ from ledger.service.books import (
     vat_codes,
     vat_rate_bp,
 )
-from ledger.service.known import Known, resolve_known
+from ledger.service.known import Known, known_position, read_known, resolve_known
 from ledger.service.periods import (
     LatePosting,
     PeriodException,
@@ -101,6 +101,7 @@ __all__ = [
     "grant_exception",
     "hold_snapshot",
     "iter_tied_lines",
+    "known_position",
     "last_effective_date",
     "late_postings",
     "lock_period",
@@ -111,6 +112,7 @@ __all__ = [
     "posting_account",
     "posting_rules",
     "read_entry",
+    "read_known",
     "read_posted",
     "reopen_period",
     "require_book",

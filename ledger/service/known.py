@@ -4,12 +4,17 @@ A report "known as of" a position counts the batches of `seal_member` up to it a
 so its figures stay the same whatever is posted later, also into months before it.
 """
 
+import re
 from dataclasses import dataclass
+from datetime import datetime
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from ledger.errors import Invalid
 from ledger.refusals import NotYetKnown
+
+_POSITION_MAX = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +31,59 @@ class Known:
     sealed: bool
     last_position: int
     unsealed_batches: int
+
+
+def read_known(written: str) -> int | datetime:
+    """Read what a report is to know: a seal position, or a time in ISO 8601 with its offset.
+
+    Raises `Invalid` for anything else.
+
+    >>> read_known("17")
+    17
+    >>> read_known("2026-04-01T08:00:00+02:00").isoformat()
+    '2026-04-01T08:00:00+02:00'
+    """
+    written = written.strip()
+    if re.fullmatch("[0-9]{1,19}", written, re.ASCII) and int(written) <= _POSITION_MAX:
+        return int(written)
+    try:
+        # In an address a plus sign is a blank.
+        moment = datetime.fromisoformat(re.sub(r" (?=\d\d:?\d\d$)", "+", written))
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None or moment.utcoffset() is None:
+        raise Invalid(
+            f"{written!r} is neither a seal position nor a time with its offset, such as "
+            "2026-04-01T08:00:00+02:00.",
+            known_as_of=written,
+        )
+    return moment
+
+
+def known_position(session: Session, wanted: int | datetime | None) -> int | None:
+    """Give the position that is meant: that of the last block signed by then, where it is a time.
+
+    A position is given back as it is, and so is None, which is everything committed. Before the
+    first block nothing was known: position 0.
+
+    Raises `NotYetKnown` for a time that is not past, for more could become known until then.
+    """
+    if not isinstance(wanted, datetime):
+        return wanted
+    row = session.execute(
+        text(
+            "SELECT coalesce((SELECT last_position FROM seal_block WHERE signed_at <= :moment"
+            "  ORDER BY block_no DESC LIMIT 1), 0), :moment > clock_timestamp(), clock_timestamp()"
+        ),
+        {"moment": wanted},
+    ).one()
+    if row[1]:
+        raise NotYetKnown(
+            f"Nobody knows yet what will be known at {wanted.isoformat()}; it is "
+            f"{row[2].isoformat(timespec='seconds')}. Leave it out to see everything committed.",
+            known_as_of=wanted.isoformat(),
+        )
+    return int(row[0])
 
 
 def resolve_known(session: Session, known_as_of: int | None) -> Known:

@@ -14,6 +14,7 @@ import click
 from sqlalchemy.orm import Session
 
 from ledger import service
+from ledger.cli.options import known_option
 from ledger.db import transaction
 from ledger.plaintext import Tally
 from reporting.cli.terminal import in_a_folder
@@ -41,7 +42,7 @@ _STANDARD_OUTPUT = Path("-")
     type=click.DateTime(["%Y-%m-%d"]),
     help="Postings up to and including this day; every posting by default.",
 )
-@click.option("--known-as-of", type=int, help="Only what was sealed up to this position.")
+@known_option
 @click.option("--book", default="NO01", show_default=True, help="The book's code.")  # fmt: skip
 def export_command(form: str, out: Path, as_of: Any, known_as_of: int | None, book: str) -> None:
     """Write every line of the journal for others to recompute.

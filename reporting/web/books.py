@@ -6,7 +6,11 @@ from flask import Flask, Response, render_template, request
 
 from ledger import service as ledger
 from ledger.db import transaction
+from ledger.journal import Voucher
+from ledger.proof import render_proof
+from ledger.service import StatementPage
 from ledger.service.draft_reading import draft_of_batch
+from ledger.service.proofs import voucher_proof
 from ledger.web import scope
 from reporting import service
 from reporting.aging import BUCKETS
@@ -15,6 +19,7 @@ from reporting.service import workbook
 from reporting.web.dates import default_day
 from reporting.web.downloads import excel
 from reporting.web.frame import book, day_argument, wanted_day
+from reporting.web.sums import sums_of
 
 # As many lines as a reader scrolls through; the rest is one link, one date or one export away.
 _LINES_SHOWN = 200
@@ -28,6 +33,7 @@ def add_pages(app: Flask) -> None:
         ("/trial-balance/excel", "trial_balance_excel", _trial_balance_excel),
         ("/accounts/<number>", "account", _account),
         ("/entries/<series>/<int:year>/<int:number>", "entry", _entry),
+        ("/entries/<series>/<int:year>/<int:number>/proof", "entry_proof", _entry_proof),
         ("/aging", "aging", _aging),
         ("/aging/excel", "aging_excel", _aging_excel),
         ("/payments/unmatched", "unallocated", _unallocated),
@@ -64,10 +70,16 @@ def _account(number: str) -> str:
             session, book(), number, first_day=first, effective_as_of=last, limit=_LINES_SHOWN,
             newest=True, after=request.args.get("after"),
         )  # fmt: skip
+        own = ledger.functional_currency(session, book())
     return render_template(
         "account.html", number=number, page=page, first=first, as_of=last,
-        newest="after" not in request.args,
+        newest="after" not in request.args, foreign=_is_foreign(page, own),
     )  # fmt: skip
+
+
+def _is_foreign(page: StatementPage, own: str) -> bool:
+    """Tell whether a page has amounts in another currency than the book's own."""
+    return {*page.opening_minor, *(line.currency for line in page.lines)} - {own} != set()
 
 
 @scope("ledger:read")
@@ -77,7 +89,20 @@ def _entry(series: str, year: int, number: int) -> str:
         entry = ledger.find_voucher(session, book(), series, year, number)
         invoice = service.invoice_of_entry(session, entry.entry_id)
         draft = draft_of_batch(session, entry.batch_id)
-    return render_template("entry.html", entry=entry, invoice=invoice, draft=draft)
+    return render_template(
+        "entry.html", entry=entry, invoice=invoice, draft=draft, sums=sums_of(entry.lines)
+    )
+
+
+@scope("ledger:read")
+def _entry_proof(series: str, year: int, number: int) -> Response:
+    """Give the proof that a voucher stands under a seal, to be checked anywhere."""
+    with transaction() as session:
+        proof = voucher_proof(session, book(), Voucher(series, year, number))
+    response = Response(render_proof(proof), mimetype="application/json")
+    name = f"{series}-{year}-{number}.proof.json"
+    response.headers.set("Content-Disposition", "attachment", filename=name)
+    return response
 
 
 @scope("receivables:read")

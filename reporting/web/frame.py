@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from datetime import date, datetime
 from pathlib import Path
+from typing import Any
 
-from flask import Blueprint, Flask, g, request
+from flask import Blueprint, Flask, g, has_request_context, request
 from markupsafe import Markup
 
 from ledger.errors import Invalid
@@ -67,6 +68,7 @@ _PARENTS = {
         ),
         "periods",
     ),
+    "entry_proof": "trial_balance",
     "journal": "journals",
     "journal_new": "journals",
     "journal_edit": "journals",
@@ -97,9 +99,16 @@ def install(app: Flask) -> None:
         phone=norwegian.phone_number,
         person=_person,
     )
+    app.url_defaults(_same_book)
     app.context_processor(lambda: {"navigation": navigation, "here": _here()})
     # Trimmed blocks keep a page of a thousand rows small.
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+
+
+def _same_book(endpoint: str, values: dict[str, Any]) -> None:
+    """Let the links of a page lead to the book that its reader asked for."""
+    if endpoint.startswith("desk.") and has_request_context() and request.args.get("book"):
+        values.setdefault("book", request.args["book"])
 
 
 def navigation() -> list[tuple[str, list[tuple[str, str]]]]:

@@ -16,7 +16,10 @@ from reporting.norwegian import kroner, long_date, read_kroner
 from reporting.web.frame import read_day
 
 _ROWS = 4
-_COLUMNS = ("account", "text", "vat_code", "debit", "credit")
+_PARTY_DIGITS = 18
+_COLUMNS = (
+    "account", "text", "party", "dimensions", "vat_code", "currency", "debit", "credit",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +28,10 @@ class Row:
 
     account: str = ""
     text: str = ""
+    party: str = ""
+    dimensions: str = ""
     vat_code: str = ""
+    currency: str = ""
     debit: str = ""
     credit: str = ""
 
@@ -46,12 +52,20 @@ class Form:
     rows: tuple[Row, ...] = (Row(),) * _ROWS
     version: int = 0
     key: str = ""
+    own: str = "NOK"  # The book's currency: that of lines that name none.
     faults: dict[str, str] = field(default_factory=dict)
 
     @property
-    def totals(self) -> tuple[int, int]:
-        """Sum the debits and the credits that can be read. [øre]"""
-        return _total(row.debit for row in self.rows), _total(row.credit for row in self.rows)
+    def totals(self) -> dict[str, tuple[int, int]]:
+        """Sum per currency the debits and the credits that can be read. [minor units]"""
+        rows: dict[str, list[Row]] = {}
+        for row in self.rows:
+            rows.setdefault(_currency(row, self.own), []).append(row)
+        return {
+            currency: (_total(row.debit for row in of), _total(row.credit for row in of))
+            for currency, of in rows.items()
+            if currency == self.own or not all(row.empty for row in of)
+        }
 
 
 def read_form(sent: MultiDict[str, str]) -> Form:
@@ -64,24 +78,27 @@ def read_form(sent: MultiDict[str, str]) -> Form:
         sent.get("effective_date", ""), sent.get("document_date", ""), sent.get("text", ""),
         sent.get("document_ref", ""), tuple(Row(*row) for row in zip(*cells, strict=True)),
         int(version) if version.isascii() and version.isdigit() and len(version) < 6 else 0,
-        sent.get("key", "")[:64],
+        sent.get("key", "")[:64], sent.get("own", "NOK")[:3],
     )  # fmt: skip
 
 
-def form_of(draft: Draft, version: int) -> Form:
+def form_of(draft: Draft, version: int, own: str) -> Form:
     """Write a draft as it would be typed, with an empty row below.
 
     Raises `Invalid` for a draft that says more than the form has fields for.
     """
     if not fits(draft):
         raise Invalid(
-            "This draft has customers, dimensions or currencies on its lines, which this form does "
-            "not show. Change it where it was written: over REST or at the command line."
+            "This draft opens items, or says what it is worth in the book's own currency, which "
+            "this form does not show. Change it where it was written: over REST or at the command "
+            "line."
         )
     entry = draft.entry
     rows = tuple(
         Row(
-            line.account, line.text or "", line.vat_code or "",
+            line.account, line.text or "", "" if line.party_id is None else str(line.party_id),
+            written_dimensions(line), line.vat_code or "",
+            "" if line.currency == own else line.currency,
             kroner(line.amount_minor) if line.amount_minor > 0 else "",
             kroner(-line.amount_minor) if line.amount_minor < 0 else "",
         )
@@ -89,21 +106,26 @@ def form_of(draft: Draft, version: int) -> Form:
     )  # fmt: skip
     return Form(
         long_date(entry.effective_date), long_date(entry.document_date), entry.text,
-        entry.document_ref or "", (*rows, Row()), version,
+        entry.document_ref or "", (*rows, Row()), version, own=own,
     )  # fmt: skip
 
 
 def fits(draft: Draft) -> bool:
     """Tell whether the form shows all that a draft says."""
     plain = all(
-        line == Line(line.account, line.amount_minor, text=line.text, vat_code=line.vat_code)
+        (line.item, line.base_minor, line.tax_base_minor) == (None, None, None)
         for line in draft.entry.lines
     )
     return plain and draft.entry.series == "JNL"
 
 
-def draft_from(form: Form, book: str, attachments: tuple[Attachment, ...] = ()) -> Draft:
-    """Read what was typed as a draft.
+def written_dimensions(line: Line) -> str:
+    """Write the dimensions of a line as they are typed: area=consumer; product=mobile."""
+    return "; ".join(f"{name}={value}" for name, value in sorted((line.dimensions or {}).items()))
+
+
+def draft_from(form: Form, book: str, own: str, attachments: tuple[Attachment, ...] = ()) -> Draft:
+    """Read what was typed as a draft; a line that names no currency is in the book's `own`.
 
     Raises `Invalid` with a sentence per field that cannot be read; its `fields` maps them.
     """
@@ -113,7 +135,7 @@ def draft_from(form: Form, book: str, attachments: tuple[Attachment, ...] = ()) 
     lines = []
     for number, row in enumerate(form.rows, 1):
         if not row.empty:
-            lines.append(_line(row, number, faults))
+            lines.append(_line(row, number, own, faults))
     if effective is None:
         faults.setdefault("effective_date", "Say on which day the journal is effective.")
     if faults or effective is None or document is None:
@@ -129,15 +151,47 @@ def draft_from(form: Form, book: str, attachments: tuple[Attachment, ...] = ()) 
     return Draft(book, entry, attachments)
 
 
-def _line(row: Row, number: int, faults: dict[str, str]) -> Line:
+def _line(row: Row, number: int, own: str, faults: dict[str, str]) -> Line:
     amounts = [_amount(cell, f"{name}-{number}", number, faults)
                for name, cell in (("debit", row.debit), ("credit", row.credit))]  # fmt: skip
     if row.debit.strip() and row.credit.strip():
         faults[f"credit-{number}"] = f"Line {number} has a debit and a credit; it can have one."
     return Line(
         row.account.strip(), amounts[0] - amounts[1], text=row.text.strip() or None,
-        vat_code=row.vat_code.strip() or None,
+        vat_code=row.vat_code.strip() or None, currency=_currency(row, own),
+        party_id=_party(row.party, number, faults),
+        dimensions=_dimensions(row.dimensions, number, faults),
     )  # fmt: skip
+
+
+def _currency(row: Row, own: str) -> str:
+    return row.currency.strip().upper() or own
+
+
+def _party(cell: str, number: int, faults: dict[str, str]) -> int | None:
+    typed = cell.strip()
+    if not typed:
+        return None
+    if not typed.isascii() or not typed.isdigit() or len(typed) > _PARTY_DIGITS:
+        faults[f"party-{number}"] = (
+            f"Line {number}: {typed!r} is not the number of a customer; it has digits only."
+        )
+        return None
+    return int(typed)
+
+
+def _dimensions(cell: str, number: int, faults: dict[str, str]) -> dict[str, str] | None:
+    found: dict[str, str] = {}
+    for pair in filter(None, (part.strip() for part in cell.split(";"))):
+        name, equals, value = (part.strip() for part in pair.partition("="))
+        if not name or not equals or not value or name in found:
+            faults[f"dimensions-{number}"] = (
+                f"Line {number}: write dimensions as product=mobile; area=consumer, each once, "
+                f"not {pair!r}."
+            )
+            return None
+        found[name] = value
+    return found or None
 
 
 def _amount(cell: str, name: str, number: int, faults: dict[str, str]) -> int:

@@ -15,18 +15,30 @@ from ledger import service as ledger
 from ledger.api.drafts import file_of
 from ledger.attachments import SIZE_MAX
 from ledger.db import transaction
-from ledger.drafts import FINAL_STATES, STATES, as_batch, compare_lines
+from ledger.drafts import FINAL_STATES, STATES, Draft, as_batch, compare_lines
 from ledger.errors import Invalid, Problem
 from ledger.refusals import DraftChanged
 from ledger.service import draft_reading, drafting
 from ledger.service.chart import ChartAccount, chart_of_accounts
+from ledger.service.dimensions import dimensions
 from ledger.service.draft_reading import DraftView
+from ledger.service.registers import currencies, vat_codes
 from ledger.vault import vault
 from ledger.web import current_actor, scope
+from party.service import party_labels
 from reporting.norwegian import long_date
 from reporting.web.dates import today
 from reporting.web.frame import book
-from reporting.web.journal_form import Form, Row, draft_from, fits, form_of, read_form
+from reporting.web.journal_form import (
+    Form,
+    Row,
+    draft_from,
+    fits,
+    form_of,
+    read_form,
+    written_dimensions,
+)
+from reporting.web.sums import sums_of
 
 _ROWS_SHOWN = 100
 _ROWS_ADDED = 3
@@ -91,7 +103,8 @@ def _edit(draft_id: int) -> str:
     """Show the form with what the draft says."""
     with transaction() as session:
         view = draft_reading.read_draft(session, draft_id)
-        return _form_page(session, form_of(view.draft, view.latest.version_no), draft_id)
+        own = ledger.functional_currency(session, view.book)
+        return _form_page(session, form_of(view.draft, view.latest.version_no, own), draft_id)
 
 
 @scope("ledger:post")
@@ -197,12 +210,14 @@ def _write(draft_id: int | None) -> BaseResponse | tuple[str, int] | str:
         with transaction() as session:
             if draft_id is None:
                 key = form.key or secrets.token_hex(16)
-                view, _ = drafting.create_draft(
-                    session, draft_from(form, book()), actor=actor, key=key, ready=ready
-                )
+                draft = draft_from(form, book(), ledger.functional_currency(session, book()))
+                _check_parties(session, draft)
+                view, _ = drafting.create_draft(session, draft, actor=actor, key=key, ready=ready)
             else:
                 before = draft_reading.read_draft(session, draft_id)
-                draft = draft_from(form, before.book, before.draft.attachments)
+                own = ledger.functional_currency(session, before.book)
+                draft = draft_from(form, before.book, own, before.draft.attachments)
+                _check_parties(session, draft)
                 view = drafting.save_draft(
                     session, draft_id, form.version, draft, actor=actor, ready=ready
                 )
@@ -213,6 +228,18 @@ def _write(draft_id: int | None) -> BaseResponse | tuple[str, int] | str:
             page = _form_page(session, replace(form, faults=faults), draft_id, refusal)
         return page, int(refusal.status)
     return _to(view.draft_id)
+
+
+def _check_parties(session: Session, draft: Draft) -> None:
+    """Refuse a customer that does not exist: the ledger itself keeps any number."""
+    lines = draft.entry.lines
+    known = party_labels(session, {line.party_id for line in lines if line.party_id is not None})
+    for number, line in enumerate(lines, 1):
+        if line.party_id is not None and line.party_id not in known:
+            told = f"Line {number}: no customer has the number {line.party_id}."
+            raise Invalid(
+                f"{told} Look it up among the customers.", fields={f"party-{number}": told}
+            )
 
 
 def _attempt(
@@ -239,8 +266,11 @@ def _draft_page(session: Session, view: DraftView, refusal: Problem | None = Non
         voucher = ledger.read_entry(session, view.batch_id << 20).voucher
     own = actor.reference in view.authors
     batch = as_batch(view.draft, view.draft_id, view.latest.author)
+    parties = {line.party_id for line in (*entry.lines, *old.entry.lines) if line.party_id}
     return render_template(
         "journal.html", view=view, entry=entry, before=before, old=old, changes=changes,
+        parties=party_labels(session, parties), written_dimensions=written_dimensions,
+        sums=sums_of(entry.lines),
         names=names, voucher=voucher, own=own, refusal=refusal, editable=fits(view.draft),
         judges=view.state == "submitted" and actor.may("ledger:approve") and not own,
         writes=view.state not in FINAL_STATES and actor.may("ledger:post"),
@@ -253,10 +283,14 @@ def _draft_page(session: Session, view: DraftView, refusal: Problem | None = Non
 def _form_page(
     session: Session, form: Form, draft_id: int | None, refusal: Problem | None = None
 ) -> str:
-    accounts = [a for a in chart_of_accounts(session, book()) if _takes_manual(a)]
+    of_book = book() if draft_id is None else draft_reading.read_draft(session, draft_id).book
+    own = ledger.functional_currency(session, of_book)
+    accounts = [a for a in chart_of_accounts(session, of_book) if _takes_manual(a)]
     return render_template(
-        "journal_form.html", form=form, draft_id=draft_id, accounts=accounts, refusal=refusal
-    )
+        "journal_form.html", form=replace(form, own=own), draft_id=draft_id, accounts=accounts,
+        refusal=refusal, dimensions=dimensions(session, of_book),
+        currencies=currencies(session), vat_codes=vat_codes(session, of_book, today()),
+    )  # fmt: skip
 
 
 def _takes_manual(account: ChartAccount) -> bool:

@@ -16,6 +16,7 @@ from ledger.service.histories import histories
 from ledger.service.signing import open_signer
 from tests.ledger.conftest import seal_all
 from tests.reporting import test_desk
+from tests.reporting.bills import CONSUMER
 from tests.reporting.desk_books import RECEIPT, RECEIPT_HASH
 from tests.reporting.test_desk import PAGE, enter, text_of
 
@@ -58,9 +59,45 @@ def test_what_is_typed_becomes_a_draft(client: FlaskClient) -> None:
     ]  # fmt: skip
 
 
+RICH = {
+    **LINES,
+    "line_account": ["7830", "1920", "7830", "1920"], "line_text": ["Gebyr", "", "", ""],
+    "line_party": [str(CONSUMER.party_id), "", "", ""],
+    "line_dimensions": ["product=mobile; area=consumer", "", "", ""],
+    "line_currency": ["", "nok", "EUR", "EUR"],
+    "line_debit": ["100", "", "10", ""], "line_credit": ["", "100", "", "10"],
+}  # fmt: skip
+
+
+def test_lines_say_customer_dimensions_and_currency(client: FlaskClient) -> None:
+    """What is typed is drafted, shown with the customer's name, and comes back into the form."""
+    enter(client, "accountant")
+    made = send(client, "/journal/new", key="k", action="save", **RICH)
+    assert made.status_code == 303, made.text
+    lines = content_of(latest(int(made.location.rpartition("/")[2])).draft)["lines"]
+    assert [line["currency"] for line in lines] == ["NOK", "NOK", "EUR", "EUR"]
+    assert lines[0]["party_id"] == CONSUMER.party_id
+    assert lines[0]["dimensions"] == {"area": "consumer", "product": "mobile"}
+    page = text_of(client, made.location)
+    assert CONSUMER.name in page
+    assert "area=consumer; product=mobile" in page
+    assert ("Total EUR 10,00 10,00" in page, "Total NOK 100,00 100,00" in page) == (True, True)
+    form = client.get(f"{made.location}/edit", headers=PAGE).text
+    assert 'value="area=consumer; product=mobile"' in form
+    assert 'value="EUR"' in form
+    assert "Difference EUR" in form
+    assert send(client, f"{made.location}/edit", version="1", action="save", **RICH).location
+
+
 @pytest.mark.parametrize(
     ("change", "told"),
     [
+        ({"line_party": ["12a", "", ""]}, "is not the number of a customer"),
+        ({"line_party": ["999999", "", ""]}, "no customer has the number 999999"),
+        ({"line_dimensions": ["mobile", "", ""]}, "write dimensions as product=mobile"),
+        ({"line_dimensions": ["a=1; a=2", "", ""]}, "each once"),
+        ({"line_currency": ["EUR", "", ""]}, "off by"),
+        ({"line_currency": ["ZZZ", "ZZZ", ""]}, "ZZZ"),
         ({"effective_date": "31.02.2026"}, "is not a date"),
         ({"effective_date": ""}, "Say on which day"),
         ({"line_debit": ["12x", "", ""]}, "Line 1:"),

@@ -234,15 +234,16 @@ def _quoted(text: str) -> str:
 def _csv_cells(line: ExportLine) -> tuple[str | int | date | None, ...]:
     tax_base = None if line.tax_base_minor is None else format_amount(line.tax_base_minor)
     return (
-        line.effective_date, line.document_date, line.voucher, _inert(line.entry_type),
-        _inert(line.source_system), _inert(line.source_ref), _inert(line.document_ref),
-        _inert(line.text), line.line_no, line.account, line.currency,
+        line.effective_date, line.document_date, line.voucher, inert(line.entry_type),
+        inert(line.source_system), inert(line.source_ref), inert(line.document_ref),
+        inert(line.text), line.line_no, line.account, line.currency,
         format_amount(line.amount_minor), format_amount(line.base_minor), line.party_id,
-        _inert(line.vat_code), tax_base, _inert(line.dimensions), _inert(line.line_text),
+        inert(line.vat_code), tax_base, inert(line.dimensions), inert(line.line_text),
     )  # fmt: skip
 
 
-def _inert(text: str | None) -> str | None:
+def inert(text: str | None) -> str | None:
+    """Put an apostrophe before a text that a spreadsheet would run as a formula."""
     return f"'{text}" if text and text.startswith(_FORMULA_STARTS) else text
 
 

@@ -16,8 +16,9 @@ from marshmallow import Schema, fields, validate
 
 from ledger import service as ledger
 from ledger.db import transaction
+from ledger.tables import Table
 from ledger.vault import vault
-from ledger.web import Api, Blueprint, scope
+from ledger.web import Api, Blueprint, scope, tabled
 from ledger.web.fields import AsOfSchema, BookSchema, Money
 from mediation.charging import month_of
 from mediation.service.rerating import as_facts, rerate_period
@@ -40,8 +41,23 @@ _as_excel = blueprint.alt_response(
 
 
 def register(api: Api) -> None:
-    """Add reporting's resources to the API."""
+    """Add reporting's resources to the API, and Excel to the lists of the rooms below."""
     api.register_blueprint(blueprint)
+    tabled.offer(xlsx.MEDIA_TYPE, "xlsx", _workbook_of)
+
+
+def _workbook_of(tables: Sequence[Table], parameters: tabled.Parameters) -> bytes:
+    """Draw tables as a workbook: parameters first, then a sheet per table with live sums."""
+    sheets = [
+        xlsx.Sheet(
+            table.title,
+            [xlsx.Column(c.heading, c.kind, c.total) for c in table.columns],
+            table.rows,
+            table.control,
+        )
+        for table in tables
+    ]
+    return xlsx.workbook_bytes(sheets, parameters)
 
 
 class BalanceSchema(Schema):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
@@ -9,6 +12,7 @@ from flask.views import MethodView
 from marshmallow import Schema, fields
 
 from ledger import service
+from ledger.api import shapes
 from ledger.api.clocks import (
     ClockArguments,
     NextSchema,
@@ -23,6 +27,7 @@ from ledger.errors import Invalid
 from ledger.service import statements
 from ledger.web import Blueprint, current_actor, scope
 from ledger.web.fields import Money
+from ledger.web.tabled import TablePage, tabled, wanted_form, whole
 
 blueprint = Blueprint(
     "ledger-balances", __name__, url_prefix="/api/v1", description="Books, charts and balances"
@@ -184,6 +189,7 @@ class Balances(MethodView):
     @scope("ledger:read")
     @blueprint.arguments(ClockArguments, location="query")
     @blueprint.response(HTTPStatus.OK, BalancesSchema)
+    @tabled(blueprint, "trial-balance", shapes.balances)
     def get(self, wanted: dict[str, Any]) -> dict[str, Any]:
         """Sum every account that has postings; zero is a balance."""
         with reading(wanted) as (session, resolved):
@@ -197,6 +203,7 @@ class BalanceSheet(MethodView):
     @scope("ledger:read")
     @blueprint.arguments(BalanceSheetArguments, location="query")
     @blueprint.response(HTTPStatus.OK, ShapedSchema)
+    @tabled(blueprint, "balance-sheet", shapes.report)
     def get(self, wanted: dict[str, Any]) -> dict[str, Any]:
         """Show the balance sheet of a day by class and grouping code."""
         with reading(wanted) as (session, resolved):
@@ -211,6 +218,7 @@ class IncomeStatement(MethodView):
     @scope("ledger:read")
     @blueprint.arguments(IncomeArguments, location="query")
     @blueprint.response(HTTPStatus.OK, ShapedSchema)
+    @tabled(blueprint, "income-statement", shapes.report)
     def get(self, wanted: dict[str, Any]) -> dict[str, Any]:
         """Show income, expenses and the result of a period."""
         pair = (wanted["compared_first_day"], wanted["compared_as_of"])
@@ -231,10 +239,11 @@ class Statement(MethodView):
     @scope("ledger:read")
     @blueprint.arguments(StatementArguments, location="query")
     @blueprint.response(HTTPStatus.OK, StatementSchema)
+    @tabled(blueprint, "statement", shapes.statement)
     def get(self, wanted: dict[str, Any], account: str) -> dict[str, Any]:
         """List an account's lines in order, each with the balance after it."""
         with reading(wanted) as (session, resolved):
-            page = service.account_statement(session, account=account, **wanted)
+            page = _whole(partial(service.account_statement, session, account=account), wanted)
         return {**wanted, **resolved, **_page(page, wanted["known_as_of"])}
 
 
@@ -245,11 +254,31 @@ class CustomerStatement(MethodView):
     @scope("receivables:read")
     @blueprint.arguments(StatementArguments(exclude=("party_id",)), location="query")
     @blueprint.response(HTTPStatus.OK, StatementSchema)
+    @tabled(blueprint, "customer-statement", shapes.statement)
     def get(self, wanted: dict[str, Any], party_id: int) -> dict[str, Any]:
         """List a party's lines on all control accounts, with the balance after each."""
         with reading(wanted) as (session, resolved):
-            page = service.customer_statement(session, party_id=party_id, **wanted)
+            page = _whole(partial(service.customer_statement, session, party_id=party_id), wanted)
         return {**wanted, **resolved, "party_id": party_id, **_page(page, wanted["known_as_of"])}
+
+
+def _whole(
+    read: Callable[..., service.StatementPage], wanted: Mapping[str, Any]
+) -> service.StatementPage:
+    """Read the page that is wanted, or for a table all lines from the first, oldest first."""
+    if wanted_form() is None:
+        return read(**wanted)
+    pages: list[service.StatementPage] = []
+
+    def one(after: str | None, limit: int) -> TablePage:
+        asked = {**wanted, "after": after, "limit": limit, "newest": False}
+        pages.append(read(**asked))
+        return TablePage(pages[-1].lines, pages[-1].next_cursor)
+
+    lines, _ = whole(one, None, wanted["limit"])
+    return replace(
+        pages[0], lines=tuple(lines), closing_minor=pages[-1].closing_minor, next_cursor=None
+    )
 
 
 def _page(page: service.StatementPage, known_as_of: int | None) -> dict[str, Any]:

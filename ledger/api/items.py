@@ -9,6 +9,7 @@ from flask.views import MethodView
 from marshmallow import Schema, fields, validate
 
 from ledger import service
+from ledger.api import shapes
 from ledger.api.clocks import (
     ClockArguments,
     NextSchema,
@@ -30,6 +31,7 @@ from ledger.service.item_list import (
 from ledger.web import Blueprint, current_actor, scope
 from ledger.web.fields import BookSchema, IdempotencyKeySchema, Money
 from ledger.web.once import once
+from ledger.web.tabled import tabled, wanted_form, whole
 
 blueprint = Blueprint(
     "ledger-items", __name__, url_prefix="/api/v1", description="Open items and their allocations"
@@ -161,17 +163,21 @@ class OpenItems(MethodView):
     @scope("receivables:read")
     @blueprint.arguments(OpenItemArguments, location="query")
     @blueprint.response(HTTPStatus.OK, OpenItemsSchema)
+    @tabled(blueprint, "open-items", shapes.open_items)
     def get(self, wanted: dict[str, Any]) -> dict[str, Any]:
         """List items with what is outstanding at the end of a day."""
-        page_of = {name: wanted.pop(name) for name in ("after", "limit")}
+        after, limit = wanted.pop("after"), wanted.pop("limit")
         with reading(wanted) as (session, resolved):
             book, known = wanted.pop("book"), wanted.pop("known_as_of")
-            page = list_items(
-                session, book, ItemFilter(**wanted), known, frozen=resolved["known_as_of"],
-                **page_of,
+            frozen = None if wanted_form() else resolved["known_as_of"]
+            rows, cursor = whole(
+                lambda after, limit: list_items(
+                    session, book, ItemFilter(**wanted), known, after=after, limit=limit,
+                    frozen=frozen,
+                ), after, limit,
             )  # fmt: skip
-        return {**resolved, "party_id": wanted["party_id"], "items": page.rows,
-                "next": next_link(page.next_cursor, resolved["known_as_of"])}  # fmt: skip
+        return {**resolved, "party_id": wanted["party_id"], "items": rows,
+                "next": next_link(cursor, resolved["known_as_of"])}  # fmt: skip
 
 
 @blueprint.route("/open-items/<int:open_item_id>/allocations")
@@ -197,17 +203,21 @@ class Allocations(MethodView):
     @scope("receivables:read")
     @blueprint.arguments(AllocationArguments, location="query")
     @blueprint.response(HTTPStatus.OK, AllocationsSchema)
+    @tabled(blueprint, "allocations", shapes.allocations)
     def get(self, wanted: dict[str, Any]) -> dict[str, Any]:
         """List allocations, oldest first."""
-        page_of = {name: wanted.pop(name) for name in ("after", "limit")}
+        after, limit = wanted.pop("after"), wanted.pop("limit")
         with reading(wanted) as (session, resolved):
             book, known = wanted.pop("book"), wanted.pop("known_as_of")
-            page = list_allocations(
-                session, book, AllocationFilter(**wanted), known, frozen=resolved["known_as_of"],
-                **page_of,
+            frozen = None if wanted_form() else resolved["known_as_of"]
+            rows, cursor = whole(
+                lambda after, limit: list_allocations(
+                    session, book, AllocationFilter(**wanted), known, after=after, limit=limit,
+                    frozen=frozen,
+                ), after, limit,
             )  # fmt: skip
-        return {**resolved, "allocations": page.rows,
-                "next": next_link(page.next_cursor, resolved["known_as_of"])}  # fmt: skip
+        return {**resolved, "allocations": rows,
+                "next": next_link(cursor, resolved["known_as_of"])}  # fmt: skip
 
     @scope("receivables:write")
     @once

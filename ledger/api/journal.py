@@ -10,6 +10,7 @@ from marshmallow import Schema, fields, validate
 
 from ledger import service
 from ledger.access import check_program
+from ledger.api import shapes
 from ledger.api.clocks import (
     ClockArguments,
     NextSchema,
@@ -25,6 +26,7 @@ from ledger.service.journal_list import JournalFilter, list_entries
 from ledger.web import Blueprint, current_actor, scope
 from ledger.web.fields import BookSchema, IdempotencyKeySchema, Money
 from ledger.web.once import once
+from ledger.web.tabled import tabled, wanted_form, whole
 
 blueprint = Blueprint(
     "ledger-journal", __name__, url_prefix="/api/v1", description="Entries and their reversals"
@@ -112,18 +114,21 @@ class Journal(MethodView):
     @scope("ledger:read")
     @blueprint.arguments(JournalArguments, location="query")
     @blueprint.response(HTTPStatus.OK, JournalSchema)
+    @tabled(blueprint, "journal", shapes.journal)
     def get(self, wanted: dict[str, Any]) -> dict[str, Any]:
         """List entries in the order they were recorded, newest or oldest first."""
-        page_of = {name: wanted.pop(name) for name in ("after", "limit", "newest")}
+        after, limit, newest = (wanted.pop(name) for name in ("after", "limit", "newest"))
         with reading(wanted) as (session, resolved):
             book, known = wanted.pop("book"), wanted.pop("known_as_of")
             wanted["least_minor"], wanted["most_minor"] = wanted.pop("least"), wanted.pop("most")
-            page = list_entries(
-                session, book, JournalFilter(**wanted), known, frozen=resolved["known_as_of"],
-                **page_of,
+            frozen = None if wanted_form() else resolved["known_as_of"]
+            rows, cursor = whole(
+                lambda after, limit: list_entries(
+                    session, book, JournalFilter(**wanted), known, after=after, limit=limit,
+                    newest=newest, frozen=frozen,
+                ), after, limit,
             )  # fmt: skip
-        return {**resolved, "entries": page.rows,
-                "next": next_link(page.next_cursor, resolved["known_as_of"])}  # fmt: skip
+        return {**resolved, "entries": rows, "next": next_link(cursor, resolved["known_as_of"])}
 
 
 @blueprint.route("/entries/<series>/<int:year>/<int:number>")

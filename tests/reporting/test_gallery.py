@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from flask import Flask
 from sqlalchemy.orm import Session
 
 import app
@@ -39,6 +40,7 @@ from ledger.service.assertions import Assertion
 from ledger.service.dimensions import DimensionRule
 from ledger.service.rates import Rate
 from ledger.service.requests import request_state
+from ledger.web.tabled import TablePage, whole
 from ledger.webhooks import check_address
 from rating import service as rating
 from rating.dated import Dated
@@ -465,6 +467,13 @@ def _overflow(session: Session) -> object:
 def _figure_not_dated(_session: Session) -> object:
     caps = Dated.of("wholesale cap on roaming data", [(date(2022, 1, 1), 20_000_000)])
     return caps.on(date(2021, 12, 31))
+
+
+@provokes("table-too-large")
+def _table_too_large(_session: Session) -> object:
+    page = TablePage(range(1000), "on")
+    with Flask("trial").test_request_context(headers={"Accept": "text/csv"}):
+        return whole(lambda _after, _limit: page, None, 100)
 
 
 @provokes("cursor-invalid")

@@ -1,0 +1,62 @@
+"""Lists as tables for spreadsheets: typed columns, rows, and the sums that the books give. Pure.
+
+A table is drawn by a renderer: CSV here, Excel by a higher room, which knows how.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from io import StringIO
+from typing import Literal
+
+from ledger.money import format_amount
+from ledger.plaintext import inert
+
+Kind = Literal["text", "money", "count", "date"]
+Value = str | int | date | None
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column: its heading, what its values are, and whether they are summed below."""
+
+    heading: str
+    kind: Kind = "text"
+    total: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A list: columns, rows (money in minor units), and the books' sum of each `total` column."""
+
+    title: str
+    columns: Sequence[Column]
+    rows: Iterable[Sequence[Value]]
+    control: Sequence[int] | None = None
+
+
+def write_csv(tables: Iterable[Table]) -> str:
+    """Write tables of the same columns below one heading: RFC 4180, amounts with a decimal point.
+
+    Texts that a spreadsheet would run as a formula get an apostrophe in front; amounts never do.
+    """
+    out = StringIO()
+    writer = csv.writer(out)
+    for number, table in enumerate(tables):
+        if number == 0:
+            writer.writerow(column.heading for column in table.columns)
+        for row in table.rows:
+            cells = zip(row, table.columns, strict=True)
+            writer.writerow(_cell(value, column.kind) for value, column in cells)
+    return out.getvalue()
+
+
+def _cell(value: Value, kind: Kind) -> str:
+    if value is None:
+        return ""
+    if kind == "money" and isinstance(value, int):
+        return format_amount(value)
+    return inert(str(value)) or "" if kind == "text" else str(value)

@@ -42,6 +42,7 @@ class ClockArguments(AsOfSchema):
             "oneOf": [
                 {"type": "integer", "minimum": 0, "maximum": 2**63 - 1},
                 {"type": "string", "format": "date-time"},
+                {"type": "null"},
             ],
             "description": "Only what was sealed up to this position, or by this time (ISO 8601 "
             "with offset: the last block signed by then); left out, everything committed. Figures "

@@ -189,8 +189,8 @@ class ItemAllocations(MethodView):
     @blueprint.response(HTTPStatus.OK, ItemAllocationsSchema)
     def get(self, wanted: dict[str, Any], open_item_id: int) -> dict[str, Any]:
         """List the allocations of an item, oldest first."""
-        clocks = (wanted["effective_as_of"], wanted["known_as_of"])
         with reading(wanted) as (session, resolved):
+            clocks = (wanted["effective_as_of"], wanted["known_as_of"])
             service.require_item(session, wanted["book"], open_item_id)
             used = service.allocations_of(session, open_item_id, *clocks)
         return {**resolved, "open_item_id": open_item_id, "allocations": used}
@@ -252,8 +252,8 @@ class Allocation(MethodView):
     @blueprint.response(HTTPStatus.OK, AllocationViewSchema)
     def get(self, wanted: dict[str, Any], allocation_id: int) -> dict[str, Any]:
         """Show an allocation."""
-        clocks = (wanted["effective_as_of"], wanted["known_as_of"])
         with reading(wanted) as (session, resolved):
+            clocks = (wanted["effective_as_of"], wanted["known_as_of"])
             found = read_allocation(session, wanted["book"], allocation_id, *clocks)
         return {**{name: getattr(found, name) for name in type(found).__slots__}, **resolved}
 

@@ -174,8 +174,8 @@ class Reversals(MethodView):
     @blueprint.response(HTTPStatus.OK, ReversalsSchema)
     def get(self, wanted: dict[str, Any], entry_id: int) -> dict[str, Any]:
         """Show the reversal of an entry, if there is one."""
-        clocks = (wanted["effective_as_of"], wanted["known_as_of"])
         with reading(wanted) as (session, resolved):
+            clocks = (wanted["effective_as_of"], wanted["known_as_of"])
             entry = service.read_entry(session, entry_id, *clocks, book=wanted["book"])
             by = entry.reversed_by
             found = [] if by is None else [

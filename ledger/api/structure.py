@@ -48,7 +48,7 @@ class AccountSchema(Schema):
     grouping_category = fields.String(required=True)
     grouping_code = fields.String(required=True)
     valid_from = fields.Date(load_default=date(2000, 1, 1))
-    valid_to = fields.Date(dump_only=True)
+    valid_to = fields.Date(dump_only=True, allow_none=True)
     version_no = fields.Integer(dump_only=True)
 
 

@@ -66,7 +66,8 @@ def test_rest_and_commands_echo_the_position(client: FlaskClient, signed: list[d
     """Every read that takes the clock takes a time too, whatever its offset, and shows no later."""
     when = signed[1].isoformat()
     for path in ("balances", "entries", "open-items", "allocations", "accounts/1920/statement",
-                 "balance-sheet", "entries/JNL/2026/1", "parties/1/statement"):  # fmt: skip
+                 "balance-sheet", "entries/JNL/2026/1", "parties/1/statement", f"entries/{1 << 20}",
+                 f"entries/{1 << 20}/reversals"):  # fmt: skip
         told = client.get(f"/api/v1/{path}?known_as_of={quote(when)}").json
         assert (told["known_as_of"], told["sealed"]) == (2, True), path
     # A plus sign that nobody escaped is a blank when it arrives.

@@ -9,12 +9,12 @@ import click
 from sqlalchemy.orm import Session
 
 from ledger import service
-from ledger.cli.options import ACTOR, book_option, json_option
+from ledger.cli.options import ACTOR, book_option, json_option, now
 from ledger.closing import in_the_way
 from ledger.db import transaction
 from ledger.money import format_amount
 from ledger.service import access, closing, year_end
-from ledger.service.checklists import Checklist
+from ledger.service.checklists import Checklist, read_checklist
 
 _as = click.option(
     "--as", "username", help="The member of staff who acts; needs the role."
@@ -29,7 +29,7 @@ _as = click.option(
 def checklist_command(period: str, username: str | None, book: str, *, as_json: bool) -> None:
     """Run the checks of PERIOD (2026-03) and keep what they found; exit 1 if any is in the way."""
     with transaction() as session:
-        actor = _actor(session, username, "periods:close")
+        actor = _actor(session, username, book, "periods:close")
         seen = closing.run_checklist(session, book, period, actor=actor)
     if as_json:
         click.echo(json.dumps(told_checklist(seen), ensure_ascii=False))
@@ -47,7 +47,8 @@ def checklist_command(period: str, username: str | None, book: str, *, as_json: 
 def waive_command(checklist: int, check: str, reason: str, username: str | None) -> None:
     """Let an open CHECK of a CHECKLIST (its number) pass, for as long as it finds the very same."""
     with transaction() as session:
-        actor = _actor(session, username, "periods:waive")
+        book = read_checklist(session, checklist).book
+        actor = _actor(session, username, book, "periods:waive")
         closing.waive_check(session, checklist, check, actor=actor, reason=reason)
     click.echo(f"{check} of checklist {checklist} is waived by {actor}: {reason}")
 
@@ -77,9 +78,9 @@ def close_command(
     if hard and not yes:
         click.confirm(f"Nothing can ever open {period} again. Close it for good?", abort=True)
     with transaction() as session:
-        actor = _actor(session, username, "periods:close")
+        actor = _actor(session, username, book, "periods:close")
         if waived:
-            _actor(session, username, "periods:waive")
+            _actor(session, username, book, "periods:waive")
         done = closing.close_period(
             session, book, period, level="hard" if hard else "soft", actor=actor,
             waive=dict.fromkeys(waived, reason or ""),
@@ -105,7 +106,7 @@ def close_command(
 def close_year_command(year: int, username: str | None, book: str, *, as_json: bool) -> None:
     """Move the result of YEAR to equity, once its months are closed and not yet for good."""
     with transaction() as session:
-        actor = _actor(session, username, "periods:close")
+        actor = _actor(session, username, book, "periods:close")
         done = year_end.close_year(session, book, year, actor=actor)
     voucher = None if done.voucher is None else str(done.voucher)
     if as_json:
@@ -190,9 +191,11 @@ def told_year(seen: year_end.Year) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _actor(session: Session, username: str | None, scope: str) -> str:
+def _actor(session: Session, username: str | None, book: str, scope: str) -> str:
     """Name who acts: a member of staff that has the right, else the command line itself."""
-    return ACTOR if username is None else access.named_staff(session, username, scope)
+    if username is None:
+        return ACTOR
+    return access.named_staff(session, username, scope, book, now=now())
 
 
 def _tell(seen: Checklist) -> None:

@@ -23,6 +23,8 @@ _BOOK_OF: Mapping[str, str] = {
     "draft_id": "SELECT code FROM journal_draft JOIN book USING (book_id) WHERE draft_id = :id",
     "request_id": "SELECT code FROM posting_request JOIN book USING (book_id)"
                   " WHERE request_id = :id",
+    "checklist_id": "SELECT code FROM close_checklist JOIN book USING (book_id)"
+                    " WHERE checklist_id = :id",
     "webhook_id": "SELECT code FROM webhook JOIN book USING (book_id) WHERE webhook_id = :id",
 }  # fmt: skip
 

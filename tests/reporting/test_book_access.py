@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 from flask.testing import FlaskClient
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
 
@@ -16,7 +16,7 @@ import app
 from ledger import service as ledger
 from ledger.access import Actor, books_after
 from ledger.db import transaction
-from ledger.service import access, book_access
+from ledger.service import access, book_access, closing
 from ledger.service.webhooks import deliver_job
 from ledger.web.gate import PUBLIC, route_scopes
 from tests.reporting.desk_books import BOOK
@@ -78,6 +78,7 @@ def test_every_route_of_another_book_is_closed(client: FlaskClient) -> None:
             "INSERT INTO posting_request (book_id, actor, ref, body_format, sha256)"
             " SELECT book_id, 'x', 'x', 'ndjson', repeat('0', 64) FROM book WHERE code = :book"),
             {"book": BOOK})  # fmt: skip
+        closing.run_checklist(session, BOOK, "2026-03", actor="x")
     open_to_all = set()
     for (method, rule), needed in route_scopes(client.application).items():
         if needed == PUBLIC or needed is None:
@@ -180,7 +181,8 @@ def test_a_grant_may_begin_later(client: FlaskClient) -> None:
     assert later == {BOOK, OTHER}
 
 
-@given(st.lists(st.tuples(st.sampled_from([None, "a", "b"]), st.booleans())))
+@settings(suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(st.tuples(st.sampled_from([None, "a", "b"]), st.booleans()), max_size=8))
 def test_books_after_facts_agree_with_a_slow_model(facts: list[tuple[str | None, bool]]) -> None:
     """A table of every book there could be, each told whether it is seen."""
     seen = {"a": True, "b": True, "any other": True}

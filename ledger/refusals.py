@@ -334,6 +334,11 @@ BY_SQLSTATE: Mapping[str, type[Problem]] = {
     "HB092": StageRefused,
 }
 BY_CONSTRAINT: Mapping[str, tuple[type[Problem], str]] = {
+    "fk_account_currency": (
+        UnknownCurrency,
+        "An account is kept in a currency that there is: see GET /api/v1/currencies.",
+    ),
+    "ck_account_number": (MalformedEntry, "The number of an account is 4 to 10 digits."),
     "ck_period_lock_exception_four_eyes": (
         Invalid,
         "An exception is granted by somebody else than whom it is for.",

@@ -74,10 +74,11 @@ def account_states(session: Session, book: str, number: str) -> list[AccountStat
 
 
 def open_account(session: Session, book: str, wanted: ChartAccount, *, actor: str) -> None:
-    """Add an account to the chart. Raises `AccountTaken`, `UnknownBook`."""
+    """Add an account to the chart. Raises `AccountTaken`, `UnknownBook`, `UnknownCurrency`."""
     require_book(session, book)
     facts = {name: getattr(wanted, name) for name in ChartAccount.__slots__}
-    made = session.execute(text(_OPEN), {"book": book, **facts}).first()
+    with translated():
+        made = session.execute(text(_OPEN), {"book": book, **facts}).first()
     if made is None:
         known = account(session, book, wanted.number)
         raise AccountTaken(

@@ -15,10 +15,16 @@ from sqlalchemy.orm import Session
 
 from ledger import service
 from ledger.db import transaction
-from ledger.errors import Invalid
+from ledger.errors import Invalid, Problem
 from ledger.exchange import convert, format_rate, parse_rate, with_base_amounts
 from ledger.journal import AllocationDraft, BatchDraft, EntryDraft, ItemDraft, Line, check_balanced
-from ledger.refusals import AccountClosed, AccountInUse, DimensionRefused, UnknownCurrency
+from ledger.refusals import (
+    AccountClosed,
+    AccountInUse,
+    DimensionRefused,
+    MalformedEntry,
+    UnknownCurrency,
+)
 from ledger.service import assertions, chart, dimensions, rates, revaluation
 from ledger.service.assertions import Assertion, AssertionDiffers
 from ledger.service.chart import AccountTaken, ChartAccount
@@ -62,6 +68,20 @@ def test_an_account_keeps_every_state_it_had(book: Session) -> None:
     assert chart.account(book, "NO01", "7000").version_no == 2
     told = book.execute(text("SELECT actor, action FROM audit_event ORDER BY audit_event_id")).all()
     assert [tuple(row) for row in told] == [("anna", "account opened"), ("anna", "account named")]
+
+
+@pytest.mark.parametrize(
+    ("number", "currency", "refusal"),
+    [("8998", "ZMS", UnknownCurrency), ("8998\n", None, MalformedEntry)],
+)
+def test_an_account_that_cannot_be_is_refused_by_name(
+    book: Session, number: str, currency: str | None, refusal: type[Problem]
+) -> None:
+    """In a currency that there is not, or under what is no number: never a fault of ours."""
+    wanted = ChartAccount(number, "Agio", "E", currency, False, False, False, True,
+                          "finanskostnad", "8160", date(2026, 1, 1))  # fmt: skip
+    with pytest.raises(refusal):
+        chart.open_account(book, "NO01", wanted, actor="staff:anna")
 
 
 def test_only_an_empty_account_is_closed(book: Session) -> None:

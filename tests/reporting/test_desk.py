@@ -143,7 +143,7 @@ def test_the_trial_balance_leads_to_account_entry_and_invoice(client: FlaskClien
     """Each figure is a link to what it consists of."""
     enter(client, "accountant")
     seen = text_of(client, "/trial-balance")
-    assert "2991 Receipts not yet allocated – 250,00 −250,00" in seen
+    assert "2991 Receipts not yet allocated NOK – 250,00 −250,00" in seen
     assert "NOK: debit and credit are equal" in seen
     page = client.get("/accounts/1500", headers=PAGE).text
     assert 'href="/entries/SAL/2026/1"' in page

@@ -146,7 +146,7 @@ def test_the_trial_balance_leads_to_account_entry_and_invoice(client: FlaskClien
     assert "2991 Receipts not yet allocated NOK – 250,00 −250,00" in seen
     assert "NOK: debit and credit are equal" in seen
     page = client.get("/accounts/1500", headers=PAGE).text
-    assert 'href="/entries/SAL/2026/1"' in page
+    assert 'href="/entries/SAL/2026/1#line-1"' in page
     entry = client.get("/entries/SAL/2026/1", headers=PAGE).text
     assert f'href="/invoices/{INVOICE}"' in entry
     assert "31.03.2026" in entry

@@ -26,7 +26,6 @@ SOUND = {
     "small": SMALL,
     "extras": EXTRAS,
     "demo": (ROOT / "mediation/demo/nordlys.toml").read_text("utf-8"),
-    "benchmark": (ROOT / "benchmarks/tariff.toml").read_text("utf-8"),
 }
 # What a schema cannot say: names that must exist, doubles, prices that contradict themselves.
 BEYOND = (

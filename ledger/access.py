@@ -27,6 +27,9 @@ SCOPES: Mapping[str, str] = {
     "party:read": "read customers, their accounts and subscriptions",
     "mediation:read": "read feeds, control totals and suspense",
     "mediation:run": "run feeds, rating and corrections of suspense",
+    "tariffs:read": "read tariffs and their versions, and ask what something would cost",
+    "tariffs:write": "propose versions of tariffs",
+    "tariffs:approve": "approve versions of tariffs that others proposed",
     "documents:read": "read invoices and their archived documents",
     "desk:read": "see the front page of the desk",
     "access:read": "read staff, API clients and the audit log",
@@ -34,16 +37,26 @@ SCOPES: Mapping[str, str] = {
 }
 
 _READS = frozenset(name for name in SCOPES if name.endswith(":read"))
-_BOOKS = frozenset({"desk:read", "ledger:read", "receivables:read", "party:read", "documents:read"})
+_BOOKS = frozenset(
+    {"desk:read", "ledger:read", "receivables:read", "party:read", "documents:read", "tariffs:read"}
+)
 
 ROLES: Mapping[str, frozenset[str]] = {
     "accountant": _BOOKS
     | {"ledger:post", "periods:close", "receivables:write", "chart:write", "mediation:read"},
     "collector": _BOOKS - {"ledger:read"} | {"receivables:write"},
     "operations": frozenset(
-        {"desk:read", "party:read", "documents:read", "mediation:read", "mediation:run"}
+        {
+            "desk:read",
+            "party:read",
+            "documents:read",
+            "mediation:read",
+            "mediation:run",
+            "tariffs:read",
+        }
     ),
-    "approver": _BOOKS | {"ledger:approve", "periods:waive"},
+    "product": frozenset({"desk:read", "tariffs:read", "tariffs:write"}),
+    "approver": _BOOKS | {"ledger:approve", "periods:waive", "tariffs:approve"},
     "auditor": _READS,
     "administrator": frozenset({"desk:read", "access:read", "access:write"}),
 }

@@ -56,13 +56,17 @@ NOTHING = Owed(0, 0, 0)
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What all charges of a run share. `accounts` maps a revenue selector to its account."""
+    """What all charges of a run share. `accounts` maps a revenue selector to its account.
+
+    `words` has text and unit of components whose tariff changed in the month: a charge has one.
+    """
 
     book_code: str
     usage_period: str
     accounting_month: str
     accounts: Mapping[str, str]
     vat_rates_bp: Mapping[str, int]
+    words: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +187,7 @@ def charge_key(
     `unit` says what its quantity counts where that is not the component's own unit.
     """
     terms = book.tariff.components[component]
+    said, counted = setting.words.get(terms.id, (terms.text, terms.unit))
     return ChargeKey(
         book_code=setting.book_code,
         billing_account_id=payer.billing_account_id,
@@ -198,8 +203,8 @@ def charge_key(
         billing_period=setting.usage_period,
         kind=kind,
         charge_ref=charge_ref,
-        text=terms.text,
-        unit=unit or terms.unit,
+        text=said,
+        unit=unit or counted,
     )
 
 

@@ -307,3 +307,35 @@ def _merge(counters: Counters, touched: Counters) -> Counters:
         ]
     order = np.argsort(_pool_codes(*columns[:3]), kind="stable")
     return Counters(*(column[order] for column in columns))
+
+
+def carry_over(
+    counters: Counters, before: TariffBook, after: TariffBook, granted: Counters | None
+) -> Counters:
+    """Go on with the counters of one version in the next: what was used of a name stays used.
+
+    Parameters
+    ----------
+    counters : as rating by `before` left them.
+    granted : what `after` cannot know of its grants; None where it knows all.
+
+    An allowance that the next version no longer has, or counts in money and not in use, is over.
+    """
+    size, was = len(before.allowances), before.included.money
+    code = np.full(2 * size, -1, np.int64)
+    for number, name in enumerate(before.allowances):
+        if name in after.allowances:
+            place = after.allowances.index(name)
+            if was[number] == after.included.money[place]:
+                # The second half counts what members used of capped allowances.
+                code[number], code[number + size] = place, place + len(after.allowances)
+    allowance = code[counters.allowance]
+    kept = np.flatnonzero(allowance >= 0)
+    columns = {name: getattr(counters, name)[kept] for name in Counters.__slots__}
+    columns["allowance"] = allowance[kept].astype(np.int32)
+    columns["granted"] = np.full(len(kept), NOT_STATED, np.int64)
+    went_on = _merge(Counters.none(), Counters(**columns))
+    if granted is None or not len(granted):
+        return went_on
+    pools = (granted.subscription, granted.allowance, granted.month)
+    return _merge(went_on, replace(_look_up(went_on, *pools), granted=granted.granted))

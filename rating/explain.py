@@ -49,10 +49,11 @@ def explain_event(
     """
     say = PHRASES[language]
     opening = _opening(batch, rated, book, row, language)
+    version = say["version"].format(label=book.label, day=book.tariff.valid_from)
     reason = Reason(int(rated.reason[row]))
     if reason is not Reason.OK:
-        return Explanation(0, (), (opening, say["suspended"].format(why=say[reason.name])))
-    sentences = [opening]
+        return Explanation(0, (), (opening, version, say["suspended"].format(why=say[reason.name])))
+    sentences = [opening, version]
     free, amount = int(rated.free_quantity[row]), int(rated.amount_micro[row])
     payable = abs(int(batch.quantity[row]) - free)
     if free:

@@ -4,6 +4,8 @@ A subscription brings what its offering states, by days where it is prorated (ha
 a shared allowance is granted the sum of what its members bring.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from rating.allowances import Counters
@@ -11,12 +13,14 @@ from rating.clock import month_number, months
 from rating.recurring import first_stretches, month_span
 from rating.rounding import share_of
 from rating.tariff import TariffBook
+from rating.tariff_terms import Allowance
 from rating.usage import Int32, Int64
+from rating.versions import InForce
 
 
 def monthly_grants(
     book: TariffBook, period: str, offering: Int32, active_from: Int64, active_to: Int64,
-    subscription: Int32, pool: Int32,
+    subscription: Int32, pool: Int32, versions: Sequence[InForce] = (),
 ) -> Counters:  # fmt: skip
     """Grant a month's prorated and shared allowances.
 
@@ -27,6 +31,9 @@ def monthly_grants(
     active_from, active_to : (n,) local days since 1970, half-open.
     subscription, pool : (n,) the codes of the usage batch; rows with a negative code that an
         allowance would be granted to grant nothing.
+
+    versions : where several are in force in the month, all of them: what is prorated is granted by
+        the days of each, in one sum that is rounded once.
 
     What is not prorated is brought once, to the pool of the subscription's first stretch.
     """
@@ -46,11 +53,27 @@ def monthly_grants(
                 kept = rows[first_stretches(rows, active_from, subscription.astype(np.int64))]
             brought = np.full(len(kept), allowance.quantity, np.int64)
             if allowance.prorate:
-                brought = share_of(brought, days[kept], after - first)
+                by_days = np.zeros(len(kept), np.int64)
+                for one in versions or (InForce(book, first, after),):
+                    begin = np.maximum(active_from[kept], one.from_day)
+                    ended = np.minimum(active_to[kept], one.to_day)
+                    stated = _stated(one.book, terms.id, allowance)
+                    by_days += np.maximum(ended - begin, 0) * stated
+                brought = share_of(by_days, 1, after - first)
             owners.append((pool if allowance.shared else subscription)[kept].astype(np.int64))
             allowances.append(np.full(len(kept), index))
             grants.append(brought)
     return _summed(owners, allowances, grants, month_number(period))
+
+
+def _stated(book: TariffBook, offering: str, allowance: Allowance) -> int:
+    """Give what a version of the tariff includes under the name of an allowance, if it does."""
+    return sum(
+        one.quantity
+        for terms in book.tariff.offerings
+        for one in terms.allowances
+        if terms.id == offering and one.id == allowance.id and one.money == allowance.money
+    )
 
 
 def whole_grants(book: TariffBook, offering: int, start: Int64) -> Counters:

@@ -31,9 +31,10 @@ class TariffBookRow(Base):
     __tablename__ = "tariff_book"
     __table_args__ = (
         UniqueConstraint("name", "version", name="uq_tariff_book_name_version"),
-        UniqueConstraint("name", "valid_from", name="uq_tariff_book_name_valid_from"),
+        Index("ix_tariff_book_name_valid_from", "name", "valid_from"),
         CheckConstraint("version > 0", name="version_positive"),
         CheckConstraint("content_hash ~ '^[0-9a-f]{64}$'", name="content_hash_is_sha256"),
+        CheckConstraint("loaded_by <> ''", name="loaded_by"),
     )
     tariff_book_id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
     name: Mapped[str] = mapped_column(Text)
@@ -42,6 +43,26 @@ class TariffBookRow(Base):
     content_hash: Mapped[str] = mapped_column(Text, unique=True)
     source: Mapped[str] = mapped_column(Text)
     loaded_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
+    loaded_by: Mapped[str] = mapped_column(Text)
+
+
+class TariffVerdict(Base):
+    """What another person said of a version, once and for good; only approved ones rate."""
+
+    __tablename__ = "tariff_verdict"
+    __table_args__ = (
+        CheckConstraint("verdict IN ('approved', 'rejected')", name="verdict_known"),
+        CheckConstraint("judge <> ''", name="judge"),
+        CheckConstraint("verdict = 'approved' OR comment <> ''", name="reason"),
+    )
+    tariff_book_id: Mapped[int] = mapped_column(
+        ForeignKey("tariff_book.tariff_book_id"), primary_key=True
+    )
+    content_hash: Mapped[str] = mapped_column(Text)
+    verdict: Mapped[str] = mapped_column(Text)
+    judge: Mapped[str] = mapped_column(Text)
+    comment: Mapped[str] = mapped_column(Text, server_default="")
+    judged_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
 
 
 class ChargeKeyRow(Base):

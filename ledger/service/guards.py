@@ -26,6 +26,8 @@ _CHECKLIST = ("keep_checklist", 1 | 2 | 4, "ledger_keep_checklist")
 _WAIVER = ("keep_waiver", 1 | 2 | 4, "ledger_keep_waiver")
 _ACCESS_DATES = ("keep_access_dates", 1 | 2 | 4, "ledger_keep_access_dates")
 _WITHDRAWAL = ("keep_withdrawal", 1 | 2 | 4, "ledger_keep_withdrawal")
+_TARIFF_DAYS = ("keep_tariff_days", 1 | 2 | 4, "rating_keep_tariff_days")
+_TARIFF_EYES = ("require_other_eyes", 1 | 2 | 4, "rating_require_other_eyes")
 _WHOLE = (_CHANGE, _TRUNCATE, _OWNED)
 GUARDS: dict[str, tuple[tuple[str, int, str], ...]] = {
     "posting_batch": (*_WHOLE, _CHECKED),
@@ -71,6 +73,8 @@ GUARDS: dict[str, tuple[tuple[str, int, str], ...]] = {
     "seal_member": (_CHANGE, _TRUNCATE),
     "seal_master": (_CHANGE, _TRUNCATE),
     "seal_anchor": (_CHANGE, _TRUNCATE),
+    "tariff_book": (_CHANGE, _TRUNCATE, _TARIFF_DAYS),
+    "tariff_verdict": (_CHANGE, _TRUNCATE, _TARIFF_EYES),
 }
 
 

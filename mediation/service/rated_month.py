@@ -18,7 +18,10 @@ from rating.usage import UsageBatch
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RatedMonth:
-    """The accepted usage of a month with its prices; nothing of it is recorded."""
+    """The accepted usage of a month with its prices; nothing of it is recorded.
+
+    Codes are those of the version in force on its first day, whichever version priced an event.
+    """
 
     book: TariffBook
     setting: Setting
@@ -30,7 +33,7 @@ class RatedMonth:
 
 def rate_month(session: Session, store: Vault, month: Month) -> RatedMonth:
     """Rate a month to look at it: the prices are those a run would book, and nothing is written."""
-    book = rating.tariff_book(session, month.first_day)
-    used = rate_usage(session, month, book, accepted_usage(session, store, month.period))
-    setting = month_setting(session, month, book)
-    return RatedMonth(book, setting, used.batch, used.subscription, used.payer, used.rated)
+    versions = rating.tariff_versions(session, month.first_day, month.after)
+    used = rate_usage(session, month, versions, accepted_usage(session, store, month.period))
+    setting = month_setting(session, month, versions)
+    return RatedMonth(used.book, setting, used.batch, used.subscription, used.payer, used.rated)

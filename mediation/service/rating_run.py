@@ -17,13 +17,13 @@ from ledger.vault import Vault
 from mediation.accruals import accrual_entries
 from mediation.charging import Difference, Found, Month
 from mediation.records import Int64
-from mediation.service.reckoning import BilledKeys, Reckoning, lock_period, reckon
+from mediation.service.reckoning import BilledKeys, Reckoning, all_month, lock_period, reckon
 from mediation.service.usage_rating import settle_suspense
 from mediation.tying import check_equal, sums_charged, sums_owed, sums_posted
 from rating import service as rating
 from rating.charges import Booked
 from rating.service import Correcting
-from rating.tariff import TariffBook
+from rating.versions import InForce
 
 SOURCE_SYSTEM = "rating"
 
@@ -54,25 +54,25 @@ def rate_period(
     billed_keys : says which of some charge keys stand on an issued invoice; those are never
         touched, what they lack goes to the account's next bill.
     tariff : NAME/VERSION; by default the tariff that the month was last rated again with, else the
-        one in force on its first day.
+        versions in force in the month, each for its days.
 
     Raises
     ------
     DoesNotTie : explanations, amounts, charges and postings differ; nothing may be committed.
     """
     lock_period(session, month)
-    book = tariff_of(session, month, tariff)
-    return record(session, store, reckon(session, store, month, book, billed_keys), actor)
+    versions = _versions_of(session, month, tariff)
+    return record(session, store, reckon(session, store, month, versions, billed_keys), actor)
 
 
-def tariff_of(session: Session, month: Month, tariff: str | None) -> TariffBook:
+def _versions_of(session: Session, month: Month, tariff: str | None) -> Sequence[InForce]:
     """Choose the tariff of a month; raises `TariffNotFound`."""
     if tariff is not None:
-        return rating.tariff_book_labelled(session, tariff)
+        return all_month(rating.tariff_book_labelled(session, tariff), month)
     again = rating.last_correction(session, month.period)
     if again is not None:
-        return rating.tariff_book_by_hash(session, again.tariff_hash)
-    return rating.tariff_book(session, month.first_day)
+        return all_month(rating.tariff_book_by_hash(session, again.tariff_hash), month)
+    return rating.tariff_versions(session, month.first_day, month.after)
 
 
 def record(
@@ -94,7 +94,10 @@ def record(
         return RatingOutcome(events, unpriced, 0, 0, None)
     rating.record_run(
         session, month.period, inputs, reckoned.book.content_hash, batch_id=batch_id,
-        rated_refs=list(reckoned.refs), counts={"events": events, "unpriced": unpriced},
+        rated_refs=list(reckoned.refs), counts={
+            "events": events, "unpriced": unpriced,
+            "tariffs": [one.book.label for one in reckoned.versions],
+        },
         counters_sha256=store.put(used.counters(), "traffic").sha256, actor=actor,
         correcting=correcting,
     )  # fmt: skip

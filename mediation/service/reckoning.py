@@ -27,7 +27,9 @@ from mediation.service.service_charges import charge_services
 from mediation.service.usage import accepted_usage
 from mediation.service.usage_rating import RatedUsage, add_usage, rate_usage, store_rated
 from rating import service as rating
+from rating.recurring import month_span
 from rating.tariff import TariffBook
+from rating.versions import InForce
 
 # Says which of some charge keys stand on an issued invoice.
 BilledKeys = Callable[[Sequence[int]], set[int]]
@@ -38,13 +40,18 @@ class Reckoning:
     """A month rated in full, and what its charges lack."""
 
     month: Month
-    book: TariffBook
+    versions: tuple[InForce, ...]  # of the tariff, by which it was rated
     used: RatedUsage
     refs: tuple[str, ...]  # of the rated events in the vault
     found: Found
     standing: tuple[Standing, ...]
     booked: tuple[Difference, ...]  # to be booked
     day: date  # the effective date of the postings
+
+    @property
+    def book(self) -> TariffBook:
+        """Give the last of the versions: the one that the run names."""
+        return self.versions[-1].book
 
     def inputs_hash(self) -> str:
         """Name what the run was made from: tariff, rated events, what every charge should be."""
@@ -53,7 +60,8 @@ class Reckoning:
              amount.micro)
             for key, amount in self.found.owed.items()
         )  # fmt: skip
-        content = json.dumps([self.book.content_hash, list(self.refs), owed])
+        tariffs = "+".join(one.book.content_hash for one in self.versions)
+        content = json.dumps([tariffs, list(self.refs), owed])
         return sha256(content.encode()).hexdigest()
 
 
@@ -66,7 +74,11 @@ def lock_period(session: Session, month: Month) -> None:
 
 
 def reckon(
-    session: Session, store: Vault, month: Month, book: TariffBook, billed_keys: BilledKeys
+    session: Session,
+    store: Vault,
+    month: Month,
+    versions: Sequence[InForce],
+    billed_keys: BilledKeys,
 ) -> Reckoning:
     """Rate a locked period and compare it with the books.
 
@@ -79,23 +91,30 @@ def reckon(
     ------
     DoesNotTie : an event's amount is not what its explanation sums to.
     """
-    setting = month_setting(session, month, book)
-    used = rate_usage(session, month, book, accepted_usage(session, store, month.period))
-    refs = store_rated(store, book, used)
+    setting = month_setting(session, month, versions)
+    used = rate_usage(session, month, versions, accepted_usage(session, store, month.period))
+    refs = store_rated(store, used)
     found = Found()
-    add_usage(session, month, book, setting, used, found)
-    charge_services(session, month, book, setting, found)
+    add_usage(session, month, setting, used, found)
+    charge_services(session, month, versions, setting, found)
     rating.lock_charges(session, month.book_code)
     day = _accounting_day(session, month, found)
     standing, next_bill = _stands(session, month, billed_keys)
     booked = differences(found.owed, standing, next_bill, day.strftime("%Y-%m"))
-    return Reckoning(month, book, used, tuple(refs), found, tuple(standing), tuple(booked), day)
+    return Reckoning(
+        month, tuple(versions), used, tuple(refs), found, tuple(standing), tuple(booked), day
+    )
 
 
-def month_setting(session: Session, month: Month, book: TariffBook) -> Setting:
+def all_month(book: TariffBook, month: Month) -> tuple[InForce]:
+    """Take one version for the whole month, whatever is in force."""
+    return (InForce(book, *month_span(month.period)),)
+
+
+def month_setting(session: Session, month: Month, versions: Sequence[InForce]) -> Setting:
     """Look up the accounts and VAT rates of a month for the components of a tariff."""
     last = month.after - timedelta(days=1)
-    components = book.tariff.components
+    components = [part for one in versions for part in one.book.tariff.components]
     return Setting(
         book_code=month.book_code,
         usage_period=month.period,
@@ -110,6 +129,7 @@ def month_setting(session: Session, month: Month, book: TariffBook) -> Setting:
             code: ledger.vat_rate_bp(session, month.book_code, code, on=last)
             for code in sorted({component.vat for component in components})
         },
+        words={component.id: (component.text, component.unit) for component in components},
     )
 
 

@@ -26,8 +26,15 @@ from mediation.charging import (
 from mediation.counter_files import read_grants
 from mediation.rated_files import Owners, batch_of, owners_of
 from mediation.records import Int64
-from mediation.service.rating_run import RatingOutcome, record, tariff_of
-from mediation.service.reckoning import BilledKeys, Reckoning, lock_period, month_setting, reckon
+from mediation.service.rating_run import RatingOutcome, record
+from mediation.service.reckoning import (
+    BilledKeys,
+    Reckoning,
+    all_month,
+    lock_period,
+    month_setting,
+    reckon,
+)
 from mediation.service.service_charges import charge_services
 from mediation.service.usage_rating import RatedUsage, add_usage, rate_granted
 from mediation.usage_files import read_parquet
@@ -116,12 +123,8 @@ def rerate_period(
             f"{month.period}."
         )
     old_book = rating.tariff_book_by_hash(session, last.tariff_hash)
-    new_book = (
-        rating.tariff_book(session, month.first_day)
-        if tariff is None
-        else tariff_of(session, month, tariff)
-    )
-    reckoned = reckon(session, store, month, new_book, billed_keys)
+    new_book = _one_version(session, month, last, tariff)
+    reckoned = reckon(session, store, month, all_month(new_book, month), billed_keys)
     again, correction = _correct(store, last, old_book, reckoned)
     _repeat(session, month, again, reckoned.standing)
     reckoned = replace(reckoned, booked=tuple(map(_labelled, reckoned.booked)))
@@ -133,6 +136,26 @@ def rerate_period(
         month.period, old_book.label, new_book.label, correction.rated_again,
         len(correction.event_key), changes, outcome,
     )  # fmt: skip
+
+
+def _one_version(session: Session, month: Month, last: RatingRun, tariff: str | None) -> TariffBook:
+    """Choose the tariff to rate with; pools are compared between one version and another.
+
+    Raises `Invalid` for a month of several versions: a plain run rates it in full.
+    """
+    before = last.counts.get("tariffs", [])
+    if tariff is None:
+        versions = rating.tariff_versions(session, month.first_day, month.after)
+        before = [*before, *(one.book.label for one in versions)] if len(versions) > 1 else before
+        book = versions[0].book
+    else:
+        book = rating.tariff_book_labelled(session, tariff)
+    if len(set(before)) > 1:
+        raise Invalid(
+            f"{month.period} has several versions of the tariff, {', '.join(sorted(set(before)))}. "
+            f"A plain run rates all of it by them: hovedbok rating run --month {month.period}."
+        )
+    return book
 
 
 def as_facts(done: Rerated) -> dict[str, Any]:
@@ -261,9 +284,10 @@ def _repeat(
 ) -> None:
     """Refuse to go on where the charges of the last run, at its prices, are not what is booked."""
     found, book = Found(), again.book
-    setting = month_setting(session, month, book)
-    add_usage(session, month, book, setting, again, found)
-    charge_services(session, month, book, setting, found)
+    versions = all_month(book, month)
+    setting = month_setting(session, month, versions)
+    add_usage(session, month, setting, again, found)
+    charge_services(session, month, versions, setting, found)
     owed = _by_name((key, amount.micro) for key, amount in found.owed.items())
     stands = _by_name((one.key, one.micro) for one in standing)
     differing = [

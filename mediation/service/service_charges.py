@@ -1,5 +1,6 @@
 """Charges that are no usage: what subscriptions cost by the month, and what orders cost once."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -20,42 +21,60 @@ from mediation.service.discount_charges import charge_recurring_discounts
 from mediation.service.payers import payers_of
 from mediation.wallclock import ZONE, local_days
 from party import service as party
-from rating.recurring import NOT_AGREED, one_off_charges, recurring_charges
+from rating.recurring import NOT_AGREED, one_off_charges
 from rating.tariff import TariffBook
+from rating.versions import InForce, recurring_by_version, taken_charges
 
 
 def charge_services(
-    session: Session, month: Month, book: TariffBook, setting: Setting, found: Found
+    session: Session, month: Month, versions: Sequence[InForce], setting: Setting, found: Found
 ) -> None:
-    """Charge the month's recurring prices for the days active, and the prices of its orders."""
+    """Charge the month's recurring prices for the days active, and the prices of its orders.
+
+    Each day by the version in force on it, an order by that of its day.
+    """
     first, after = month.instants()
     active = party.active_intervals(session, first, after)
-    offering = book.offering_codes(active.offering)
-    charges = recurring_charges(
-        book, month.period, offering, local_day_numbers(active.valid_from),
-        local_day_numbers(active.valid_to), active.agreed_micro, active.subscription_id,
-    )  # fmt: skip
+    days = (local_day_numbers(active.valid_from), local_day_numbers(active.valid_to))
+    priced = recurring_by_version(
+        versions, month.period, active.offering, *days, active.agreed_micro, active.subscription_id
+    )
+    charges = priced.charges
     payers = payers_of(session, set(active.billing_account_id.tolist()))
     last = month.after - timedelta(days=1)
     for n, source in enumerate(charges.source.tolist()):
+        book = versions[int(priced.version[n])].book
         key = charge_key(
             book, setting, payers[int(active.billing_account_id[source])],
             int(active.subscription_id[source]), int(charges.component[n]),
-            _basis(book, int(offering[source])), RECURRING,
+            _basis(book, book.offering_index(active.offering[source])), RECURRING,
             # A price by days counts days, whatever it is a price for.
             unit="day" if charges.of_days[n] > 1 else "",
         )  # fmt: skip
         found.add(key, Owed(int(charges.amount_micro[n]), 1, int(charges.days[n])), last)
-    days = (local_day_numbers(active.valid_from), local_day_numbers(active.valid_to))
-    charge_recurring_discounts(month, book, setting, active, days, offering, charges, payers, found)
-    _charge_orders(session, month, book, setting, found)
+    spans = set(zip(priced.since.tolist(), priced.version.tolist(), strict=True))
+    for since, until in sorted(spans):
+        rows = np.flatnonzero((priced.since == since) & (priced.version == until))
+        begin, end = versions[since].from_day, versions[until].to_day
+        book = versions[until].book
+        charge_recurring_discounts(
+            month, book, setting, active,
+            (np.clip(days[0], begin, end), np.clip(days[1], begin, end)),
+            book.offering_codes(active.offering), taken_charges(charges, rows), payers, found,
+        )  # fmt: skip
+    ordered = party.order_charges(session, first, after)
+    order_days = local_day_numbers(
+        np.array([int(order.effective_at.timestamp()) for order in ordered], np.int64)
+    )
+    for one in versions:
+        mine = np.flatnonzero((one.from_day <= order_days) & (order_days < one.to_day))
+        _charge_orders(session, [ordered[n] for n in mine.tolist()], one.book, setting, found)
 
 
 def _charge_orders(
-    session: Session, month: Month, book: TariffBook, setting: Setting, found: Found
-) -> None:
-    first, after = month.instants()
-    ordered = party.order_charges(session, first, after)
+    session: Session, ordered: Sequence[party.OrderCharge], book: TariffBook, setting: Setting,
+    found: Found,
+) -> None:  # fmt: skip
     offering = book.offering_codes([order.offering for order in ordered])
     agreed = [
         NOT_AGREED if order.agreed_price_micro is None else order.agreed_price_micro

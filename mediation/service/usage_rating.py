@@ -1,6 +1,7 @@
 """The usage half of a rating run: events priced, explained and kept; what has no price waits."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import date
 
 import numpy as np
@@ -29,7 +30,8 @@ from rating.codes import Codes, check_codes, codes_of
 from rating.grants import monthly_grants
 from rating.pipeline import Rated, rate
 from rating.tariff import TariffBook
-from rating.usage import Reason, UsageBatch
+from rating.usage import Int16, Reason, UsageBatch
+from rating.versions import InForce, RatedPart, RatedVersions, rate_versions
 
 EVENTS_PER_OBJECT = 250_000
 
@@ -45,27 +47,54 @@ class RatedUsage:
     subscription: Int64  # ids
     payer: Int64  # ids of billing accounts
     rated: Rated
-    codes: Codes
+    parts: tuple[RatedPart, ...]  # the events of each version that priced some
+    codes: tuple[Codes, ...]  # of the parts
 
     def counters(self) -> bytes:
         """Write how allowances stand afterwards."""
-        return write_counters(self.rated.counters, self.book, self.owners)
+        last = self.parts[-1]
+        return write_counters(last.rated.counters, last.book, self.owners)
+
+    @property
+    def reason(self) -> Int16:
+        """Why each event has no price in the version of its start; OK where it has one."""
+        found: Int16 = RatedVersions(self.parts).column("reason")
+        return found
 
     @property
     def unpriced(self) -> int:
         """How many events have no price."""
-        return int((self.rated.reason != Reason.OK).sum())
+        return int((self.reason != Reason.OK).sum())
 
 
-def rate_usage(session: Session, month: Month, book: TariffBook, usage: pa.Table) -> RatedUsage:
-    """Rate all usage of the month and explain it; nothing is kept yet.
+def rate_usage(
+    session: Session, month: Month, versions: Sequence[InForce], usage: pa.Table
+) -> RatedUsage:
+    """Rate all usage of the month, each event by the version of its start, and explain it.
+
+    Nothing is kept yet. `book` is the version of the month's first day: what is settled once for
+    the month goes by it, and `batch` and `rated` have its codes.
 
     Raises
     ------
     DoesNotTie : an event's amount is not what its explanation sums to.
     """
-    owners = owners_of(usage)
-    return rate_granted(book, usage, owners, _grants(session, month, book, owners))
+    owners, book = owners_of(usage), versions[0].book
+    grants = _grants(session, month, versions, owners)
+    if len(versions) == 1:
+        return rate_granted(book, usage, owners, grants[0])
+    batch, subscription, payer = batch_of(usage, book, owners)
+    names: list[str] = []
+    if usage.num_rows:
+        named = usage["offering"].combine_chunks().dictionary_encode()
+        names = named.dictionary.to_pylist()
+        batch = replace(batch, offering=named.indices.to_numpy().astype(np.int32))
+    month_rated = rate_versions(batch, names, versions, grants)
+    codes = tuple(_explained(part) for part in month_rated.parts)
+    batch, rated = month_rated.in_codes_of(book, batch)
+    return RatedUsage(
+        usage, book, owners, batch, subscription, payer, rated, month_rated.parts, codes
+    )
 
 
 def rate_granted(
@@ -79,27 +108,36 @@ def rate_granted(
     """
     batch, subscription, payer = batch_of(usage, book, owners)
     rated = rate(batch, book, grants)
-    codes = codes_of(batch, rated, book)
-    check_codes(codes, batch, rated, book)
-    return RatedUsage(usage, book, owners, batch, subscription, payer, rated, codes)
+    part = RatedPart(book, np.arange(len(batch)), batch, rated)
+    return RatedUsage(
+        usage, book, owners, batch, subscription, payer, rated, (part,), (_explained(part),)
+    )
+
+
+def _explained(part: RatedPart) -> Codes:
+    codes = codes_of(part.batch, part.rated, part.book)
+    check_codes(codes, part.batch, part.rated, part.book)
+    return codes
 
 
 def add_usage(
-    session: Session, month: Month, book: TariffBook, setting: Setting, used: RatedUsage,
-    found: Found,
-) -> None:  # fmt: skip
+    session: Session, month: Month, setting: Setting, used: RatedUsage, found: Found
+) -> None:
     """Sum what the events cost, by charge; their explanations must sum to the same."""
-    offering = used.batch.offering.astype(np.int64)
-    owed = usage_owed(
-        used.rated, book, offering, used.subscription, used.payer, used.batch.quantity,
-        used.codes.amount_micro,
-    )  # fmt: skip
-    payers = payers_of(session, {account for account, *_ in owed})
-    last_day = _last_day(used.table) if owed else month.first_day
-    for (account, subscriber, component, basis), amount in owed.items():
-        key = charge_key(book, setting, payers[account], subscriber, component, basis, USAGE)
-        found.add(key, amount, last_day)
-    events, rated, subscription = used.batch, used.rated, used.subscription
+    payers = payers_of(session, set(used.payer.tolist()))
+    last_day = month.first_day if used.unpriced == len(used.batch) else _last_day(used.table)
+    for part, codes in zip(used.parts, used.codes, strict=True):
+        owed = usage_owed(
+            part.rated, part.book, part.batch.offering.astype(np.int64),
+            used.subscription[part.rows], used.payer[part.rows], part.batch.quantity,
+            codes.amount_micro,
+        )  # fmt: skip
+        for (account, subscriber, component, basis), amount in owed.items():
+            key = charge_key(
+                part.book, setting, payers[account], subscriber, component, basis, USAGE
+            )
+            found.add(key, amount, last_day)
+    book, events, rated, subscription = used.book, used.batch, used.rated, used.subscription
     charge_usage_discounts(
         month, book, setting, events, rated, subscription, used.payer, payers, found
     )
@@ -111,52 +149,57 @@ def add_usage(
 
 def settle_suspense(session: Session, month: Month, used: RatedUsage, actor: str) -> None:
     """Release usage that has a price now, and suspend what has none."""
-    _release_priced(session, used.table, used.rated, month, actor)
-    _suspend_unpriced(session, used.table, used.rated, month)
+    _release_priced(session, used.table, used.reason, month, actor)
+    _suspend_unpriced(session, used.table, used.reason, month)
 
 
-def _grants(session: Session, month: Month, book: TariffBook, owners: Owners) -> Counters | None:
-    """Grant what the book cannot know: allowances by days, and those that accounts share."""
-    if not book.included.stated.any():
-        return None
+def _grants(
+    session: Session, month: Month, versions: Sequence[InForce], owners: Owners
+) -> list[Counters | None]:
+    """Grant what no version can know: allowances by days, and those that accounts share."""
+    if not any(one.book.included.stated.any() for one in versions):
+        return [None] * len(versions)
     active = party.active_intervals(session, *month.instants())
-    return monthly_grants(
-        book, month.period, book.offering_codes(active.offering),
-        local_day_numbers(active.valid_from), local_day_numbers(active.valid_to),
-        owners.subscription_codes(active.subscription_id),
-        owners.payer_codes(active.billing_account_id),
-    )  # fmt: skip
-
-
-def store_rated(store: Vault, book: TariffBook, used: RatedUsage) -> list[str]:
-    """Keep rated events in order of their keys: the same events give the same objects."""
-    order = np.argsort(used.batch.event_key, kind="stable")
     return [
-        store.put(
-            write_rated(
-                used.table, used.rated, used.codes, book, order[begin : begin + EVENTS_PER_OBJECT]
-            ),
-            "traffic",
-        ).sha256
-        for begin in range(0, len(order), EVENTS_PER_OBJECT)
-    ]
+        monthly_grants(
+            one.book, month.period, one.book.offering_codes(active.offering),
+            local_day_numbers(active.valid_from), local_day_numbers(active.valid_to),
+            owners.subscription_codes(active.subscription_id),
+            owners.payer_codes(active.billing_account_id), versions,
+        )
+        for one in versions
+    ]  # fmt: skip
+
+
+def store_rated(store: Vault, used: RatedUsage) -> list[str]:
+    """Keep rated events, version by version in order of their keys: the same give the same."""
+    refs = []
+    for part, codes in zip(used.parts, used.codes, strict=True):
+        table = used.table if len(used.parts) == 1 else used.table.take(pa.array(part.rows))
+        order = np.argsort(part.batch.event_key, kind="stable")
+        for begin in range(0, len(order), EVENTS_PER_OBJECT):
+            rows = order[begin : begin + EVENTS_PER_OBJECT]
+            refs.append(
+                store.put(write_rated(table, part.rated, codes, part.book, rows), "traffic").sha256
+            )
+    return refs
 
 
 def _release_priced(
-    session: Session, usage: pa.Table, rated: Rated, month: Month, actor: str
+    session: Session, usage: pa.Table, reason: Int16, month: Month, actor: str
 ) -> None:
     """Release usage that an earlier run could not price and this one can, by a newer tariff."""
     waiting = unpriced_places(session)
     if not waiting or not usage.num_rows:
         return
     place = [usage[name].to_numpy() for name in ("file_id", "record_no", "part_no")]
-    near = (rated.reason == Reason.OK) & np.isin(place[1], [record for _, record, _ in waiting])
+    near = (reason == Reason.OK) & np.isin(place[1], [record for _, record, _ in waiting])
     priced = set(zip(*(column[near].tolist() for column in place), strict=True))
     release_priced(session, priced & waiting.keys(), f"rating {month.period}", actor)
 
 
-def _suspend_unpriced(session: Session, usage: pa.Table, rated: Rated, month: Month) -> None:
-    rows = np.flatnonzero(rated.reason != Reason.OK)
+def _suspend_unpriced(session: Session, usage: pa.Table, reason: Int16, month: Month) -> None:
+    rows = np.flatnonzero(reason != Reason.OK)
     if not len(rows):
         return
     place = {
@@ -171,7 +214,7 @@ def _suspend_unpriced(session: Session, usage: pa.Table, rated: Rated, month: Mo
                 file_id=place["file_id"][n], record_no=place["record_no"][n],
                 part_no=place["part_no"][n], reason="NO_RATE",
                 detail=(
-                    f"{Reason(int(rated.reason[row])).name}: offering {place['offering'][n]} has "
+                    f"{Reason(int(reason[row])).name}: offering {place['offering'][n]} has "
                     f"no price for {place['called_text'][n] or 'this usage'}. Add it to the tariff."
                 ),
                 byte_offset=place["offset"][n], seconds=place["seconds"][n],

@@ -6,16 +6,27 @@ from pathlib import Path
 
 import click
 
-from ledger.cli.options import json_option
+from ledger.cli.options import ACTOR, json_option
 from ledger.db import transaction
 from ledger.errors import Invalid
+from ledger.service import access
 from rating import service
 from rating.explain import kroner
 from rating.listing import rate_lines, tariff_lines
 from rating.section_listing import contract_lines, section_lines
 from rating.tariff import TariffBook
+from rating.tariff_diff import tariff_diff
+from rating.tariff_file import read_tariff
 from rating.tariff_schema import tariff_schema
+from rating.tariff_terms import Tariff
+from rating.tariff_writing import rewrite
 
+_label = click.argument("label")
+_as = click.option("--as", "username", required=True, help="The member of staff who judges.")
+_hash = click.option(
+    "--hash", "hash_prefix", required=True,
+    help="The hash of what was read, as `show` prints it; its first 8 characters will do.",
+)  # fmt: skip
 _file = click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 
 
@@ -67,14 +78,28 @@ def schema() -> None:
 
 @click.command()
 @_file
+@click.option("--as", "username", help="The member of staff who loads; needs tariffs:write.")
+@click.option(
+    "--approve-as", "approver",
+    help="Another member of staff, who approves it at once; needs tariffs:approve.",
+)  # fmt: skip
 @json_option
-def load(file: Path, *, as_json: bool) -> None:
-    """Load a tariff FILE; loading the same content again changes nothing."""
+def load(file: Path, username: str | None, approver: str | None, *, as_json: bool) -> None:
+    """Load a tariff FILE as a proposal; loading the same content again changes nothing.
+
+    It rates from its first day on when another person has approved it: with hovedbok rating
+    approve, or here by --approve-as.
+    """
     with transaction() as session:
-        loaded = service.load_tariff(session, file.read_bytes())
-    book = loaded.book
+        maker = access.named_staff(session, username, "tariffs:write") if username else ACTOR
+        loaded = service.propose_tariff(session, file.read_bytes(), actor=maker)
+        book = loaded.book
+        if approver:
+            judge = access.named_staff(session, approver, "tariffs:approve")
+            service.approve_tariff(session, book.label, book.content_hash, judge=judge)
+        state = service.find_tariff(session, book.label).state
     if as_json:
-        click.echo(json.dumps({**_summary(book), "new": loaded.new}))
+        click.echo(json.dumps({**_summary(book), "new": loaded.new, "state": state}))
         return
     verb = "Loaded" if loaded.new else "Already loaded:"
     click.echo(
@@ -82,6 +107,37 @@ def load(file: Path, *, as_json: bool) -> None:
         f"{len(book.offerings)} offerings, {len(book.rows.price)} rates, "
         f"content {book.content_hash[:12]}."
     )
+    if state == service.PROPOSED:
+        click.echo(
+            f"It is a proposal. Another person approves it: hovedbok rating approve {book.label} "
+            f"--hash {book.content_hash[:12]} --as NAME"
+        )
+
+
+@click.command()
+@_label
+@_hash
+@_as
+@click.option("--comment", default="", help="For whoever reads the history.")
+def approve(label: str, hash_prefix: str, username: str, comment: str) -> None:
+    """Approve the version LABEL (NORDLYS/2): it rates from its first day on."""
+    with transaction() as session:
+        judge = access.named_staff(session, username, "tariffs:approve")
+        done = service.approve_tariff(session, label, hash_prefix, judge=judge, comment=comment)
+    click.echo(f"{done.label} is approved by {done.judge} and rates from {done.valid_from}.")
+
+
+@click.command()
+@_label
+@_hash
+@_as
+@click.option("--comment", required=True, help="Why; its author has to know what to change.")
+def reject(label: str, hash_prefix: str, username: str, comment: str) -> None:
+    """Reject the version LABEL for good; its first day is free for the corrected one."""
+    with transaction() as session:
+        judge = access.named_staff(session, username, "tariffs:approve")
+        done = service.reject_tariff(session, label, hash_prefix, judge=judge, comment=comment)
+    click.echo(f"{done.label} is rejected by {done.judge}: {done.comment}")
 
 
 @click.command("list")
@@ -93,25 +149,37 @@ def list_books(*, as_json: bool) -> None:
     if as_json:
         facts = [
             {"name": row.name, "version": row.version, "valid_from": str(row.valid_from),
-             "content_hash": row.content_hash}
+             "valid_to": row.valid_to and str(row.valid_to), "state": row.state,
+             "loaded_by": row.loaded_by, "judge": row.judge, "content_hash": row.content_hash}
             for row in rows
         ]  # fmt: skip
         click.echo(json.dumps(facts))
         return
     for row in rows:
-        click.echo(f"{row.name}/{row.version}  from {row.valid_from}  {row.content_hash[:12]}")
+        until = f" to {row.valid_to}" if row.valid_to else ""
+        judge = f" by {row.judge}" if row.judge else ""
+        click.echo(
+            f"{row.label}  from {row.valid_from}{until}  {row.content_hash[:12]}  "
+            f"{row.state}{judge}, loaded by {row.loaded_by}"
+        )
     if not rows:
         click.echo("No tariff book is loaded. Load one with hovedbok rating load FILE.")
 
 
 @click.command()
-@click.option("--on", "on_day", required=True, help="The day it is in force, such as 2026-03-01.")
+@click.argument("label", required=False)
+@click.option("--on", "on_day", help="The day it is in force, such as 2026-03-01.")
 @click.option("--name", help="Which tariff, where several are loaded.")
 @json_option
-def show(on_day: str, name: str | None, *, as_json: bool) -> None:
-    """Show the tariff book in force on a day: its offerings and prices."""
+def show(label: str | None, on_day: str | None, name: str | None, *, as_json: bool) -> None:
+    """Show the version LABEL (NORDLYS/2), or the one in force on a day: its prices."""
+    if (label is None) == (on_day is None):
+        raise Invalid("Name a version, such as NORDLYS/2, or a day with --on.")
     with transaction() as session:
-        book = service.tariff_book(session, _day(on_day), name)
+        if label is not None:
+            book = service.find_tariff(session, label).book
+        else:
+            book = service.tariff_book(session, _day(on_day or ""), name)
     if as_json:
         click.echo(json.dumps(_summary(book)))
         return
@@ -136,6 +204,43 @@ def show(on_day: str, name: str | None, *, as_json: bool) -> None:
                 click.echo(f"  {line}")
 
 
+@click.command()
+@click.argument("before")
+@click.argument("after")
+@json_option
+def diff(before: str, after: str, *, as_json: bool) -> None:
+    """Tell what changes from BEFORE to AFTER: each a version such as NORDLYS/2, or a file."""
+    told = tariff_diff(_tariff(before), _tariff(after))
+    if as_json:
+        facts = {"before": told.before, "after": told.after, "valid_from": str(told.valid_from),
+                 "changes": [change.facts() for change in told.changes]}  # fmt: skip
+        click.echo(json.dumps(facts, ensure_ascii=False))
+        return
+    click.echo(f"From {told.before} to {told.after}, from {told.valid_from}:")
+    for change in told.changes:
+        click.echo(f"  {change.sentence()}")
+    click.echo(f"{len(told.changes)} change{'' if len(told.changes) == 1 else 's'}.")
+
+
+def _tariff(named: str) -> Tariff:
+    """Read a file of the name, else the version that has it as its label."""
+    if Path(named).is_file():
+        return read_tariff(Path(named).read_bytes())
+    with transaction() as session:
+        return service.find_tariff(session, named).book.tariff
+
+
+@click.command()
+@_label
+@click.option("--rewrite", "anew", is_flag=True,
+              help="Every key in the order of the format, without comments.")  # fmt: skip
+def export(label: str, *, anew: bool) -> None:
+    """Print the file of a version, as it was loaded: loading it again changes nothing."""
+    with transaction() as session:
+        source = service.find_tariff(session, label).source
+    click.echo(rewrite(source) if anew else source, nl=False)
+
+
 def _summary(book: TariffBook) -> dict[str, object]:
     return {
         "name": book.tariff.name,
@@ -154,4 +259,4 @@ def _day(written: str) -> date:
         raise Invalid(f"{written!r} is not a day; write it as 2026-03-01.") from None
 
 
-tariff_commands = (check, load, list_books, show, schema)
+tariff_commands = (check, load, approve, reject, list_books, show, diff, export, schema)

@@ -120,6 +120,9 @@ class _Events:
         if run is None or event.get("pieces") is None:
             return ()
         book = rating.tariff_book_by_hash(self.session, run.tariff_hash)
+        if event["tariff_version"] != book.tariff.version:  # One of several versions of the month.
+            label = f"{book.tariff.name}/{event['tariff_version']}"
+            book = rating.find_tariff(self.session, label).book
         return explain_row(event, book, language).sentences
 
     def of_period(self, period: str) -> pa.Table:
@@ -128,7 +131,9 @@ class _Events:
             run = rating.last_run(self.session, period)
             refs = run.rated_refs if run else []
             tables = [read_parquet(self.store.open(name)) for name in refs]
-            self._tables[period] = pa.concat_tables(tables) if tables else pa.table({})
+            self._tables[period] = (
+                pa.concat_tables(tables, promote_options="default") if tables else pa.table({})
+            )
         return self._tables[period]
 
     def of_charge(self, key: ChargeKeyRow) -> pa.Table:

@@ -51,6 +51,8 @@ EMPTY = {
     "balance_month",
     "period_lock_event",
     "period_lock_exception",
+    "tariff_book",
+    "tariff_verdict",
     "voucher_gap",
 }
 # Any column will do for an UPDATE: the guard looks at none.
@@ -71,6 +73,7 @@ COLUMN = {
     "webhook_delivery": "outcome", "dimension_rule": "rule", "exchange_rate": "rate_e8",
     "balance_assertion": "expected_minor",
     "draft_withdrawn": "reason", "book_access": "reason",
+    "balance_assertion": "expected_minor", "tariff_book": "source", "tariff_verdict": "judge",
     "posting_request": "ref", "posting_request_step": "posted",
     "close_checklist": "actor", "check_waiver": "reason",
 }  # fmt: skip

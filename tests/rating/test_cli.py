@@ -13,6 +13,7 @@ from click.testing import CliRunner, Result
 
 from ledger.errors import Problem
 from rating.cli import rating_cli
+from tests.rating.staff import JUDGE, MAKER, hire
 from tests.rating.tariffs import SMALL
 
 
@@ -35,7 +36,9 @@ QUOTE = ("quote", "--offering", "ONE", "--usage", "voice", "--start", "2026-03-0
 def test_a_tariff_is_loaded_listed_and_shown(db: str, tariff: str) -> None:
     """Loading twice says so; the list and the book show the same content."""
     assert run("list").output.startswith("No tariff book is loaded.")
-    assert run("load", tariff).output.startswith("Loaded SMALL/1, valid from 2026-01-01: 1 off")
+    hire()
+    told = run("load", tariff, "--as", MAKER, "--approve-as", JUDGE).output
+    assert told.startswith("Loaded SMALL/1, valid from 2026-01-01: 1 off")
     assert run("load", tariff).output.startswith("Already loaded: SMALL/1")
     (listed,) = json.loads(run("list", "--json").output)
     shown = json.loads(run("show", "--on", "2026-03-01", "--json").output)
@@ -48,7 +51,8 @@ def test_a_tariff_is_loaded_listed_and_shown(db: str, tariff: str) -> None:
 
 def test_a_quote_from_the_loaded_book_equals_one_from_the_file(db: str, tariff: str) -> None:
     """The sum and each part, in words and for machines."""
-    run("load", tariff)
+    hire()
+    run("load", tariff, "--approve-as", JUDGE)
     words = (*QUOTE, "--called", "4790000001", "--quantity", "90", "--json")
     quoted = run(*words)
     assert json.loads(quoted.output) == json.loads(run(*words, "--file", tariff).output)

@@ -22,6 +22,7 @@ def test_a_call_over_two_bands_in_norwegian() -> None:
     batch = batch_of([CALL])
     assert explain_event(batch, rate(batch, BOOK), BOOK, 0).sentences == (
         "Anrop til 4790000001, sone HOME (prefiks 47), 2026-03-04 16:59:30, 1 min 30 s, En.",
+        "Pris etter SMALL/1, gyldig fra 2026-01-01.",
         "Oppstartspris: 0,69.",
         "30 s i tidsrom day, betales som 60 s à 0,90 per 60 s: 0,90.",
         "1 min 00 s i tidsrom night, betales som 30 s à 0,60 per 60 s: 0,30.",
@@ -35,6 +36,7 @@ def test_a_session_beyond_its_allowance_in_english() -> None:
     batch = batch_of([surf])
     assert explain_event(batch, rate(batch, BOOK), BOOK, 0, "en").sentences == (
         "Data, zone DATA (rating group 100), 2026-03-04 16:59:30, 1200 B, En.",
+        "Priced by SMALL/1, in force from 2026-01-01.",
         "1000 B is included in one-gb; the rest is paid for.",
         "Set-up fee: 0.10.",
         "200 B, charged as 200 B at 0.50 per 100 B: 1.00.",
@@ -91,7 +93,7 @@ def test_steps_cap_rounding_and_refunds_are_told() -> None:
     dear = replace(CALL, number="47829111", quantity=-61)
     batch = batch_of([dear])
     told = explain_event(batch, rate(batch, book), book, 0)
-    assert told.sentences[1:] == (
+    assert told.sentences[2:] == (
         "En tilbakebetaling: det bruken ville ha kostet, med motsatt fortegn.",
         "1 min 00 s, betales som 60 s à 19,90 per 60 s: -19,90.",
         "1 s etter 1 min 00 s, betales som 1 s à 0,31 per 60 s: -0,005167.",

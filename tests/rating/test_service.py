@@ -18,7 +18,7 @@ from ledger import service as ledger_service
 from ledger.journal import BatchDraft, EntryDraft, Line
 from rating import service
 from rating.charges import Booked, ChargeKey, deltas
-from rating.models import ChargeDelta, ChargeKeyRow, RatingRun, TariffBookRow
+from rating.models import ChargeDelta, ChargeKeyRow, RatingRun, TariffBookRow, TariffVerdict
 from rating.service import ChargeKeysUnknown, TariffNotFound, TariffVersionTaken
 from tests.rating.tariffs import SMALL
 from tests.rating.test_margins import WHOLESALE
@@ -196,7 +196,9 @@ def test_the_last_run_says_where_a_period_stands(session: Session) -> None:
     assert service.rating_runs(session, "2026-03") == [run, *later]
 
 
-@pytest.mark.parametrize("table", ["tariff_book", "charge_key", "charge_delta", "rating_run"])
+@pytest.mark.parametrize(
+    "table", ["tariff_book", "tariff_verdict", "charge_key", "charge_delta", "rating_run"]
+)
 @pytest.mark.parametrize("role", ["service", "owner"])
 def test_recorded_facts_cannot_be_changed(books: str, table: str, role: str) -> None:
     """The service lacks the right, and the guard stops even the owner."""
@@ -206,7 +208,7 @@ def test_recorded_facts_cannot_be_changed(books: str, table: str, role: str) -> 
         service.record_run(
             opened, "2026-03", "a" * 64, book.content_hash, batch_id=None, rated_refs=[], counts={}
         )
-    column = {"tariff_book": "source", "charge_key": "text"}.get(table)
+    column = {"tariff_book": "source", "tariff_verdict": "comment", "charge_key": "text"}.get(table)
     column = column or ("events" if table == "charge_delta" else "counts")
     for attack in (
         f"UPDATE {table} SET {column} = {column}",
@@ -224,7 +226,7 @@ def test_recorded_facts_cannot_be_changed(books: str, table: str, role: str) -> 
 
 def test_models_say_what_the_migration_made(session: Session) -> None:
     """Columns of the models and of the tables are the same."""
-    for model in (TariffBookRow, RatingRun, ChargeDelta, ChargeKeyRow):
+    for model in (TariffBookRow, TariffVerdict, RatingRun, ChargeDelta, ChargeKeyRow):
         found = session.execute(
             text(
                 "SELECT column_name, is_nullable = 'YES' FROM information_schema.columns "

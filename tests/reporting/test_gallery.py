@@ -56,34 +56,16 @@ from tests.reporting.bills import MARCH as TERMS
 from tests.reporting.provocations import PROVOKED, provokes
 from tests.reporting.refused_closings import REFUSED_CLOSINGS
 from tests.reporting.refused_postings import REFUSED_POSTINGS
+from tests.reporting.tariff_refusals import TARIFF, TARIFF_REFUSALS
 
 GALLERY = read_gallery()
 SAMPLES = Path(__file__).resolve().parents[1] / "mediation" / "samples"
-TARIFF = """format = "hovedbok-tariff/1"
-name = "TEST"
-version = 1
-valid_from = 2026-01-01
-currency = "NOK"
-time_zone = "Europe/Oslo"
-[[band]]
-id = "any"
-from = "00:00"
-[[component]]
-id = "subscription"
-text = "Abonnement"
-revenue = "subscription"
-vat = "3"
-unit = "month"
-[[offering]]
-id = "MOBIL-5GB"
-name = "Mobil 5 GB"
-price_basis = "gross"
-  [[offering.recurring]]
-  component = "subscription"
-  price = "299.00"
-"""
 
 PROVOKED.update({**REFUSED_CLOSINGS, **REFUSED_POSTINGS})
+Provoke = Callable[[Session], object]
+PROVOKED: dict[str, Provoke] = {**REFUSED_CLOSINGS, **REFUSED_POSTINGS}
+PROVOKED: dict[str, Provoke] = {**REFUSED_CLOSINGS}
+PROVOKED: dict[str, Provoke] = dict(TARIFF_REFUSALS)
 drafts = Drafts()
 GL = {"module": "GL", "actor": "tester"}
 

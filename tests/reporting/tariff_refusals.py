@@ -1,0 +1,52 @@
+"""The tariff of the error gallery, and how its refusals are provoked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from sqlalchemy.orm import Session
+
+from rating import service as rating
+
+TARIFF = """format = "hovedbok-tariff/1"
+name = "TEST"
+version = 1
+valid_from = 2026-01-01
+currency = "NOK"
+time_zone = "Europe/Oslo"
+[[band]]
+id = "any"
+from = "00:00"
+[[component]]
+id = "subscription"
+text = "Abonnement"
+revenue = "subscription"
+vat = "3"
+unit = "month"
+[[offering]]
+id = "MOBIL-5GB"
+name = "Mobil 5 GB"
+price_basis = "gross"
+  [[offering.recurring]]
+  component = "subscription"
+  price = "299.00"
+"""
+
+
+def _judge(session: Session, read_hash: str = "", judge: str = "staff:jens") -> object:
+    book = rating.propose_tariff(session, TARIFF.encode(), actor="staff:maja").book
+    return rating.approve_tariff(session, book.label, read_hash or book.content_hash, judge=judge)
+
+
+def _approve_what_was_rejected(session: Session) -> object:
+    book = rating.propose_tariff(session, TARIFF.encode(), actor="staff:maja").book
+    read_hash = book.content_hash
+    rating.reject_tariff(session, book.label, read_hash, judge="staff:jens", comment="Too dear")
+    return _judge(session)
+
+
+TARIFF_REFUSALS: Mapping[str, Callable[[Session], object]] = {
+    "tariff-changed": lambda session: _judge(session, read_hash="0" * 64),
+    "tariff-judged": _approve_what_was_rejected,
+    "own-tariff": lambda session: _judge(session, judge="staff:maja"),
+}

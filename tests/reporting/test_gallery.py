@@ -66,6 +66,7 @@ Provoke = Callable[[Session], object]
 PROVOKED: dict[str, Provoke] = {**REFUSED_CLOSINGS, **REFUSED_POSTINGS}
 PROVOKED: dict[str, Provoke] = {**REFUSED_CLOSINGS}
 PROVOKED: dict[str, Provoke] = dict(TARIFF_REFUSALS)
+PROVOKED: dict[str, Provoke] = {**REFUSED_CLOSINGS, **TARIFF_REFUSALS}
 drafts = Drafts()
 GL = {"module": "GL", "actor": "tester"}
 

@@ -210,7 +210,7 @@ def create_app() -> Flask:
         SESSION_COOKIE_SAMESITE="Lax",
     )
     api = import_module("ledger.web").install(app)
-    for room in ("ledger", "party", "mediation", "reporting"):
+    for room in ("ledger", "party", "rating", "mediation", "reporting"):
         import_module(f"{room}.api").register(api)
     import_module("reporting.web.pages").register(app)
     return app

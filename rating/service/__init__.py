@@ -27,6 +27,7 @@ from rating.service.checking import (
     faults_of,
     require_known,
 )
+from rating.service.quotes import quote
 from rating.service.tariffs import (
     APPROVED,
     PROPOSED,
@@ -84,6 +85,7 @@ __all__ = [
     "lock_charge_keys",
     "lock_charges",
     "propose_tariff",
+    "quote",
     "rating_runs",
     "record_run",
     "reject_tariff",

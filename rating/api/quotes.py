@@ -1,0 +1,156 @@
+"""What something would cost, over REST: an event, several, or a month; nothing is kept."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from http import HTTPStatus
+from typing import Any
+
+from flask.views import MethodView
+from marshmallow import Schema, ValidationError, fields, validate, validates_schema
+
+from ledger.db import transaction
+from ledger.errors import Invalid
+from ledger.web import Blueprint, scope
+from ledger.web.fields import BookSchema, Money
+from rating import service
+from rating.explain import kroner
+from rating.quoting import MAX_EVENTS, Asked, Event, Order, Quote
+from rating.tariff_terms import OCCASIONS
+from rating.usage import MAX_QUANTITY, USAGE_NAMES
+
+blueprint = Blueprint("rating-quotes", __name__, url_prefix="/api/v1", description="Quotes")
+_MICRO = {"description": "Kroner as text, with up to six decimals; money while rating is exact."}
+
+
+class QuoteEventSchema(Schema):
+    """Usage to be priced."""
+
+    usage = fields.String(required=True, validate=validate.OneOf(list(USAGE_NAMES.values())))
+    start = fields.String(
+        required=True,
+        metadata={"description": "ISO 8601; without an offset, local time of the tariff.",
+                  "example": "2026-03-02T16:59:20"},
+    )  # fmt: skip
+    quantity = fields.Integer(
+        required=True, validate=validate.Range(-MAX_QUANTITY, MAX_QUANTITY),
+        metadata={"description": "Seconds, messages or octets."},
+    )  # fmt: skip
+    called = fields.String(load_default="", validate=validate.Regexp(r"^\d{0,20}$"))
+    rating_group = fields.Integer(load_default=0, validate=validate.Range(0, 2**31 - 1))
+
+
+class QuoteOrderSchema(Schema):
+    """An order that costs something once."""
+
+    on = fields.String(required=True, validate=validate.OneOf(OCCASIONS))
+    day = fields.Date(required=True)
+
+
+class AskedSchema(BookSchema):
+    """A subscription in a month: its usage, the days it is active, its orders.
+
+    With `active_from` the monthly prices are part of it; without, only what the events cost.
+    """
+
+    offering = fields.String(required=True)
+    period = fields.String(
+        required=True, validate=validate.Regexp(r"^\d{4}-(0[1-9]|1[0-2])$"),
+        metadata={"example": "2026-03"},
+    )  # fmt: skip
+    tariff = fields.String(
+        load_default=None,
+        metadata={"description": "Which tariff, where several are in force; or a version, also a "
+                  "proposal: NORDLYS/2."},
+    )  # fmt: skip
+    events = fields.List(
+        fields.Nested(QuoteEventSchema), load_default=list, validate=validate.Length(0, MAX_EVENTS)
+    )
+    orders = fields.List(
+        fields.Nested(QuoteOrderSchema), load_default=list, validate=validate.Length(0, 100)
+    )
+    active_from = fields.Date(load_default=None, allow_none=True)
+    active_to = fields.Date(
+        load_default=None, allow_none=True, metadata={"description": "The day after the last."}
+    )
+    language = fields.String(load_default="nb", validate=validate.OneOf(["nb", "en"]))
+
+    @validates_schema
+    def _asks_something(self, sent: dict[str, Any], **_kwargs: Any) -> None:
+        if not sent["events"] and not sent["orders"] and sent["active_from"] is None:
+            raise ValidationError("Ask for events, orders, or a month by active_from.", "events")
+
+
+class PartSchema(Schema):
+    """One summand of the price of an event."""
+
+    text = fields.String(required=True)
+    amount = fields.Function(lambda part: kroner(part.amount_micro, "en"), metadata=_MICRO)
+
+
+class QuotedEventSchema(Schema):
+    """An event with its price and the reasons for it; without a price it says why."""
+
+    tariff = fields.String(required=True)
+    component = fields.String(required=True)
+    reason = fields.String(required=True, metadata={"example": "OK"})
+    amount = fields.Function(lambda event: kroner(event.amount_micro, "en"), metadata=_MICRO)
+    parts = fields.List(fields.Nested(PartSchema), required=True, attribute="explanation.parts")
+    sentences = fields.List(fields.String(), required=True, attribute="explanation.sentences")
+
+
+class QuotedChargeSchema(Schema):
+    """A charge as it would stand on the bill."""
+
+    component = fields.String(required=True)
+    kind = fields.String(required=True)
+    text = fields.String(required=True)
+    price_basis = fields.String(required=True, validate=validate.OneOf(["gross", "net"]))
+    vat_code = fields.String(required=True, attribute="vat")
+    quantity = fields.Integer(required=True)
+    amount = Money(required=True, attribute="amount_minor")
+    sentences = fields.List(fields.String(), required=True)
+
+
+class QuoteSchema(Schema):
+    """What it all would cost. Nothing is kept."""
+
+    tariffs = fields.List(fields.String(), required=True)
+    priced = fields.Boolean(required=True)
+    events = fields.List(fields.Nested(QuotedEventSchema), required=True)
+    charges = fields.List(fields.Nested(QuotedChargeSchema), required=True)
+    net = Money(required=True, allow_none=True, attribute="net_minor")
+    vat = Money(required=True, allow_none=True, attribute="vat_minor")
+    gross = Money(required=True, allow_none=True, attribute="gross_minor")
+
+
+@blueprint.route("/quotes")
+class Quotes(MethodView):
+    """Asking for a price."""
+
+    @scope("tariffs:read")
+    @blueprint.arguments(AskedSchema)
+    @blueprint.response(HTTPStatus.OK, QuoteSchema)
+    def post(self, sent: dict[str, Any]) -> Quote:
+        """Price events, orders and months of one subscription; nothing is posted or kept."""
+        asked = Asked(
+            offering=sent["offering"], period=sent["period"],
+            events=tuple(
+                Event(one["usage"], _instant(one["start"]), one["quantity"], one["called"],
+                      one["rating_group"])
+                for one in sent["events"]
+            ),
+            orders=tuple(Order(one["on"], one["day"]) for one in sent["orders"]),
+            active_from=sent["active_from"], active_to=sent["active_to"],
+        )  # fmt: skip
+        with transaction() as session:
+            return service.quote(
+                session, asked, sent["language"], tariff=sent["tariff"], book=sent["book"]
+            )
+
+
+def _instant(written: str) -> datetime:
+    try:
+        return datetime.fromisoformat(written)
+    except ValueError:
+        raise Invalid(f"{written!r} is not a time; write it as 2026-03-29T01:30.") from None

@@ -1,0 +1,190 @@
+"""The command that says what something would cost: an event, a bundle of them, or a month."""
+
+import json
+from datetime import date, datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import click
+
+from ledger.cli.options import book_option, day_option, json_option
+from ledger.db import transaction
+from ledger.errors import Invalid
+from ledger.money import format_amount
+from rating import quoting, service
+from rating.explain import kroner
+from rating.phrases import Language
+from rating.quoting import Asked, Event, Order, Quote, QuotedEvent
+from rating.reading import Reader
+from rating.recurring import month_span
+from rating.tariff import parse_tariff
+from rating.tariff_terms import OCCASIONS
+from rating.usage import MAX_QUANTITY, USAGE_NAMES
+from rating.versions import InForce
+
+_LOCAL = ZoneInfo("Europe/Oslo")
+_USAGES = list(USAGE_NAMES.values())
+_path = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+@click.command()
+@click.option("--offering", required=True, help="The offering, such as MOBIL-5GB.")
+@click.option("--usage", type=click.Choice(_USAGES), help="Of one event.")
+@click.option("--called", default="", help="The number, digits without plus: 4790000001.")
+@click.option("--rating-group", default=0, show_default=True, help="Of data.")
+@click.option("--start", help="Local time 2026-03-29T01:30, or with an offset.")
+@click.option(
+    "--quantity",
+    type=click.IntRange(-MAX_QUANTITY, MAX_QUANTITY),
+    help="Seconds, messages or octets.",
+)
+@click.option("--events", type=_path, help="A file of events, JSON as the REST API takes them.")
+@click.option("--month", help="A whole month, such as 2026-03: with its monthly prices.")
+@day_option("--from", "The first day it is active in the month; by default all of it.")
+@day_option("--to", "The day after the last.")
+@click.option("--order", "orders", multiple=True, metavar="KIND:DAY",
+              help="An order in the month, such as add:2026-03-01.")  # fmt: skip
+@click.option("--name", help="Which tariff, where several are loaded, or a version: NORDLYS/2.")
+@click.option("--file", type=_path, help="Quote from a tariff file; needs no database.")
+@book_option
+@click.option("--language", type=click.Choice(["nb", "en"]), default="nb", show_default=True)
+@json_option
+def quote(
+    offering: str, usage: str | None, called: str, rating_group: int, start: str | None,
+    quantity: int | None, events: Path | None, month: str | None, orders: tuple[str, ...],
+    name: str | None, file: Path | None, book: str, language: Language, *, as_json: bool,
+    **days: date | None,
+) -> None:  # fmt: skip
+    """Say what an event, a bundle of events or a month would cost, and why.
+
+    It is priced with a fresh allowance, by the functions that bill; nothing is posted or kept.
+    Exit 1 if something has no price.
+    """
+    if month is not None:
+        _first(month)
+    used = _events(events)
+    if usage is not None or start is not None or quantity is not None:
+        if usage is None or start is None or quantity is None:
+            raise Invalid("An event needs --usage, --start and --quantity.")
+        used = (*used, Event(usage, _instant(start), quantity, called, rating_group))
+    asked = Asked(
+        offering, month or _month_of(used), used, tuple(_order(told) for told in orders),
+        (days["from"] or _first(month)) if month else None, days["to"],
+    )  # fmt: skip
+    if file is not None:
+        versions = [InForce(parse_tariff(file.read_bytes()), *month_span(asked.period))]
+        told = quoting.quote(versions, asked, language)
+    else:
+        with transaction() as session:
+            told = service.quote(session, asked, language, tariff=name, book=book)
+    alone = month is None and events is None and not orders
+    if as_json:
+        facts = _event_facts(told.events[0]) if alone else _facts(told)
+        click.echo(json.dumps(facts, ensure_ascii=False))
+    else:
+        click.echo("\n".join(_lines(told, language, alone=alone)))
+    if not told.priced:
+        raise SystemExit(1)
+
+
+def _events(file: Path | None) -> tuple[Event, ...]:
+    if file is None:
+        return ()
+    try:
+        content = json.loads(file.read_bytes())
+    except ValueError as fault:
+        raise Invalid(f"{file} is not JSON: {fault}.") from None
+    reader = Reader({"event": content})
+    found = []
+    for table in reader.tables("event"):
+        start = table.text("start")
+        found.append(
+            (table.choice("usage", _USAGES), start,
+             table.integer("quantity", -MAX_QUANTITY, MAX_QUANTITY),
+             table.text("called", ""), table.integer("rating_group", 0, 2**31 - 1, 0))
+        )  # fmt: skip
+        table.refuse_unknown()
+    if reader.faults:
+        raise Invalid(f"{file}: {'; '.join(map(str, reader.faults[:5]))}. Correct the file.")
+    return tuple(Event(usage, _instant(start), *rest) for usage, start, *rest in found)
+
+
+def _month_of(events: tuple[Event, ...]) -> str:
+    if not events:
+        raise Invalid("Ask for an event (--usage), a file of --events, or a --month.")
+    start = events[0].start
+    return (start.astimezone(_LOCAL) if start.tzinfo else start).strftime("%Y-%m")
+
+
+def _first(month: str | None) -> date:
+    try:
+        return date.fromisoformat(f"{month}-01")
+    except ValueError:
+        raise Invalid(f"{month!r} is not a month; write it as 2026-03.") from None
+
+
+def _order(written: str) -> Order:
+    kind, _, day = written.partition(":")
+    try:
+        return Order(kind, date.fromisoformat(day))
+    except ValueError:
+        raise Invalid(
+            f"{written!r} is no order; write {' or '.join(OCCASIONS)}, a colon and the day: "
+            "add:2026-03-01."
+        ) from None
+
+
+def _instant(written: str) -> datetime:
+    try:
+        return datetime.fromisoformat(written)
+    except ValueError:
+        raise Invalid(f"{written!r} is not a time; write it as 2026-03-29T01:30.") from None
+
+
+def _lines(told: Quote, language: Language, *, alone: bool) -> list[str]:
+    lines = [sentence for event in told.events for sentence in event.explanation.sentences]
+    if alone:
+        return lines
+    for charge in told.charges:
+        lines += charge.sentences
+        amount = format_amount(charge.amount_minor)
+        lines.append(f"{charge.text} ({charge.component}, {charge.price_basis}): {amount}")
+    if told.gross_minor is not None and told.net_minor is not None and told.vat_minor is not None:
+        net, vat, gross = map(format_amount, (told.net_minor, told.vat_minor, told.gross_minor))
+        lines.append(
+            f"Til sammen {gross}: {net} uten mva. og {vat} mva." if language == "nb"
+            else f"Together {gross}: {net} without VAT, and {vat} of VAT."
+        )  # fmt: skip
+    return lines
+
+
+def _event_facts(event: QuotedEvent) -> dict[str, object]:
+    return {
+        "amount": kroner(event.amount_micro, "en"),
+        "reason": event.reason,
+        "tariff": event.tariff,
+        "parts": [
+            {"text": part.text, "amount": kroner(part.amount_micro, "en")}
+            for part in event.explanation.parts
+        ],
+        "sentences": list(event.explanation.sentences),
+    }
+
+
+def _facts(told: Quote) -> dict[str, object]:
+    totals = {"net": told.net_minor, "vat": told.vat_minor, "gross": told.gross_minor}
+    return {
+        "tariffs": list(told.tariffs),
+        "events": [_event_facts(event) for event in told.events],
+        "charges": [
+            {"component": charge.component, "kind": charge.kind, "text": charge.text,
+             "price_basis": charge.price_basis, "vat_code": charge.vat,
+             "quantity": charge.quantity, "amount": format_amount(charge.amount_minor),
+             "sentences": list(charge.sentences)}
+            for charge in told.charges
+        ],
+        **{
+            name: None if minor is None else format_amount(minor)
+            for name, minor in totals.items()
+        },
+    }  # fmt: skip

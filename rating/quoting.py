@@ -1,0 +1,324 @@
+"""What an event, a bundle of events or a whole month would cost, by the functions that bill.
+
+Nothing is posted and nothing is remembered: one subscription that nobody has, alone, with all that
+its offering includes in a month, is rated and charged as `mediation` rates and charges a real one.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from zoneinfo import ZoneInfo
+
+import numpy as np
+
+from ledger.errors import Invalid
+from ledger.money import MINOR_PER_UNIT
+from rating.allowances import Counters
+from rating.charges import rounded
+from rating.explain import Explanation, explain_event, kroner
+from rating.grants import whole_grants
+from rating.phrases import PHRASES, Language
+from rating.recurring import NOT_AGREED, month_span, one_off_charges
+from rating.tariff import TariffBook
+from rating.tariff_terms import OCCASIONS
+from rating.taxes import tax_on_net
+from rating.usage import USAGE_NAMES, Int64, Reason, UsageBatch, check_usage
+from rating.versions import InForce, RatedVersions, rate_versions, recurring_by_version
+from rating.zones import encode_numbers
+
+MAX_EVENTS = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Usage that somebody asks the price of. A start without an offset is local to the tariff."""
+
+    usage: str  # voice | sms | data
+    start: datetime
+    quantity: int  # seconds, messages or octets
+    called: str = ""  # digits without plus
+    rating_group: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """An order that costs something once."""
+
+    on: str  # add | change | addon | cease
+    day: date
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A subscription to an offering in a month: what it uses, when it is active, what it orders.
+
+    Without `active_from` no monthly price is asked for: only what the events cost.
+    """
+
+    offering: str
+    period: str  # 2026-03
+    events: tuple[Event, ...] = ()
+    orders: tuple[Order, ...] = ()
+    active_from: date | None = None
+    active_to: date | None = None  # the day after the last; None is the end of the month
+
+
+@dataclass(frozen=True, slots=True)
+class QuotedEvent:
+    """An event with its price and the reasons for it."""
+
+    tariff: str  # label of the version that priced it
+    component: str  # empty where it has no price
+    reason: str  # OK, or why it has no price
+    amount_micro: int
+    explanation: Explanation
+
+
+@dataclass(frozen=True, slots=True)
+class QuotedCharge:
+    """A charge as it would stand on the bill, rounded once. [øre]"""
+
+    component: str
+    kind: str  # usage | recurring | one_off
+    text: str
+    price_basis: str  # gross: the amount includes VAT
+    vat: str
+    quantity: int
+    micro: int
+    amount_minor: int
+    sentences: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """What it all would cost; the totals need the rates of VAT. [øre]"""
+
+    tariffs: tuple[str, ...]
+    events: tuple[QuotedEvent, ...]
+    charges: tuple[QuotedCharge, ...]
+    net_minor: int | None
+    vat_minor: int | None
+    gross_minor: int | None
+
+    @property
+    def priced(self) -> bool:
+        """Say whether everything asked for has a price."""
+        return all(event.reason == Reason.OK.name for event in self.events)
+
+
+@dataclass(slots=True)
+class _Sum:
+    """What has been charged so far on one component."""
+
+    text: str
+    micro: int
+    quantity: int
+    sentences: list[str]
+
+
+# Component, kind of charge, price basis, VAT code; every order is a charge of its own.
+_Key = tuple[str, str, str, str]
+_USAGE, _RECURRING, _ONE_OFF = "usage", "recurring", "one_off"
+
+
+def quote(
+    versions: Sequence[InForce],
+    asked: Asked,
+    language: Language = "nb",
+    vat_rates_bp: Mapping[str, int] | None = None,
+) -> Quote:
+    """Price what is asked, with the sentences that explain it.
+
+    Parameters
+    ----------
+    versions : those in force in the month, in order.
+    vat_rates_bp : by VAT code, for totals with and without VAT; None where nobody knows.
+
+    Raises
+    ------
+    OfferingUnknown : no version of the month sells the offering.
+    Invalid : an event is of another month, an order of no known kind, or there are too many.
+    """
+    if all(asked.offering not in one.book.offerings for one in versions):
+        versions[-1].book.offering_index(asked.offering)
+    sums: dict[_Key, _Sum] = {}
+    events = _quote_events(versions, asked, language, sums) if asked.events else ()
+    _charge_months(versions, asked, language, sums)
+    _charge_orders(versions, asked, language, sums)
+    charges = _charges(sums, vat_rates_bp)
+    totals = (None, None, None) if vat_rates_bp is None else _totals(charges, vat_rates_bp)
+    labels = tuple(one.book.label for one in versions)
+    return Quote(labels, events, charges, *totals)
+
+
+# Events ----------------------------------------------------------------------------------------
+
+
+def _quote_events(
+    versions: Sequence[InForce], asked: Asked, language: Language, sums: dict[_Key, _Sum]
+) -> tuple[QuotedEvent, ...]:
+    batch = _batch(versions, asked)
+    rated = rate_versions(batch, [asked.offering], versions, _grants(versions, asked, batch))
+    quoted: dict[int, QuotedEvent] = {}
+    for part in rated.parts:
+        for row, place in enumerate(part.rows.tolist()):
+            told = explain_event(part.batch, part.rated, part.book, row, language)
+            code = int(part.rated.component[row])
+            name = part.book.components[code] if code >= 0 else ""
+            quoted[place] = QuotedEvent(
+                part.book.label, name, Reason(int(part.rated.reason[row])).name,
+                int(part.rated.amount_micro[row]), told,
+            )  # fmt: skip
+    _sum_events(rated, sums)
+    return tuple(quoted[place] for place in sorted(quoted))
+
+
+def _sum_events(rated: RatedVersions, sums: dict[_Key, _Sum]) -> None:
+    for part in rated.parts:
+        for row in np.flatnonzero(part.rated.reason == Reason.OK).tolist():
+            terms = part.book.tariff.offerings[int(part.batch.offering[row])]
+            one = _of(sums, part.book, int(part.rated.component[row]), _USAGE, terms.price_basis)
+            one.micro += int(part.rated.amount_micro[row])
+            one.quantity += int(part.batch.quantity[row])
+
+
+def _batch(versions: Sequence[InForce], asked: Asked) -> UsageBatch:
+    if len(asked.events) > MAX_EVENTS:
+        raise Invalid(f"A quote takes at most {MAX_EVENTS} events; here are {len(asked.events)}.")
+    zone = ZoneInfo(versions[0].book.tariff.time_zone)
+    starts = []
+    for number, event in enumerate(asked.events, 1):
+        at = event.start if event.start.tzinfo else event.start.replace(tzinfo=zone)
+        if at.astimezone(zone).strftime("%Y-%m") != asked.period:
+            raise Invalid(
+                f"Event {number} starts {at.astimezone(zone):%Y-%m-%d}, outside {asked.period}. "
+                "What is included is included by the month: ask for each month by itself."
+            )
+        starts.append(int(at.astimezone(UTC).timestamp()))
+    count = len(starts)
+    kinds = list(USAGE_NAMES.values())
+    return check_usage(
+        event_key=np.arange(count, dtype=np.int64),
+        started_at=np.array(starts, np.int64),
+        quantity=np.array([event.quantity for event in asked.events], np.int64),
+        usage_type=np.array([kinds.index(e.usage) + 1 for e in asked.events], np.int16),
+        called=encode_numbers([event.called for event in asked.events]),
+        rating_group=np.array([event.rating_group for event in asked.events], np.int32),
+        subscription=np.zeros(count, np.int32),
+        offering=np.zeros(count, np.int32),
+    )
+
+
+def _grants(versions: Sequence[InForce], asked: Asked, batch: UsageBatch) -> list[Counters | None]:
+    """Grant each version's offering, whole, what it includes in the month."""
+    start = batch.started_at[:1]
+    return [
+        whole_grants(one.book, int(code), start) if code >= 0 else None
+        for one in versions
+        for code in one.book.offering_codes([asked.offering])
+    ]
+
+
+# Months and orders -----------------------------------------------------------------------------
+
+
+def _charge_months(
+    versions: Sequence[InForce], asked: Asked, language: Language, sums: dict[_Key, _Sum]
+) -> None:
+    if asked.active_from is None:
+        return
+    first, after = month_span(asked.period)
+    begin = max(_number(asked.active_from), first)
+    end = after if asked.active_to is None else min(_number(asked.active_to), after)
+    priced = recurring_by_version(
+        versions, asked.period, [asked.offering], _one(begin), _one(end), _one(NOT_AGREED), _one(0)
+    )
+    charges, say = priced.charges, PHRASES[language]
+    for n, number in enumerate(priced.version.tolist()):
+        book = versions[number].book
+        basis = book.tariff.offerings[book.offering_index(asked.offering)].price_basis
+        one = _of(sums, book, int(charges.component[n]), _RECURRING, basis)
+        amount, days, of_days = (
+            int(column[n]) for column in (charges.amount_micro, charges.days, charges.of_days)
+        )
+        one.micro += amount
+        one.quantity += days
+        one.sentences.append(
+            say["days" if of_days > 1 else "month"].format(
+                text=one.text, price=kroner(int(charges.full_micro[n]), language), days=days,
+                of_days=of_days, amount=kroner(amount, language), label=book.label,
+            )
+        )  # fmt: skip
+
+
+def _charge_orders(
+    versions: Sequence[InForce], asked: Asked, language: Language, sums: dict[_Key, _Sum]
+) -> None:
+    for number, order in enumerate(asked.orders, 1):
+        if order.on not in OCCASIONS:
+            raise Invalid(f"{order.on!r} is no order; choose among {', '.join(OCCASIONS)}.")
+        day = _number(order.day)
+        held = [one for one in versions if one.from_day <= day < one.to_day]
+        if not held:
+            raise Invalid(f"No version of the tariff is in force on {order.day} in {asked.period}.")
+        book = held[0].book
+        charges = one_off_charges(book, book.offering_codes([asked.offering]), [order.on])
+        for code, micro in zip(
+            charges.component.tolist(), charges.amount_micro.tolist(), strict=True
+        ):
+            terms = book.tariff.offerings[book.offering_index(asked.offering)]
+            one = _of(sums, book, code, f"{_ONE_OFF} {number}", terms.price_basis)
+            one.micro += micro
+            one.quantity += 1
+            one.sentences.append(
+                PHRASES[language]["once"].format(
+                    text=one.text, amount=kroner(micro, language), label=book.label
+                )
+            )
+
+
+# Charges ---------------------------------------------------------------------------------------
+
+
+def _of(sums: dict[_Key, _Sum], book: TariffBook, code: int, kind: str, basis: str) -> _Sum:
+    part = book.tariff.components[code]
+    return sums.setdefault((part.id, kind, basis, part.vat), _Sum(part.text, 0, 0, []))
+
+
+def _charges(
+    sums: Mapping[_Key, _Sum], vat_rates_bp: Mapping[str, int] | None
+) -> tuple[QuotedCharge, ...]:
+    gross = np.array([basis == "gross" for _, _, basis, _ in sums], np.bool_)
+    rates = np.array([(vat_rates_bp or {}).get(vat, 0) for *_, vat in sums], np.int64)
+    stands = rounded(np.array([one.micro for one in sums.values()], np.int64), gross, rates)
+    amounts = np.where(gross, stands.minor_gross, stands.minor_net)
+    return tuple(
+        QuotedCharge(
+            component, kind.partition(" ")[0], one.text, basis, vat, one.quantity, one.micro,
+            int(amount), tuple(one.sentences),
+        )
+        for ((component, kind, basis, vat), one), amount in zip(sums.items(), amounts, strict=True)
+    )  # fmt: skip
+
+
+def _totals(
+    charges: Sequence[QuotedCharge], vat_rates_bp: Mapping[str, int]
+) -> tuple[int, int, int]:
+    """Sum as a bill does: gross charges are split one by one, VAT on nets comes once per rate."""
+    gross = np.array([one.price_basis == "gross" for one in charges], np.bool_)
+    rates = np.array([vat_rates_bp[one.vat] for one in charges], np.int64)
+    stands = rounded(np.array([one.micro for one in charges], np.int64), gross, rates)
+    net = int(stands.minor_net.sum())
+    vat = int((stands.minor_gross - stands.minor_net)[gross].sum())
+    for rate in np.unique(rates[~gross]).tolist():
+        nets = stands.minor_net[~gross & (rates == rate)].sum(keepdims=True)
+        vat += int(tax_on_net(nets, (rate, 10_000), MINOR_PER_UNIT)[1][0])
+    return net, vat, net + vat
+
+
+def _one(number: int) -> Int64:
+    return np.array([number], np.int64)
+
+
+def _number(day: date) -> int:
+    return (day - date(1970, 1, 1)).days

@@ -1,0 +1,48 @@
+"""Quotes from the versions that are loaded: nothing is posted, nothing is kept."""
+
+from datetime import date
+
+from sqlalchemy.orm import Session
+
+from ledger import service as ledger
+from ledger.service.statements import read_books
+from rating import quoting
+from rating.phrases import Language
+from rating.quoting import Asked, Quote
+from rating.recurring import month_span
+from rating.service.tariffs import find_tariff, tariff_versions
+from rating.versions import InForce
+
+
+def quote(
+    session: Session,
+    asked: Asked,
+    language: Language = "nb",
+    *,
+    tariff: str | None = None,
+    book: str = "NO01",
+) -> Quote:
+    """Price what is asked, with VAT as the book has it at the end of the month.
+
+    Parameters
+    ----------
+    tariff : a name where several are in force, or a version such as NORDLYS/2, which may still be
+        a proposal: it is then quoted as if it were in force all month.
+
+    Raises `TariffNotFound`, `UnknownBook`, `UnknownVatCode`, else as `rating.quoting.quote`.
+    """
+    first, after = (date.fromordinal(_EPOCH + day) for day in month_span(asked.period))
+    if tariff is not None and "/" in tariff:
+        versions = [InForce(find_tariff(session, tariff).book, *month_span(asked.period))]
+    else:
+        versions = tariff_versions(session, first, after, tariff)
+    if not read_books(session):
+        return quoting.quote(versions, asked, language)  # Before there are books, nobody knows VAT.
+    ledger.require_book(session, book)
+    last = date.fromordinal(after.toordinal() - 1)
+    codes = {part.vat for one in versions for part in one.book.tariff.components}
+    rates = {code: ledger.vat_rate_bp(session, book, code, on=last) for code in sorted(codes)}
+    return quoting.quote(versions, asked, language, rates)
+
+
+_EPOCH = date(1970, 1, 1).toordinal()

@@ -47,6 +47,7 @@ _MENU = (
         (
             ("feeds", "Feeds", "mediation:read"),
             ("suspense", "Suspense", "mediation:read"),
+            ("tariffs", "Tariffs", "tariffs:read"),
         ),
     ),
     ("Access", (("access", "Staff and audit log", "access:read"),)),
@@ -69,6 +70,8 @@ _PARENTS = {
         "periods",
     ),
     "entry_proof": "trial_balance",
+    "tariff": "tariffs",
+    "tariff_judge": "tariffs",
     "journal": "journals",
     "journal_new": "journals",
     "journal_edit": "journals",

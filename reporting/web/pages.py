@@ -13,9 +13,20 @@ from ledger.db import transaction
 from ledger.service import access, book_access
 from ledger.web import now, public, scope
 from ledger.web.gate import current_actor, session_cookie, set_session_cookie
-from reporting.web import books, chart, customers, feeds, frame, journals, overview, periods, trails
+from reporting.web import (
+    books,
+    chart,
+    customers,
+    feeds,
+    frame,
+    journals,
+    overview,
+    periods,
+    tariffs,
+    trails,
+)
 
-_ROOMS = (books, chart, customers, feeds, journals, periods, trails)
+_ROOMS = (books, chart, customers, feeds, journals, periods, tariffs, trails)
 
 
 def register(app: Flask) -> None:

@@ -22,8 +22,11 @@ from ledger.service import access
 from ledger.web.gate import PUBLIC, route_scopes, session_cookie
 from mediation import api as mediation_api
 from party import api as party_api
+from rating import api as rating_api
+from rating import service as rating
 from reporting import api as reporting_api
 from reporting.web import pages
+from tests.rating.tariffs import SMALL
 from tests.reporting.desk_books import RECEIPT_HASH, open_books
 
 PAGE = {"Accept": "text/html"}
@@ -36,7 +39,7 @@ def make_app() -> Flask:
     app = Flask("trial", static_folder=None)
     app.config["SECRET_KEY"] = "only for this test"
     api = web.install(app)
-    for room in (ledger_api, party_api, mediation_api, reporting_api):
+    for room in (ledger_api, party_api, rating_api, mediation_api, reporting_api):
         room.register(api)
     pages.register(app)
     return app
@@ -46,6 +49,8 @@ def make_app() -> Flask:
 def client(db: str) -> FlaskClient:
     """A browser without a session, over a small billed month."""
     open_books()
+    with transaction() as session:
+        rating.load_tariff(session, SMALL.encode())
     return make_app().test_client()
 
 
@@ -331,7 +336,8 @@ SAMPLE = {
     "number": INVOICE, "party_id": 7, "file_id": 2, "series": "SAL", "year": 2026,
     "account": "1500", "draft_id": 1, "sha256": RECEIPT_HASH,
     "request_id": 1, "webhook_id": 1, "block_no": 1, "allocation_id": 1, "book": "NO01",
-    "period": "2026-03", "checklist_id": 1,
+    "period": "2026-03", "checklist_id": 1, "name": "SMALL", "version": 1,
+    "identity": "SMALL:1:ONE",
 }  # fmt: skip
 
 
@@ -364,12 +370,14 @@ def test_every_route_opens_for_its_scope_and_for_no_other(client: FlaskClient) -
         # Nothing was sent over REST, told, sealed or paid yet: whoever may ask for it is told so.
         absent = re.search(
             r"<int:(request_id|webhook_id|block_no|allocation_id|checklist_id)>"
-            r"|/proof$|/checklist$",
+            r"|/proof$|/checklist$|<path:identity>$",
             rule,
         )
         open_to_it = {404, 409, 422} if absent else {200, 422}
         if re.match(r"/(periods|years)/.*/", rule):
             open_to_it = {303, 404, 409, 412, 422}  # What is done there ends on the page.
+        elif "<path:identity>" in rule:
+            open_to_it |= {200}  # An offering is no price and no catalogue.
         elif rule.endswith("/checklist"):
             open_to_it |= {200}  # The desk's button was tried before, or was not.
         for carried, expected in ((others, {403}), (alone, open_to_it)):

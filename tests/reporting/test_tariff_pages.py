@@ -1,0 +1,82 @@
+"""The desk's pages of tariffs: what an approver reads, and the button for the right person."""
+
+from __future__ import annotations
+
+import re
+
+from flask.testing import FlaskClient
+
+from ledger.db import transaction
+from rating import service as rating
+from tests.rating.tariffs import SMALL
+from tests.reporting.test_desk import PAGE, client, enter, text_of  # noqa: F401 - a fixture
+
+SECOND = SMALL.replace("version = 1", "version = 2").replace("2026-01-01", "2026-03-15").replace(
+    '"0.90"', '"0.79"'
+)  # fmt: skip
+
+
+def propose(actor: str) -> None:
+    """Propose the second version in somebody's name."""
+    with transaction() as session:
+        rating.propose_tariff(session, SECOND.encode(), actor=actor)
+
+
+def judge(client: FlaskClient, verdict: str, comment: str = "") -> tuple[int, str]:  # noqa: F811
+    """Send the form of the page as it stands."""
+    page = client.get("/tariffs/SMALL/2", headers=PAGE).text
+    form = dict(re.findall(r'name="(csrf_token)" value="([^"]*)"', page))
+    form["content_hash"] = re.findall(r'Content <span class="code">(\w{64})<', page)[0]
+    sent = client.post(
+        "/tariffs/SMALL/2/verdict", data={**form, "verdict": verdict, "comment": comment},
+        headers=PAGE,
+    )  # fmt: skip
+    return sent.status_code, sent.text
+
+
+def test_an_approver_reads_what_changes_and_approves(client: FlaskClient) -> None:  # noqa: F811
+    """The list marks what waits; the page says from what to what, and has the price lists."""
+    propose("staff:maja")
+    enter(client, "approver")
+    assert "1 waiting for approval" in text_of(client, "/tariffs")
+    told = text_of(client, "/tariffs/SMALL/2")
+    assert "offering ONE, voice to HOME in band day price 0.90 0.79" in told
+    assert "Each month 299,00" in told
+    assert judge(client, "approved")[0] == 303
+    told = text_of(client, "/tariffs/SMALL/2")
+    assert "approved" in told
+    assert "Approve</button>" not in client.get("/tariffs/SMALL/2", headers=PAGE).text
+    assert "Nothing waits for approval" in text_of(client, "/tariffs")
+    assert "In force from 01.01.2026 until 15.03.2026" in text_of(client, "/tariffs/SMALL/1")
+
+
+def test_whoever_loaded_it_and_whoever_only_reads_have_no_button(
+    client: FlaskClient,  # noqa: F811
+) -> None:
+    """The author is told that another person must; a reader sees the same without the form."""
+    propose("staff:approver")
+    enter(client, "approver")
+    told = text_of(client, "/tariffs/SMALL/2")
+    assert "You loaded this version, so another person must approve it." in told
+    status, page = judge(client, "approved")
+    assert (status, "Another person has to judge it" in page) == (403, True)
+    enter(client, "accountant")
+    assert "Approve</button>" not in client.get("/tariffs/SMALL/2", headers=PAGE).text
+
+
+def test_a_rejection_needs_its_reason(client: FlaskClient) -> None:  # noqa: F811
+    """Without one the page comes back and says so; with one the author reads it there."""
+    propose("staff:maja")
+    enter(client, "approver")
+    status, page = judge(client, "rejected")
+    assert (status, "Say why SMALL/2 is rejected" in page) == (422, True)
+    assert judge(client, "rejected", "Too cheap")[0] == 303
+    assert "rejected it: Too cheap" in text_of(client, "/tariffs/SMALL/2")
+
+
+def test_the_file_is_downloaded_as_it_was_loaded(client: FlaskClient) -> None:  # noqa: F811
+    """Named by version."""
+    enter(client, "product")
+    given = client.get("/tariffs/SMALL/1/file")
+    assert given.text == SMALL
+    assert "filename=SMALL-1.toml" in given.headers["Content-Disposition"]

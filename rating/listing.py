@@ -1,6 +1,7 @@
 """The prices of a tariff as lines of text: what `hovedbok rating show` prints."""
 
 from rating.explain import kroner
+from rating.phrases import Language
 from rating.rounding import Mode
 from rating.tariff_terms import SPLIT_CARRY, Band, Rate, Tariff
 
@@ -39,24 +40,27 @@ def _numbers(numbers: tuple[int, ...]) -> str:
     return " ".join(map(str, numbers))
 
 
-def rate_lines(rate: Rate) -> list[str]:
+def rate_lines(rate: Rate, language: Language = "en") -> list[str]:
     """Say what one row asks for: its price, then each further step and term on a line."""
     where = f"{rate.usage} to {rate.zone}{f' in band {rate.band}' if rate.band else ''}"
-    lines = [f"{kroner(rate.price_micro, 'en'):>10} per {rate.per}  {where}"]
+    lines = [f"{kroner(rate.price_micro, language):>10} per {rate.per}  {where}"]
     for step in rate.steps:
-        price = f"{kroner(step.price_micro, 'en'):>10} per {step.per}"
+        price = f"{kroner(step.price_micro, language):>10} per {step.per}"
         counted = f"in whole {step.increment}" if step.increment > 1 else "as used"
         lines.append(f"{price}  from {step.start} on, {counted}")
     terms = [
-        (rate.setup_micro, f"set-up fee {kroner(rate.setup_micro, 'en')}"),
+        (rate.setup_micro, f"set-up fee {kroner(rate.setup_micro, language)}"),
         (rate.increment > 1, f"in whole {rate.increment}"),
         (rate.whole_step, "the step of the last unit prices the whole"),
         (rate.until, f"no price beyond {rate.until}"),
-        (rate.minimum_micro, f"at least {kroner(rate.minimum_micro, 'en')}"),
-        (rate.max_charge_micro is not None, f"at most {kroner(rate.max_charge_micro or 0, 'en')}"),
+        (rate.minimum_micro, f"at least {kroner(rate.minimum_micro, language)}"),
+        (
+            rate.max_charge_micro is not None,
+            f"at most {kroner(rate.max_charge_micro or 0, language)}",
+        ),
         (
             rate.round_to_micro > 1 or rate.rounding != Mode.HALF_UP,
-            f"rounded {rate.rounding} to whole {kroner(rate.round_to_micro, 'en')}",
+            f"rounded {rate.rounding} to whole {kroner(rate.round_to_micro, language)}",
         ),
     ]
     told = ", ".join(text for holds, text in terms if holds)

@@ -13,6 +13,7 @@ from datetime import date
 from typing import Any
 
 from rating.explain import kroner
+from rating.phrases import Language
 from rating.tariff_terms import (
     Allowance,
     Band,
@@ -65,9 +66,10 @@ class TariffDiff:
     changes: tuple[Change, ...]
 
 
-def tariff_diff(before: Tariff, after: Tariff) -> TariffDiff:
-    """Compare two versions, or two tariffs."""
-    changes = tuple(_fields("", before, after, skip={"name", "version", "valid_from"}))
+def tariff_diff(before: Tariff, after: Tariff, language: Language = "en") -> TariffDiff:
+    """Compare two versions, or two tariffs; amounts are written as the language has them."""
+    skip = {"name", "version", "valid_from"}
+    changes = tuple(_fields("", before, after, language, skip))
     left, right = (f"{one.name}/{one.version}" for one in (before, after))
     return TariffDiff(left, right, after.valid_from, changes)
 
@@ -93,7 +95,7 @@ _KEYS = {
 
 
 def _fields(
-    where: str, before: Any, after: Any, skip: AbstractSet[str] = frozenset()
+    where: str, before: Any, after: Any, language: Language, skip: AbstractSet[str] = frozenset()
 ) -> Iterator[Change]:
     for field in fields(before):
         if field.name in skip:
@@ -101,25 +103,30 @@ def _fields(
         left, right = getattr(before, field.name), getattr(after, field.name)
         key = _KEYS.get(field.name, field.name.removesuffix("_micro"))
         if _is_list_of_values(left) or _is_list_of_values(right):
-            yield from _things(where, _named(left), _named(right))
+            yield from _things(where, _named(left), _named(right), language)
         elif isinstance(left, tuple) and left != right:
             yield from _members(where, key, left, right)
+        elif is_dataclass(left) and type(left) is type(right):
+            yield from _fields(f"{where}, {key}" if where else key, left, right, language)
         elif left != right:
             said = [
-                _said(field.name, value, owner) for value, owner in ((left, before), (right, after))
+                _said(field.name, value, owner, language)
+                for value, owner in ((left, before), (right, after))
             ]
             yield Change(CHANGED, where, key, *said)
 
 
-def _things(where: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[Change]:
+def _things(
+    where: str, before: Mapping[str, Any], after: Mapping[str, Any], language: Language
+) -> Iterator[Change]:
     for name in dict.fromkeys((*before, *after)):
         place = f"{where}, {name}" if where else name
         if name not in after:
-            yield Change(REMOVED, place, "", _price_of(before[name]), "")
+            yield Change(REMOVED, place, "", _price_of(before[name], language), "")
         elif name not in before:
-            yield Change(ADDED, place, "", "", _price_of(after[name]))
+            yield Change(ADDED, place, "", "", _price_of(after[name], language))
         else:
-            yield from _fields(place, before[name], after[name])
+            yield from _fields(place, before[name], after[name], language)
 
 
 def _members(where: str, key: str, before: Sequence[Any], after: Sequence[Any]) -> Iterator[Change]:
@@ -151,21 +158,21 @@ def _is_list_of_values(found: object) -> bool:
     return isinstance(found, tuple) and bool(found) and is_dataclass(found[0])
 
 
-def _price_of(value: Any) -> str:
+def _price_of(value: Any, language: Language) -> str:
     """Say the price of what came or went, where it has one."""
     if not hasattr(value, "price_micro"):
         return ""
     per = getattr(value, "per", None)
-    return f"{kroner(value.price_micro, 'en')}{f' per {per}' if per else ''}"
+    return f"{kroner(value.price_micro, language)}{f' per {per}' if per else ''}"
 
 
-def _said(name: str, value: Any, owner: Any) -> str:
+def _said(name: str, value: Any, owner: Any, language: Language) -> str:
     if value is None:
         return "none"
     if isinstance(value, bool):
         return "yes" if value else "no"
     if name.endswith("_micro") or (name == "quantity" and getattr(owner, "money", False)):
-        return kroner(value, "en")
+        return kroner(value, language)
     if name.endswith("_second"):
         return _clock(value)
     return _listed(value) if isinstance(value, tuple) else str(value)

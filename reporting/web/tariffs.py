@@ -18,7 +18,7 @@ from rating.listing import rate_lines, tariff_lines
 from rating.service import APPROVED, PROPOSED, TariffVersion
 from rating.tariff_diff import TariffDiff, tariff_diff
 from rating.tariff_gaps import tariff_gaps
-from rating.tariff_terms import Offering
+from rating.tariff_terms import UNIT_OF_USAGE, Offering, Rate
 
 
 def add_pages(app: Flask) -> None:
@@ -118,7 +118,7 @@ def _compared(found: TariffVersion, others: list[TariffVersion]) -> TariffVersio
 
 
 def _changes(since: TariffVersion | None, found: TariffVersion) -> TariffDiff | None:
-    return None if since is None else tariff_diff(since.book.tariff, found.book.tariff)
+    return None if since is None else tariff_diff(since.book.tariff, found.book.tariff, "nb")
 
 
 def _gaps(found: TariffVersion) -> list[Fault]:
@@ -154,16 +154,22 @@ def _prices(offering: Offering) -> list[_Price]:
             )
         )  # fmt: skip
     for rate in offering.rates:
-        first, *more = rate_lines(rate)
+        first, *more = rate_lines(rate, "nb")
         del first  # The price and what it is for have columns of their own.
         where = f"{rate.usage} to {rate.zone}{f', {rate.band}' if rate.band else ''}"
         listed.append(
             _Price(
-                where, f"{_money(rate.price_micro)} per {rate.per}",
+                where, f"{_money(rate.price_micro)} per {_per(rate)}",
                 "; ".join(" ".join(line.split()) for line in more), rate.component,
             )
         )  # fmt: skip
     return listed
+
+
+def _per(rate: Rate) -> str:
+    """Say what a price is for: 60 s, a message, 1 048 576 octets."""
+    unit = UNIT_OF_USAGE[rate.usage]
+    return unit if rate.per == 1 else f"{rate.per:,} {unit}".replace(",", " ")
 
 
 def _money(micro: int) -> str:

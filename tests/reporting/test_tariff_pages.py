@@ -40,8 +40,9 @@ def test_an_approver_reads_what_changes_and_approves(client: FlaskClient) -> Non
     enter(client, "approver")
     assert "1 waiting for approval" in text_of(client, "/tariffs")
     told = text_of(client, "/tariffs/SMALL/2")
-    assert "offering ONE, voice to HOME in band day price 0.90 0.79" in told
+    assert "offering ONE, voice to HOME in band day price 0,90 0,79" in told
     assert "Each month 299,00" in told
+    assert "voice to HOME, day 0,79 per 60 s set-up fee 0,69, in whole 60" in told
     assert judge(client, "approved")[0] == 303
     told = text_of(client, "/tariffs/SMALL/2")
     assert "approved" in told

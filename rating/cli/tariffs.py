@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from ledger.cli.options import ACTOR, json_option
+from ledger.cli.options import ACTOR, json_option, now
 from ledger.db import transaction
 from ledger.errors import Invalid
 from ledger.service import access
@@ -91,11 +91,15 @@ def load(file: Path, username: str | None, approver: str | None, *, as_json: boo
     approve, or here by --approve-as.
     """
     with transaction() as session:
-        maker = access.named_staff(session, username, "tariffs:write") if username else ACTOR
+        maker = (
+            access.named_staff(session, username, "tariffs:write", None, now=now())
+            if username
+            else ACTOR
+        )
         loaded = service.propose_tariff(session, file.read_bytes(), actor=maker)
         book = loaded.book
         if approver:
-            judge = access.named_staff(session, approver, "tariffs:approve")
+            judge = access.named_staff(session, approver, "tariffs:approve", None, now=now())
             service.approve_tariff(session, book.label, book.content_hash, judge=judge)
         state = service.find_tariff(session, book.label).state
     if as_json:
@@ -122,7 +126,7 @@ def load(file: Path, username: str | None, approver: str | None, *, as_json: boo
 def approve(label: str, hash_prefix: str, username: str, comment: str) -> None:
     """Approve the version LABEL (NORDLYS/2): it rates from its first day on."""
     with transaction() as session:
-        judge = access.named_staff(session, username, "tariffs:approve")
+        judge = access.named_staff(session, username, "tariffs:approve", None, now=now())
         done = service.approve_tariff(session, label, hash_prefix, judge=judge, comment=comment)
     click.echo(f"{done.label} is approved by {done.judge} and rates from {done.valid_from}.")
 
@@ -135,7 +139,7 @@ def approve(label: str, hash_prefix: str, username: str, comment: str) -> None:
 def reject(label: str, hash_prefix: str, username: str, comment: str) -> None:
     """Reject the version LABEL for good; its first day is free for the corrected one."""
     with transaction() as session:
-        judge = access.named_staff(session, username, "tariffs:approve")
+        judge = access.named_staff(session, username, "tariffs:approve", None, now=now())
         done = service.reject_tariff(session, label, hash_prefix, judge=judge, comment=comment)
     click.echo(f"{done.label} is rejected by {done.judge}: {done.comment}")
 

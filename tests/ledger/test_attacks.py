@@ -71,7 +71,6 @@ COLUMN = {
     "draft_approval": "approver", "draft_posted": "batch_id", "approval_policy": "actor",
     "webhook": "url", "webhook_ended": "reason", "webhook_replay": "actor",
     "webhook_delivery": "outcome", "dimension_rule": "rule", "exchange_rate": "rate_e8",
-    "balance_assertion": "expected_minor",
     "draft_withdrawn": "reason", "book_access": "reason",
     "balance_assertion": "expected_minor", "tariff_book": "source", "tariff_verdict": "judge",
     "posting_request": "ref", "posting_request_step": "posted",

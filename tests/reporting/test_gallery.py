@@ -61,12 +61,7 @@ from tests.reporting.tariff_refusals import TARIFF, TARIFF_REFUSALS
 GALLERY = read_gallery()
 SAMPLES = Path(__file__).resolve().parents[1] / "mediation" / "samples"
 
-PROVOKED.update({**REFUSED_CLOSINGS, **REFUSED_POSTINGS})
-Provoke = Callable[[Session], object]
-PROVOKED: dict[str, Provoke] = {**REFUSED_CLOSINGS, **REFUSED_POSTINGS}
-PROVOKED: dict[str, Provoke] = {**REFUSED_CLOSINGS}
-PROVOKED: dict[str, Provoke] = dict(TARIFF_REFUSALS)
-PROVOKED: dict[str, Provoke] = {**REFUSED_CLOSINGS, **TARIFF_REFUSALS}
+PROVOKED.update({**REFUSED_CLOSINGS, **REFUSED_POSTINGS, **TARIFF_REFUSALS})
 drafts = Drafts()
 GL = {"module": "GL", "actor": "tester"}
 

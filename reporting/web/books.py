@@ -18,7 +18,7 @@ from reporting.formats.xlsx import Value
 from reporting.service import workbook
 from reporting.web.dates import default_day
 from reporting.web.downloads import excel
-from reporting.web.frame import book, day_argument, wanted_day
+from reporting.web.frame import book, day_argument, wanted_day, wanted_known
 from reporting.web.sums import sums_of
 
 # As many lines as a reader scrolls through; the rest is one link, one date or one export away.
@@ -47,8 +47,9 @@ def _trial_balance() -> str:
     """Show every account's turnover and balance."""
     as_of = wanted_day()
     with transaction() as session:
-        balance = service.trial_balance(session, book(), as_of)
-    return render_template("trial_balance.html", balance=balance, as_of=as_of)
+        known = wanted_known(session)
+        balance = service.trial_balance(session, book(), as_of, known)
+    return render_template("trial_balance.html", balance=balance, as_of=as_of, known=known)
 
 
 @scope("ledger:read")
@@ -56,9 +57,12 @@ def _trial_balance_excel() -> Response:
     """Give the trial balance as a workbook."""
     as_of = wanted_day()
     with transaction() as session:
-        balance = service.trial_balance(session, book(), as_of)
+        known = wanted_known(session)
+        balance = service.trial_balance(session, book(), as_of, known)
     sheet = workbook.trial_balance_sheet(balance)
-    return excel([sheet], workbook.parameters(book(), as_of, "desk"), "trial-balance", as_of)
+    told = workbook.parameters(book(), as_of, "desk")
+    told.append(("Known as of seal", "everything committed" if known is None else known))
+    return excel([sheet], told, "trial-balance", as_of)
 
 
 @scope("ledger:read")
@@ -66,14 +70,15 @@ def _account(number: str) -> str:
     """Show an account's newest lines with the running balance, or the page before a cursor."""
     first, last = day_argument("first_day"), wanted_day()
     with transaction() as session:
+        known = wanted_known(session)
         page = ledger.account_statement(
-            session, book(), number, first_day=first, effective_as_of=last, limit=_LINES_SHOWN,
-            newest=True, after=request.args.get("after"),
+            session, book(), number, first_day=first, effective_as_of=last, known_as_of=known,
+            limit=_LINES_SHOWN, newest=True, after=request.args.get("after"),
         )  # fmt: skip
         own = ledger.functional_currency(session, book())
     return render_template(
         "account.html", number=number, page=page, first=first, as_of=last,
-        newest="after" not in request.args, foreign=_is_foreign(page, own),
+        newest="after" not in request.args, foreign=_is_foreign(page, own), known=known,
     )  # fmt: skip
 
 
@@ -86,7 +91,8 @@ def _is_foreign(page: StatementPage, own: str) -> bool:
 def _entry(series: str, year: int, number: int) -> str:
     """Show one entry with its lines and where it came from."""
     with transaction() as session:
-        entry = ledger.find_voucher(session, book(), series, year, number)
+        known = wanted_known(session)
+        entry = ledger.find_voucher(session, book(), series, year, number, known_as_of=known)
         invoice = service.invoice_of_entry(session, entry.entry_id)
         draft = draft_of_batch(session, entry.batch_id)
     return render_template(

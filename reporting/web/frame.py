@@ -9,7 +9,9 @@ from typing import Any
 
 from flask import Blueprint, Flask, g, has_request_context, request
 from markupsafe import Markup
+from sqlalchemy.orm import Session
 
+from ledger import service as ledger
 from ledger.errors import Invalid
 from ledger.web.assets import add_library
 from ledger.web.fields import DEFAULT_BOOK
@@ -109,9 +111,11 @@ def install(app: Flask) -> None:
 
 
 def _same_book(endpoint: str, values: dict[str, Any]) -> None:
-    """Let the links of a page lead to the book that its reader asked for."""
-    if endpoint.startswith("desk.") and has_request_context() and request.args.get("book"):
-        values.setdefault("book", request.args["book"])
+    """Let the links of a page lead to the book, and what was known, that its reader asked for."""
+    if endpoint.startswith("desk.") and has_request_context():
+        for name in ("book", "known_as_of"):
+            if request.args.get(name):
+                values.setdefault(name, request.args[name])
 
 
 def navigation() -> list[tuple[str, list[tuple[str, str]]]]:
@@ -155,6 +159,24 @@ def day_argument(name: str) -> date | None:
     None where it is absent or empty. Raises `Invalid` for anything else.
     """
     return read_day(request.args.get(name, ""), name)
+
+
+def wanted_known(session: Session) -> int | None:
+    """Read what the page is to know: a seal position, or a time as people or programs write it.
+
+    People write 31.03.2026 18:00 and mean the clock in Oslo. Gives the position; None where it is
+    absent or empty: everything committed.
+
+    Raises `Invalid` for anything else, `NotYetKnown` for what has not come yet.
+    """
+    written = request.args.get("known_as_of", "").strip()
+    if not written:
+        return None
+    try:
+        moment = datetime.strptime(written, "%d.%m.%Y %H:%M").replace(tzinfo=OSLO)
+    except ValueError:
+        return ledger.known_position(session, ledger.read_known(written))
+    return ledger.known_position(session, moment)
 
 
 def read_day(written: str, name: str) -> date | None:

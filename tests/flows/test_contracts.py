@@ -17,6 +17,7 @@ from ledger.vault import vault
 from mediation.charging import Month
 from mediation.cli import ingest_paths, mediation_cli
 from mediation.service.rating_run import rate_period
+from mediation.service.rerating import rerate_period
 from party import service as party
 from rating import service as rating
 from reporting.service.invoices import billed_keys
@@ -91,6 +92,16 @@ def _rate() -> dict[str, tuple[int, int]]:
     return {row[0]: (int(row[1]), int(row[2])) for row in rows}
 
 
+def _rerate() -> list[tuple[str, int]]:
+    """Rate the month again by the tariff in force; give what each charge is changed by, in øre."""
+    with transaction() as session:
+        done = rerate_period(
+            session, vault(), Month("NO01", MONTH), lambda ids: billed_keys(session, ids),
+            actor="test", reason="looked at again",
+        )  # fmt: skip
+    return [(one.component, one.difference_minor) for one in done.changes]
+
+
 def test_a_traveller_beyond_fair_use_who_leaves_in_his_term(books: str, tmp_path: Path) -> None:
     """Surcharges of what lies beyond, the rest of the term, a limit reached; a rerun adds none."""
     assert books
@@ -124,6 +135,7 @@ def test_a_traveller_beyond_fair_use_who_leaves_in_his_term(books: str, tmp_path
     # The cap of the day, 1.10 at 12.00, with VAT.
     assert settled["surcharge"] == (round_half_away(Q(beyond * 16_500_000, GB)), beyond)
     assert _rate() == settled
+    assert _rerate() == []
     with transaction() as session:
         trail = trace_voucher(session, vault(), "NO01", "USG/2026/2")
     surcharge = next(one for one in trail["charges"] if one["component"] == "surcharge")
@@ -183,3 +195,12 @@ def test_a_fleet_pays_for_its_pool_and_each_card_its_part(books: str, tmp_path: 
         ).scalars()  # fmt: skip
         assert list(rows) == [7_841_584, 158_416]
     assert _rate() == charged
+    with transaction() as session:
+        dearer = (free + POOL).replace('price = "2.00"', 'price = "3.00"')
+        dearer = dearer.replace("version = 1", "version = 2", 1).replace(
+            "2025-01-01", "2026-02-01", 1
+        )
+        rating.load_tariff(session, dearer.encode())
+    # Four steps at 3.00 by use: 11.76 and 0.24 in the place of 7.84 and 0.16.
+    assert _rerate() == [("surcharge", 392), ("surcharge", 8)]
+    assert _rerate() == []

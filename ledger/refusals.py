@@ -332,6 +332,8 @@ BY_SQLSTATE: Mapping[str, type[Problem]] = {
     "HB090": FactsAreImmutable,
     "HB091": BatchBroken,
     "HB092": StageRefused,
+    "HB098": AllocationMismatch,
+    "HB099": OverAllocated,
 }
 BY_CONSTRAINT: Mapping[str, tuple[type[Problem], str]] = {
     "fk_account_currency": (

@@ -128,12 +128,15 @@ def glance(role: Role = "service") -> Iterator[Session]:
 def find_silence(fault: BaseException | None) -> str | None:
     """Say why the database went silent, where that is what a fault comes from; else None.
 
-    Each library wraps the driver's error in one of its own, so the chain of causes is walked.
+    Each library wraps the driver's error in one of its own, so the chain of causes is walked. The
+    driver takes a refusal of ours (class HB) for an operational error; trying again will not help.
     """
     from psycopg import InterfaceError, OperationalError  # noqa: PLC0415 - only after a fault
 
     while fault is not None:
         if isinstance(fault, OperationalError | InterfaceError):
+            if (fault.sqlstate or "").startswith("HB"):
+                return None
             return str(fault).partition("\n")[0].strip() or type(fault).__name__
         fault = fault.__cause__ or fault.__context__
     return None

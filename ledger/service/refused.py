@@ -19,15 +19,17 @@ def translated() -> Iterator[None]:
     try:
         yield
     except DBAPIError as error:
-        if isinstance(error.orig, psycopg.Error):
-            _raise_meaning(error.orig)
+        raise_meaning(error.orig)
         raise
     except psycopg.Error as error:
-        _raise_meaning(error)
+        raise_meaning(error)
         raise
 
 
-def _raise_meaning(error: psycopg.Error) -> None:
+def raise_meaning(error: BaseException | None) -> None:
+    """Raise the Problem that a fault of the driver stands for; return where it stands for none."""
+    if not isinstance(error, psycopg.Error):
+        return
     diagnosis = error.diag
     by_state = BY_SQLSTATE.get(error.sqlstate or "")
     if by_state is not None:

@@ -58,7 +58,7 @@ def reverse_entry(
     if done is not None:
         return done
     book = _book_of(session, entry_id)
-    items, drafts = _items_of(session, entry_id)
+    items, drafts, undone_on = _items_of(session, entry_id)
     _refuse_used_credits(session, items)
     on = effective_date or first_open_day(
         session, book, original.voucher.series, original.effective_date,
@@ -69,7 +69,11 @@ def reverse_entry(
         _draft_of(original, drafts), entry_id, effective_date=on, source_ref=ref,
         text=_text_of(original, reason),
     )  # fmt: skip
-    batch = BatchDraft(book, REVERSALS, ref, actor, (mirror,), settle_against_mirror(items, on))
+    # Where a use of an item was undone, the item was used until that day, and is settled from it.
+    settled_on = max(on, undone_on or on)
+    batch = BatchDraft(
+        book, REVERSALS, ref, actor, (mirror,), settle_against_mirror(items, settled_on)
+    )
     return post_batch(session, batch)
 
 
@@ -196,13 +200,22 @@ def _text_of(original: EntryView, reason: str) -> str:
     return f"Tilbakeføring av {original.voucher}: {reason}"
 
 
-def _items_of(session: Session, entry_id: int) -> tuple[list[OpenedItem], dict[int, ItemDraft]]:
-    """Read the items that an entry opened, with what is left of each, and how they were drafted."""
+def _items_of(
+    session: Session, entry_id: int
+) -> tuple[list[OpenedItem], dict[int, ItemDraft], date | None]:
+    """Read the items that an entry opened, with what is left of each, and how they were drafted.
+
+    The day is the last on which a use of one of them was undone; None where none was.
+    """
     rows = session.execute(
         text(
             "SELECT i.*, coalesce((SELECT sum(amount_minor) FROM allocation"
             "  WHERE credit_item_id = i.open_item_id), 0) + coalesce((SELECT sum(amount_minor)"
-            "  FROM allocation WHERE debit_item_id = i.open_item_id), 0) AS used"
+            "  FROM allocation WHERE debit_item_id = i.open_item_id), 0) AS used,"
+            " greatest((SELECT max(effective_date) FROM allocation"
+            "  WHERE amount_minor < 0 AND credit_item_id = i.open_item_id),"
+            " (SELECT max(effective_date) FROM allocation"
+            "  WHERE amount_minor < 0 AND debit_item_id = i.open_item_id)) AS undone_on"
             " FROM open_item i WHERE i.entry_id = :id ORDER BY i.line_no"
         ),
         {"id": entry_id},
@@ -219,7 +232,8 @@ def _items_of(session: Session, entry_id: int) -> tuple[list[OpenedItem], dict[i
         drafts[row.line_no] = ItemDraft(
             row.kind, row.document_ref, row.kid, row.document_date, row.due_date
         )
-    return items, drafts
+    undone = [row.undone_on for row in rows if row.undone_on is not None]
+    return items, drafts, max(undone, default=None)
 
 
 def _draft_of(original: EntryView, items: dict[int, ItemDraft]) -> EntryDraft:

@@ -238,19 +238,22 @@ _CHECKS = {
             IS DISTINCT FROM (i.entry_id, i.line_no, i.account_id, i.currency, i.original_minor,
                 i.base_minor, i.effective_date, i.party_id, i.book_id)""",
     "allocation": """
-        SELECT 'open item ' || open_item_id, used || ' allocated of ' || abs(original_minor)
-        FROM open_item JOIN (
-            SELECT item, sum(amount_minor) AS used FROM (
-                SELECT credit_item_id AS item, amount_minor FROM allocation
-                UNION ALL SELECT debit_item_id, amount_minor FROM allocation) s
-            GROUP BY item) u ON item = open_item_id
-        WHERE used < 0 OR used > abs(original_minor)
-        UNION ALL
         SELECT 'allocation ' || allocation_id, 'its items cannot settle one another'
         FROM allocation x JOIN open_item c ON c.open_item_id = x.credit_item_id
         JOIN open_item d ON d.open_item_id = x.debit_item_id
         WHERE c.original_minor > 0 OR d.original_minor < 0
-            OR (c.account_id, c.currency, c.book_id) <> (d.account_id, d.currency, d.book_id)""",
+            OR (c.account_id, c.currency, c.book_id) <> (d.account_id, d.currency, d.book_id)
+            OR c.party_id IS DISTINCT FROM d.party_id
+        UNION ALL
+        SELECT 'open item ' || open_item_id, used || ' allocated of ' || abs(original_minor)
+            || ' on ' || day
+        FROM open_item JOIN (
+            SELECT item, effective_date AS day,
+                sum(sum(amount_minor)) OVER (PARTITION BY item ORDER BY effective_date) AS used
+            FROM (SELECT credit_item_id AS item, effective_date, amount_minor FROM allocation
+                UNION ALL SELECT debit_item_id, effective_date, amount_minor FROM allocation) s
+            GROUP BY item, effective_date) u ON item = open_item_id
+        WHERE used < 0 OR used > abs(original_minor)""",
     "event": """
         SELECT 'batch ' || b.batch_id, count(o.event_id) || ' events say that it was posted'
         FROM posting_batch b LEFT JOIN event_outbox o

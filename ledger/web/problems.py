@@ -35,6 +35,7 @@ from werkzeug.exceptions import HTTPException, NotAcceptable
 
 from ledger.db import DatabaseSilent
 from ledger.errors import Invalid, NotFound, Problem
+from ledger.service.refused import raise_meaning
 from ledger.web.gate import public
 from ledger.web.requests import request_id
 
@@ -254,7 +255,12 @@ def _csrf_error(_error: CSRFError) -> Response:
 
 
 def _database_error(error: OperationalError | DriverError) -> Response:
-    _log.error("database", error=type(getattr(error, "orig", None) or error).__name__)
+    cause = getattr(error, "orig", None) or error
+    try:
+        raise_meaning(cause)  # What the check at commit refuses comes from no verb.
+    except Problem as refusal:
+        return answer(refusal)
+    _log.error("database", error=type(cause).__name__)
     return answer(
         DatabaseSilent(
             "The database does not answer. Nothing was changed; try again shortly.",

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from datetime import date
 
 import pytest
 
 from ledger import service
 from ledger.db import transaction
+from ledger.db.server import PrivateServer
 from ledger.journal import BatchDraft, EntryDraft, ItemDraft, Line
 from ledger.service.signing import Signer
+from tests.ledger.crashes import Saboteur, sabotage
 
 BOOK = "NO01"
 MARCH = date(2026, 3, 31)
@@ -64,6 +67,14 @@ def books(db: str) -> str:
         service.seed_book(session, BOOK)
         service.open_periods(session, BOOK, 2026)
     return db
+
+
+@pytest.fixture
+def saboteur(pg: PrivateServer, db: str) -> Iterator[Saboteur]:
+    """Who cuts the lines of this process to its database."""
+    made = sabotage(pg.url("postgres", db).replace("+psycopg", "", 1))
+    yield made
+    made.close()
 
 
 def seal_all(key: Signer) -> None:

@@ -7,17 +7,26 @@ must answer at any two clocks. It imports the words of the journal, and nothing 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
+from fractions import Fraction
 
 from ledger import refusals
 from ledger.errors import Problem
-from ledger.journal import AllocationDraft, BatchDraft, EntryDraft, Posted, Voucher
+from ledger.journal import AllocationDraft, BatchDraft, EntryDraft, Line, Posted, Voucher
 from ledger.undoing import ReversalIsFinal, ReversalTooEarly
 
 MODULES = {"SAL": "BILLING", "PAY": "AR", "JNL": "GL"}
 OPEN_ITEM_ACCOUNTS = {"1500"}
-ACCOUNTS = OPEN_ITEM_ACCOUNTS | {"1920", "1940", "7830"}
+EXCHANGE_ACCOUNTS = {"1588", "8060", "8160"}
+ACCOUNTS = OPEN_ITEM_ACCOUNTS | EXCHANGE_ACCOUNTS | {"1920", "1940", "7830"}
+OWN = "NOK"
+
+
+def half_away(exact: Fraction) -> int:
+    """Round to whole minor units; ties go away from zero."""
+    whole = int(abs(exact) + Fraction(1, 2))
+    return whole if exact >= 0 else -whole
 
 
 @dataclass(frozen=True)
@@ -32,23 +41,28 @@ class Fact:
 
 @dataclass(frozen=True)
 class Item:
-    """What a line opened. [minor units, debit positive]"""
+    """What a line opened. [minor units, debit positive; `base` in the book's own currency]"""
 
     opened_on: date
     party: int | None
     amount: int
     batch: int
+    account: str
+    currency: str
+    base: int
 
 
 @dataclass(frozen=True)
 class Use:
-    """A credit used against a debit. [minor units]"""
+    """A credit used against a debit; a negative amount takes an earlier use back. [minor units]"""
 
+    name: int
     on: date
     credit: int
     debit: int
     amount: int
     batch: int
+    undoes: int | None = None
 
 
 @dataclass
@@ -62,6 +76,8 @@ class Model:
     batches: dict[str, tuple[BatchDraft, Posted]] = field(default_factory=dict)
     positions: dict[int, int] = field(default_factory=dict)
     locks: dict[tuple[str, str], str] = field(default_factory=dict)
+    leaves: set[tuple[str, str, str]] = field(default_factory=set)  # period, module, actor
+    rates: dict[tuple[str, date], int] = field(default_factory=dict)  # e-8, by currency and day
 
     def refusal(self, draft: BatchDraft) -> type[Problem] | None:
         """Say why a batch must be refused, the first reason in the order of the checks."""
@@ -98,15 +114,29 @@ class Model:
         days |= {("AR", use.effective_date) for use in draft.allocations}
         if any(day.year not in self.years for _, day in days):
             return refusals.UnknownPeriod
-        if any(not self.is_open(module, day) for module, day in days):
+        if any(not self.is_open(module, day, draft.actor) for module, day in days):
             return refusals.PeriodClosed
         return None
 
-    def is_open(self, module: str, day: date) -> bool:
-        """Whether a day takes postings of a module: its own lock and that of all are open."""
+    def is_open(self, module: str, day: date, actor: str = "") -> bool:
+        """Whether a day takes postings of a module: its own lock and that of all let it pass."""
+        period = f"{day:%Y-%m}"
         return all(
-            self.locks.get((f"{day:%Y-%m}", which), "open") == "open" for which in (module, "GL")
-        )
+            self.locks.get((period, which), "open") == "open"
+            or (
+                self.locks[period, which] == "soft" and (period, which, actor) in self.leaves
+            )
+            for which in (module, "GL")
+        )  # fmt: skip
+
+    def lock(self, period: str, module: str, level: str) -> bool:
+        """Lock a module of a period, or open it; False where a hard lock stands against it."""
+        stands_over_it = level == "open" and self.locks.get((period, "GL")) == "hard"
+        if self.locks.get((period, module)) == "hard" or stands_over_it:
+            return False
+        self.locks[period, module] = level
+        self.leaves = {leave for leave in self.leaves if leave[:2] != (period, module)}
+        return True
 
     def _refusal_of_uses(self, draft: BatchDraft) -> type[Problem] | None:
         left = self.outstanding(None, None)
@@ -116,8 +146,12 @@ class Model:
                 credit.amount > 0
                 or debit.amount < 0
                 or use.effective_date < max(credit.opened_on, debit.opened_on)
+                or (credit.account, credit.currency) != (debit.account, debit.currency)
+                or credit.party != debit.party
             ):
                 return refusals.AllocationMismatch
+        if self._overdraws_a_day(draft):
+            return refusals.OverAllocated
         used: Counter[int | tuple[int, int]] = Counter()
         for use in draft.allocations:
             used[use.credit] += use.amount_minor
@@ -128,12 +162,24 @@ class Model:
                 return refusals.OverAllocated
         return None
 
+    def _overdraws_a_day(self, draft: BatchDraft) -> bool:
+        """Whether an item that exists would be used for more than it is on some day."""
+        uses = [(use.on, use.credit, use.debit, use.amount) for use in self.uses]
+        uses += [(use.effective_date, use.credit, use.debit, use.amount_minor)  # type: ignore[misc]
+                 for use in draft.allocations]  # fmt: skip
+        for name in {name for use in draft.allocations for name in (use.credit, use.debit)}:
+            of_item = [use for use in uses if name in use[1:3]]
+            for day in {use[0] for use in of_item}:
+                used = sum(amount for on, *_, amount in of_item if on <= day)
+                if used > abs(self._item(draft, name).amount):
+                    return True
+        return False
+
     def _item(self, draft: BatchDraft, named: int | tuple[int, int]) -> Item:
         if isinstance(named, int):
             return self.items[named]
         entry = draft.entries[named[0]]
-        line = entry.lines[named[1] - 1]
-        return Item(entry.effective_date, line.party_id, line.amount_minor, 0)
+        return _item_of(entry, entry.lines[named[1] - 1], 0)
 
     def _refusal_of_references(self, draft: BatchDraft) -> type[Problem] | None:
         refs = [fact.entry.source_ref for fact in self.facts]
@@ -158,26 +204,76 @@ class Model:
         """Take in what was posted, under the ids that the ledger gave."""
         self.batches[draft.source_ref] = draft, posted
         vouchers = self.vouchers(draft)
-        for place, entry in enumerate(draft.entries):
+        entries = [self.priced(entry) for entry in draft.entries]
+        for place, entry in enumerate(entries):
             self.facts.append(
                 Fact(posted.entry_ids[place], entry, vouchers[place], posted.batch_id)
             )
         for (place, line_no), item in posted.open_item_ids.items():
-            entry = draft.entries[place]
-            line = entry.lines[line_no - 1]
-            self.items[item] = Item(
-                entry.effective_date, line.party_id, line.amount_minor, posted.batch_id
-            )
-        for use in draft.allocations:
-            self.uses.append(self._use(use, posted))
+            entry = entries[place]
+            self.items[item] = _item_of(entry, entry.lines[line_no - 1], posted.batch_id)
+        for place, use in enumerate(draft.allocations):
+            self.uses.append(self._use(place, use, posted))
 
     @staticmethod
-    def _use(use: AllocationDraft, posted: Posted) -> Use:
+    def _use(place: int, use: AllocationDraft, posted: Posted) -> Use:
         credit, debit = (
             named if isinstance(named, int) else posted.open_item_ids[named]
             for named in (use.credit, use.debit)
         )  # fmt: skip
-        return Use(use.effective_date, credit, debit, use.amount_minor, posted.batch_id)
+        name = (posted.batch_id << 20) + place
+        return Use(name, use.effective_date, credit, debit, use.amount_minor, posted.batch_id)
+
+    def undo(self, use: Use, on: date, batch: int) -> None:
+        """Take a use back from a day on."""
+        back = replace(use, name=batch << 20, on=on, amount=-use.amount, batch=batch)
+        self.uses.append(replace(back, undoes=use.name))
+
+    def rate(self, currency: str, day: date) -> int:
+        """Give the last rate on or before a day. [e-8]"""
+        known = [on for other, on in self.rates if other == currency and on <= day]
+        return self.rates[currency, max(known)]
+
+    def priced(self, entry: EntryDraft) -> EntryDraft:
+        """Give each line its amount in the book's own currency, one line a side at most."""
+        lines = tuple(
+            line if line.currency == OWN or line.base_minor is not None
+            else replace(line, base_minor=self.worth(line.amount_minor, line.currency,
+                                                     entry.effective_date))
+            for line in entry.lines
+        )  # fmt: skip
+        return replace(entry, lines=lines)
+
+    def worth(self, amount: int, currency: str, day: date) -> int:
+        """Convert an amount at the rate of a day. [minor units of the book's currency]"""
+        return half_away(Fraction(amount * self.rate(currency, day), 10**8))
+
+    def realised(self, day: date) -> dict[tuple[str, int | None, str], int]:
+        """Say what settled items in other currencies gained, by account, party and currency."""
+        gained: dict[tuple[str, int | None, str], int] = defaultdict(int)
+        for name, item in self.items.items():
+            if item.currency == OWN or item.opened_on > day:
+                continue
+            used = sum(u.amount for u in self.uses if name in {u.credit, u.debit} and u.on <= day)
+            left = abs(item.amount) - used
+            share = Fraction(item.base * left, abs(item.amount)) if item.amount else Fraction(0)
+            gained[item.account, item.party, item.currency] += half_away(share) - item.base
+        return {where: gain for where, gain in sorted(gained.items()) if gain}
+
+    def unrealised(self, day: date) -> dict[tuple[str, str], int]:
+        """Say what holdings on 1500 and 1920 are worth more than booked, and adjusted so far."""
+        adjusted: dict[str | None, int] = defaultdict(int)
+        for fact in self.facts:
+            if fact.entry.entry_type == "exchange" and fact.entry.effective_date == day:
+                for line in fact.entry.lines:
+                    if line.account == "1588":
+                        adjusted[line.text] += line.amount_minor
+        more = {}
+        for (account, currency), (held, base) in sorted(self.balances(day, None).items()):
+            if currency != OWN and account in {"1500", "1920"} and (held or base):
+                gain = self.worth(held, currency, day) - base
+                more[account, currency] = gain - adjusted[f"{account}, {currency}"]
+        return {where: gain for where, gain in more.items() if gain}
 
     def seal(self, last: int) -> int:
         """Give every batch that has none a position after `last`; returns the new last one."""
@@ -196,13 +292,16 @@ class Model:
         """List the entries that both clocks show."""
         return [f for f in self.facts if self.shows(f.batch, f.entry.effective_date, day, known)]
 
-    def balances(self, day: date | None, known: int | None) -> dict[str, int]:
-        """The trial balance: every account that has a line."""
-        sums: dict[str, int] = defaultdict(int)
+    def balances(
+        self, day: date | None, known: int | None
+    ) -> dict[tuple[str, str], tuple[int, int]]:
+        """The trial balance: every account and currency that has a line, and its worth."""
+        sums: dict[tuple[str, str], tuple[int, int]] = {}
         for fact in self.entries(day, known):
             for line in fact.entry.lines:
-                sums[line.account] += line.amount_minor
-        return dict(sums)
+                amount, base = sums.get((line.account, line.currency), (0, 0))
+                sums[line.account, line.currency] = amount + line.amount_minor, base + line.base
+        return sums
 
     def statement(self, account: str, day: date | None, known: int | None) -> list[tuple[int, int]]:
         """The lines of an account as (entry, amount), by date, entry and line."""
@@ -228,3 +327,10 @@ class Model:
                 left[use.credit] += use.amount
                 left[use.debit] -= use.amount
         return {name: amount for name, amount in left.items() if amount}
+
+
+def _item_of(entry: EntryDraft, line: Line, batch: int) -> Item:
+    return Item(
+        entry.effective_date, line.party_id, line.amount_minor, batch, line.account, line.currency,
+        line.base,
+    )  # fmt: skip

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
@@ -13,6 +15,7 @@ from sqlalchemy import text
 from ledger import refusals, service
 from ledger.db import transaction
 from ledger.journal import AllocationDraft, BatchDraft, EntryDraft, ItemDraft, Line
+from tests.ledger.conftest import APRIL
 
 if TYPE_CHECKING:
     from tests.ledger.conftest import Drafts
@@ -48,7 +51,7 @@ def test_outstanding_is_what_a_slow_model_says(
         for one, other, day, wanted in uses:
             credit, debit = one % len(drawn), other % len(drawn)
             amount = min(wanted, -left[credit], left[debit])
-            if amount <= 0:
+            if amount <= 0 or drawn[credit][2] != drawn[debit][2]:
                 continue
             left[credit] += amount
             left[debit] -= amount
@@ -70,10 +73,58 @@ def test_outstanding_is_what_a_slow_model_says(
                 assert outstanding.get(ids[number], 0) == expected
             control = service.control_balance(session, BOOK, ["1500"], day)
             assert sum(outstanding.values()) == control
+            for party in (1, 2, 3):
+                held = sum(i.outstanding_minor for i in seen if i.party_id == party)
+                page = service.account_statement(
+                    session, BOOK, "1500", effective_as_of=day, party_id=party, limit=1000
+                )
+                assert held == sum(line.amount_minor for line in page.lines)
         for party in (1, 2, 3):
             of_party = service.open_items(session, BOOK, party_id=party)
             everybody = service.open_items(session, BOOK)
             assert of_party == [item for item in everybody if item.party_id == party]
+
+
+def test_what_one_customer_paid_settles_nothing_of_another(books: str, drafts: Drafts) -> None:
+    """Else the items of each would not sum to the lines of each."""
+    with transaction() as session:
+        batch = drafts.batch("b-1", drafts.invoice("i-1"), drafts.payment("p-1", 125_00, party=2))
+        ids = service.post_batch(session, batch).open_item_ids
+    use = AllocationDraft(ids[1, 2], ids[0, 1], 1, APRIL, "kid")
+    with (
+        pytest.raises(refusals.AllocationMismatch, match=r"of party 2 for .* of party 1"),
+        transaction() as session,
+    ):
+        service.allocate(session, drafts.batch("a-1", allocations=(use,)))
+
+
+def test_a_use_between_another_and_its_undoing_is_refused(books: str, drafts: Drafts) -> None:
+    """On those days the item was used up, whatever became of it; a reversal waits for them."""
+    with transaction() as session:
+        batch = drafts.batch(
+            "b-1", drafts.invoice("i-1"), drafts.payment("p-1", 125_00),
+            drafts.payment("p-2", 125_00),
+        )  # fmt: skip
+        posted = service.post_batch(session, batch)
+        ids = posted.open_item_ids
+        whole = AllocationDraft(ids[1, 2], ids[0, 1], 125_00, APRIL, "kid")
+        first = service.allocate(session, drafts.batch("a-1", allocations=(whole,)))
+        undone_on = APRIL + timedelta(10)
+        service.undo_allocation(
+            session, first.batch_id << 20, effective_date=undone_on, reason="x", actor="x"
+        )
+    between = replace(whole, credit=ids[2, 2], effective_date=APRIL + timedelta(5))
+    with (
+        pytest.raises(refusals.OverAllocated, match="before another use of it was undone"),
+        transaction() as session,
+    ):
+        service.allocate(session, drafts.batch("a-2", allocations=(between,)))
+    with transaction() as session:
+        service.reverse_entry(session, posted.entry_ids[0], reason="x", actor="x")
+        for day in (APRIL, undone_on):
+            left = service.open_items(session, BOOK, day, party_id=1)
+            assert all(abs(one.outstanding_minor) <= abs(one.original_minor) for one in left)
+        assert service.verify(session) == []
 
 
 def test_two_who_use_the_same_money_at_once(books: str, drafts: Drafts) -> None:

@@ -1,0 +1,2 @@
+DROP TRIGGER require_settling ON allocation;
+DROP FUNCTION ledger_require_settling();

@@ -13,6 +13,7 @@ from ledger.intake.conditions import ConditionRecord
 from ledger.intake.ndjson import read_ndjson, read_record
 from ledger.intake.records import Defaults, Drafted, Fault
 from ledger.intake.tables import check_columns, read_rows
+from ledger.strict_json import NameTwice, check_names
 
 Option = TypeVar("Option")
 
@@ -69,6 +70,7 @@ class Envelope(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
 
 _decoder = msgspec.json.Decoder(Envelope)
+_parts = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _options_decoder = msgspec.json.Decoder(DeclaredTotals)
 _conditions_decoder = msgspec.json.Decoder(list[ConditionRecord])
 MODES = ("atomic", "per-entry")
@@ -78,7 +80,8 @@ def read_envelope(body: bytes) -> Envelope:
     """Read a JSON request. Raises `PostingRequestMalformed` or `RequestTooLarge`."""
     try:
         envelope = _decoder.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        _check_names(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, NameTwice) as error:
         raise PostingRequestMalformed(
             f"{str(error) or 'Nested too deeply'}. See docs/posting.md."
         ) from error
@@ -140,6 +143,15 @@ def _of_columns(columns: dict[str, list[Any]], defaults: Defaults) -> Iterator[D
         raise PostingRequestMalformed("/columns: a cell is a list or an object, not a value.")
     rows = (dict(zip(names, cells, strict=True)) for cells in zip(*columns.values(), strict=True))
     yield from read_rows(enumerate(rows, 1), defaults)
+
+
+def _check_names(body: bytes) -> None:
+    """Refuse a name that is said twice, but in entries: those are read one by one later."""
+    check_names(body, shallow=True)
+    for name, part in _parts.decode(body).items():
+        if name in {"columns", "declared"}:
+            source = bytes(part)
+            check_names(source, shallow=source.startswith(b"{"))
 
 
 def _check_mode(mode: str) -> None:

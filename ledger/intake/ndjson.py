@@ -23,6 +23,7 @@ from ledger.intake.records import (
 )
 from ledger.journal import ItemDraft, Line
 from ledger.refusals import AmountNotAString
+from ledger.strict_json import NameTwice, check_names
 
 
 class ItemRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -88,9 +89,10 @@ def read_record(source: bytes, number: int, defaults: Defaults) -> Drafted | Fau
     """Read one entry of JSON; `number` is its place in the file or request, from 1."""
     try:
         record = _decoder.decode(source)
+        check_names(source)
     except msgspec.ValidationError as error:
         return _validation_fault(number, str(error))
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, NameTwice) as error:
         problem = RecordMalformed(f"{str(error) or 'Nested too deeply'}. Write one JSON object.")
         return fault_of(number, "", problem)
     return draft_record(record, number, defaults)
@@ -103,7 +105,9 @@ def draft_record(record: EntryRecord, number: int, defaults: Defaults) -> Drafte
         try:
             lines.append(_line(line, defaults))
         except Invalid as refusal:
-            return fault_of(number, f"/lines/{place}", refusal)
+            column = refusal.facts.get("column")
+            where = f"/lines/{place}" + (f"/{column}" if column else "")
+            return fault_of(number, where, refusal)
     entry = entry_of(
         defaults, number,
         lines=tuple(lines), effective_date=record.effective_date, text=record.text,
@@ -118,22 +122,29 @@ def draft_record(record: EntryRecord, number: int, defaults: Defaults) -> Drafte
 
 
 def _line(line: LineRecord, defaults: Defaults) -> Line:
-    amount = amount_of(line.amount)
+    amount = _amount(line, "amount")
     assert amount is not None
     item = line.item
     return line_of(
         account=line.account,
         amount_minor=amount,
         currency=line.currency or defaults.currency,
-        base_minor=amount_of(line.base_amount),
+        base_minor=_amount(line, "base_amount"),
         party_id=line.party_id,
         vat_code=line.vat_code,
-        tax_base_minor=amount_of(line.tax_base),
+        tax_base_minor=_amount(line, "tax_base"),
         dimensions=line.dimensions,
         text=line.text,
         item=None if item is None else ItemDraft(
             item.kind, item.document_ref, item.kid, item.document_date, item.due_date),
     )  # fmt: skip
+
+
+def _amount(line: LineRecord, name: str) -> int | None:
+    try:
+        return amount_of(getattr(line, name))
+    except Invalid as refusal:
+        raise RecordMalformed(f"{name}: {refusal}", column=name) from refusal
 
 
 def _validation_fault(number: int, message: str) -> Fault:
@@ -143,7 +154,7 @@ def _validation_fault(number: int, message: str) -> Fault:
     pointer = re.sub(r"\[(\d+)\]", r"/\1", path.replace(".", "/"))
     said = message[: found.start()] if found else message
     name = pointer.rpartition("/")[2]
-    if name in _MONEY and said.endswith(("got `int`", "got `float`")):
+    if name in _MONEY and said.endswith(("got `int`", "got `float`", "out of range")):
         refusal = AmountNotAString(
             f'Amounts are strings such as "1234.50", not JSON numbers: put {name} in quotes.'
         )

@@ -8,11 +8,13 @@ from typing import Any
 import flask_smorest
 from flask import Flask, Request, Response, render_template, url_for
 from marshmallow import INCLUDE, Schema, fields
+from webargs import missing
 from webargs.flaskparser import FlaskParser, is_json_request
 from werkzeug.exceptions import UnsupportedMediaType
 
 from ledger.access import SCOPES
 from ledger.errors import Problem
+from ledger.strict_json import NameTwice, read_strictly
 from ledger.web.assets import asset_url
 from ledger.web.fields import Money
 from ledger.web.gate import public
@@ -57,8 +59,12 @@ class JsonParser(FlaskParser):
     def _raw_load_json(self, req: Request) -> Any:
         if not is_json_request(req) and req.get_data(cache=True):
             raise UnsupportedMediaType("Send the body as application/json.")
+        if not is_json_request(req):
+            return missing
         try:
-            return super()._raw_load_json(req)
+            return read_strictly(req.get_data(cache=True).decode())
+        except NameTwice as fault:
+            raise JsonUnreadable(f"{fault}. Nothing was changed; say each name once.") from None
         except (ValueError, RecursionError) as fault:
             # An empty body is left to the schema, which says what is missing.
             if getattr(fault, "doc", None) == "":

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -64,6 +65,14 @@ def home(tmp_path: Path) -> Iterator[Home]:
     yield made
     if made.server.root.exists():
         made.server.stop()
+
+
+@pytest.fixture
+def seed() -> int:
+    """The seed of this run, printed so that a failure can be played again."""
+    chosen = int(os.environ.get("HOVEDBOK_SEED", time.time_ns() % 100_000))
+    print(f"HOVEDBOK_SEED={chosen}")
+    return chosen
 
 
 @pytest.fixture

@@ -20,14 +20,6 @@ KILLS = int(os.environ.get("HOVEDBOK_KILLS", "20"))
 Deed = Callable[[Home, "subprocess.Popen[str]"], None]
 
 
-@pytest.fixture
-def seed() -> int:
-    """The seed of this run, printed so that a failure can be played again."""
-    chosen = int(os.environ.get("HOVEDBOK_SEED", time.time_ns() % 100_000))
-    print(f"HOVEDBOK_SEED={chosen}")
-    return chosen
-
-
 @pytest.fixture(scope="module")
 def undisturbed(
     month_files: Path, tmp_path_factory: pytest.TempPathFactory
@@ -42,12 +34,14 @@ def undisturbed(
     home.server.stop()
 
 
-def _kill_command(_home: Home, command: subprocess.Popen[str]) -> None:
+def kill_command(_home: Home, command: subprocess.Popen[str]) -> None:
+    """Kill a command with its children."""
     with suppress(ProcessLookupError):
         os.killpg(command.pid, signal.SIGKILL)
 
 
-def _kill_server(home: Home, _command: subprocess.Popen[str]) -> None:
+def kill_server(home: Home, _command: subprocess.Popen[str]) -> None:
+    """Kill PostgreSQL; whoever needs it next starts it again."""
     pid = home.server.pid()
     if pid is not None:
         os.kill(pid, signal.SIGKILL)
@@ -75,7 +69,7 @@ def _instants(chance: random.Random, longest: float) -> Iterator[float]:
 
 
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("kill", [_kill_command, _kill_server], ids=["command", "postgresql"])
+@pytest.mark.parametrize("kill", [kill_command, kill_server], ids=["command", "postgresql"])
 def test_the_month_survives_kills(
     kill: Deed,
     month_files: Path,
@@ -121,7 +115,7 @@ def test_documents_survive_kills_of_the_worker(
             for instant in (chance.uniform(0.5, 3.0) for _ in range(KILLS)):
                 worker = home.start("work")
                 time.sleep(instant)
-                _kill_command(home, worker)
+                kill_command(home, worker)
                 worker.communicate(timeout=60)
                 strikes += 1
             home.run(*words)

@@ -3,7 +3,7 @@
 from ledger.db import scripts
 
 revision = "0021_settling"
-down_revision = "0017_book_scopes"
+down_revision = "0018_catalogue"
 
 
 def upgrade() -> None:

@@ -99,6 +99,7 @@ def _keep_house() -> None:
         )  # fmt: skip
         said = Assertion("1500", "NOK", MARCH, 1, "bank", party_id=1)
         assert_balance(session, BOOK, said, actor="x")
+        access.add_client(session, "xx", ["ledger:read"], actor="x", now=datetime.now(UTC))
         set_book_access(session, "client:xx", BOOK, granted=True, reason="x", actor="x")
         access.record_event(session, "x", "books furnished", f"book/{BOOK}", why="x")
 

@@ -36,7 +36,9 @@ UNSEALED = {
     "posting_request", "posting_request_step", "webhook", "webhook_ended", "webhook_replay",
     "webhook_delivery",
 }  # fmt: skip
-TABLES = sorted({*GUARDS, *histories(), "account"} - UNSEALED)
+# What other rooms seal as master data is compared in the same way; its rows are made there.
+ELSEWHERE = {"tariff_book", "tariff_verdict"}
+TABLES = sorted({*GUARDS, *histories(), "account"} - UNSEALED - ELSEWHERE)
 
 IDENTITIES = (
     "SELECT table_name, column_name FROM information_schema.columns"

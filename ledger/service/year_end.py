@@ -91,7 +91,8 @@ def close_year(session: Session, book: str, year: int, *, actor: str) -> ClosedY
     own = functional_currency(session, book)
     with translated():
         known = session.scalar(
-            text("SELECT ledger_hold_year(:book, :year)"), {"book": book, "year": year}
+            text("SELECT ledger_hold_year(:book, CAST(:year AS integer))"),
+            {"book": book, "year": year},
         )
     seen = read_year(session, book, year)
     if known is not None:

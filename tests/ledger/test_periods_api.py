@@ -174,6 +174,11 @@ def test_what_is_not_there_is_said_so(
     assert code_of(closer.get(path)) == expected
 
 
+def test_a_year_that_no_calendar_holds_is_refused(closer: FlaskClient) -> None:
+    """As a value that cannot be, and never as a fault of ours."""
+    assert code_of(send(closer, f"/api/v1/years/{2**40}/close")) == (422, "value-out-of-range")
+
+
 def test_a_year_is_closed_once(closer: FlaskClient) -> None:
     """Refused while a month is open; then one voucher, and the same answer again."""
     assert code_of(send(closer, "/api/v1/years/2026/close")) == (409, "year-not-ready")

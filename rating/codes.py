@@ -23,6 +23,7 @@ from rating.tariff_tables import MODES
 from rating.usage import VOICE, Int32, Int64, Reason, UsageBatch
 
 NONE = -1
+_TOGETHER = 16_384  # events whose columns stay in the cache
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -65,8 +66,9 @@ def codes_of(batch: UsageBatch, rated: Rated, book: TariffBook) -> Codes:
     wide = may_overflow(book, lines, sessions.cell, sessions.quantity)
     for mine, line in _by_plan(book, lines, sessions):
         for chosen, kind in ((mine[~wide[mine]], np.int64), (mine[wide[mine]], np.object_)):
-            if len(chosen):
-                _explain(book, line, sessions, (chosen, rows[chosen]), codes, kind)
+            for begin in range(0, len(chosen), _TOGETHER):
+                part = chosen[begin : begin + _TOGETHER]
+                _explain(book, line, sessions, (part, rows[part]), codes, kind)
     refunds = batch.quantity < 0
     for part in (codes.setup_micro, codes.usage_micro, codes.rounding_micro, codes.limit_micro):
         part[refunds] *= -1

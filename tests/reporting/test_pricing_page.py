@@ -15,7 +15,7 @@ from tests.flows.transcript import difference, fits, steps
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "pricing.md"
 FRAME = """format = "hovedbok-tariff/1"
-name = "PAGE"
+name = "MOBIL"
 version = 1
 valid_from = 2026-01-01
 currency = "NOK"

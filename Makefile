@@ -51,6 +51,8 @@ format: install ## Put the code into the house format
 	$(BIN)/ruff format .
 
 bench: install ## Print the benchmarks, each beside its peer in the same run
+	@if command -v uv >/dev/null; then VIRTUAL_ENV=$(abspath $(VENV)) uv pip install -q -r benchmarks/requirements.txt; \
+	else $(BIN)/pip install -q --disable-pip-version-check -r benchmarks/requirements.txt; fi
 	@$(BIN)/python -m benchmarks
 
 lock: ## Resolve the dependencies again (needs uv)

@@ -1,6 +1,6 @@
 """Run the benchmarks: all of them, or those named.
 
-python -m benchmarks [rating] [decode] [posting] [singles] [reading]
+python -m benchmarks [rating] [decode] [posting] [rest_bulk] [backdating] [singles] [reading]
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import platform
 import sys
 from importlib import import_module
 
-NAMES = ("rating", "decode", "posting", "singles", "reading")
+NAMES = ("rating", "decode", "posting", "rest_bulk", "backdating", "singles", "reading")
 
 
 def main(names: list[str]) -> None:

@@ -148,7 +148,7 @@ BY_SERVICE = {
        if t not in {"audit_event", "dimension_set", "posting_rule", "posting_request",
                     "posting_request_step", "dimension_rule", "exchange_rate",
                     "balance_assertion", "webhook", "webhook_ended", "webhook_replay",
-                    "webhook_delivery", "book_access"}},
+                    "webhook_delivery", "book_access", "tariff_book", "tariff_verdict"}},
     **{f"update {t}": f"UPDATE {t} SET {COLUMN[t]} = {COLUMN[t]}" for t in (*FACTS, *PARTITIONS)},
     **{f"delete from {t}": f"DELETE FROM {t}" for t in (*FACTS, *PARTITIONS)},
     **{f"truncate {t}": f"TRUNCATE {t} CASCADE" for t in (*FACTS, *PARTITIONS)},

@@ -505,6 +505,8 @@ def test_the_service_may_call_these_functions_only(posted: str) -> None:
         "posting_request",
         "posting_request_step",
         "posting_rule",
+        "tariff_book",
+        "tariff_verdict",
         "vat_code",
         "webhook",
         "webhook_delivery",

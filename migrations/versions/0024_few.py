@@ -3,7 +3,7 @@
 from ledger.db import scripts
 
 revision = "0024_few"
-down_revision = "0018_catalogue"
+down_revision = "0021_settling"
 
 
 def upgrade() -> None:

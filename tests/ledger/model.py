@@ -130,13 +130,26 @@ class Model:
         )  # fmt: skip
 
     def lock(self, period: str, module: str, level: str) -> bool:
-        """Lock a module of a period, or open it; False where a hard lock stands against it."""
+        """Lock a module of a period, or open it; False where that may not be.
+
+        A hard lock stands against it, or a year would be locked for good with its result not moved.
+        """
         stands_over_it = level == "open" and self.locks.get((period, "GL")) == "hard"
         if self.locks.get((period, module)) == "hard" or stands_over_it:
+            return False
+        if (level, module, period[5:]) == ("hard", "GL", "12") and self.result_of(int(period[:4])):
             return False
         self.locks[period, module] = level
         self.leaves = {leave for leave in self.leaves if leave[:2] != (period, module)}
         return True
+
+    def result_of(self, year: int) -> int:
+        """The result of a year in the book's own currency, debit positive."""
+        return sum(
+            line.base
+            for fact in self.entries(None, None) if fact.entry.effective_date.year == year
+            for line in fact.entry.lines if "3" <= line.account[0] <= "8"
+        )  # fmt: skip
 
     def _refusal_of_uses(self, draft: BatchDraft) -> type[Problem] | None:
         left = self.outstanding(None, None)

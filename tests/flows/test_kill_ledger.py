@@ -22,7 +22,7 @@ from ledger.service.requests import accept_request, request_state
 from tests.flows.home import Home
 from tests.flows.test_kill import Deed, kill_command, kill_server
 
-KILLS = int(os.environ.get("HOVEDBOK_KILLS", "8"))
+KILLS = int(os.environ.get("HOVEDBOK_KILLS", "2"))
 ENTRIES = 9_000  # of a file: two batches, or five steps of a job
 JOB_PATIENCE_S = 300
 CLOSE = ["ledger", "lock", "2026-01", "--module", "GL", "--level", "soft", "--reason", "test"]

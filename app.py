@@ -67,7 +67,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "party": ("party.cli:party_cli", "Look up customers, their accounts and subscriptions."),
     "rating": ("rating.cli:rating_cli", "Tariffs and prices."),
     "rating rerate": ("reporting.cli.rating:rerate_command",
-                      "Rate a month again and book the differences."),
+                      "Rate a month again and book the differences, once the past repeats."),
     "rating run": ("reporting.cli.rating:run_command", "Rate a month and book what it lacks."),
     "report": ("reporting.cli.report:report_cli",
                "Reports that prove themselves before they are shown."),

@@ -32,7 +32,10 @@ _JSON = click.option("--json", "as_json", is_flag=True, help="Machine-readable o
 @_BOOK
 @_JSON
 def run_command(*, period: str, tariff: str | None, book: str, as_json: bool) -> None:
-    """Rate a month and book what its charges lack; what has no price goes to suspense."""
+    """Rate a month and book what it lacks.
+
+    What has no price goes to suspense.
+    """
     month = month_of(book, period)
     with transaction() as session:
         done = rate_period(
@@ -60,7 +63,7 @@ def rerate_command(
     *, period: str, tariff: str | None, author: str, because: str, dry_run: bool, book: str,
     as_json: bool,
 ) -> None:  # fmt: skip
-    """Rate a month again and book the differences, once the old result has been repeated.
+    """Rate a month again and book the differences, once the past repeats.
 
     The month keeps the tariff until it is rated again. What is billed stays; differences come on
     the next bill.

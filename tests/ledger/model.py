@@ -197,11 +197,13 @@ class Model:
     def _refusal_of_references(self, draft: BatchDraft) -> type[Problem] | None:
         refs = [fact.entry.source_ref for fact in self.facts]
         refs += [entry.source_ref for entry in draft.entries]
+        if len(refs) > len(set(refs)):
+            return refusals.EntryRefReused
         reversed_ = [fact.entry.reverses_entry_id for fact in self.facts]
         reversed_ += [entry.reverses_entry_id for entry in draft.entries]
         if any(count > 1 for named, count in Counter(reversed_).items() if named is not None):
             return refusals.AlreadyReversed
-        return refusals.EntryRefReused if len(refs) > len(set(refs)) else None
+        return None
 
     def vouchers(self, draft: BatchDraft) -> tuple[Voucher, ...]:
         """Number a batch: the next in each series and year, in the order of its entries."""

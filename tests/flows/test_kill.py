@@ -15,7 +15,7 @@ import pytest
 
 from tests.flows.home import MONTH, Home
 
-KILLS = int(os.environ.get("HOVEDBOK_KILLS", "6"))
+KILLS = int(os.environ.get("HOVEDBOK_KILLS", "4"))
 
 Deed = Callable[[Home, "subprocess.Popen[str]"], None]
 

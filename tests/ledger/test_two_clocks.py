@@ -78,8 +78,11 @@ def batch(draws: random.Random, facts: Facts, number: int) -> None:
         entries.append(EntryDraft("JNL", on, on, "test", f"{number}-{place}", "Bilag", lines))
     with transaction() as session:
         left = facts.outstanding(None, None)
-        credit = next((i for i in left if left[i] < 0), None)
-        debit = next((i for i in left if left[i] > 0), None)
+        pairs = (
+            (one, other) for one in left for other in left
+            if left[one] < 0 < left[other] and facts.items[one][2] == facts.items[other][2]
+        )  # fmt: skip
+        credit, debit = next(pairs, (None, None))
         use: tuple[AllocationDraft, ...] = ()
         if credit is not None and debit is not None:
             on = max(facts.items[credit][1], facts.items[debit][1]) + timedelta(draws.randrange(9))

@@ -32,7 +32,7 @@ CSV_HEADINGS = (
 )  # fmt: skip
 
 _SAFE_TAG = re.compile(r"[A-Za-z0-9._-]{1,32}", re.ASCII)
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,7 +244,7 @@ def _csv_cells(line: ExportLine) -> tuple[str | int | date | None, ...]:
 
 def inert(text: str | None) -> str | None:
     """Put an apostrophe before a text that a spreadsheet would run as a formula."""
-    return f"'{text}" if text and text.startswith(_FORMULA_STARTS) else text
+    return f"'{text}" if text and text.startswith(FORMULA_STARTS) else text
 
 
 def _told(minor: int | None) -> str:

@@ -30,7 +30,11 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A list: columns, rows (money in minor units), and the books' sum of each `total` column."""
+    """A list: its columns, its rows (any iterable, read once) and the sums the books give.
+
+    Money is in minor units. `control` holds one value per column with `total`, in their order: a
+    renderer that sums shows its own sum over it and the difference, which should be zero.
+    """
 
     title: str
     columns: Sequence[Column]

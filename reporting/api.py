@@ -43,21 +43,7 @@ _as_excel = blueprint.alt_response(
 def register(api: Api) -> None:
     """Add reporting's resources to the API, and Excel to the lists of the rooms below."""
     api.register_blueprint(blueprint)
-    tabled.offer(xlsx.MEDIA_TYPE, "xlsx", _workbook_of)
-
-
-def _workbook_of(tables: Sequence[Table], parameters: tabled.Parameters) -> bytes:
-    """Draw tables as a workbook: parameters first, then a sheet per table with live sums."""
-    sheets = [
-        xlsx.Sheet(
-            table.title,
-            [xlsx.Column(c.heading, c.kind, c.total) for c in table.columns],
-            table.rows,
-            table.control,
-        )
-        for table in tables
-    ]
-    return xlsx.workbook_bytes(sheets, parameters)
+    tabled.offer(xlsx.MEDIA_TYPE, "xlsx", xlsx.workbook_bytes)
 
 
 class BalanceSchema(Schema):
@@ -365,5 +351,5 @@ class Reratings(MethodView):
         return as_facts(done)
 
 
-def _excel_of(sheets: Sequence[xlsx.Sheet], book: str, as_of: date | None, name: str) -> Response:
+def _excel_of(sheets: Sequence[Table], book: str, as_of: date | None, name: str) -> Response:
     return excel(sheets, workbook.parameters(book, as_of, "REST"), name, as_of)

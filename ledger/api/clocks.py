@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urlencode
 
 from flask import request
@@ -16,6 +16,7 @@ from ledger import service
 from ledger.db import transaction
 from ledger.errors import Invalid
 from ledger.web.fields import AsOfSchema
+from ledger.web.tabled import Page, wanted_form, whole
 
 PAGE_MAX = 1000
 
@@ -117,3 +118,34 @@ def next_link(cursor: str | None, known_as_of: int | None = None) -> str | None:
     if known_as_of is not None:
         arguments["known_as_of"] = known_as_of
     return f"{request.path}?{urlencode(arguments)}"
+
+
+class ListReader(Protocol):
+    """Reads a page of a list: (session, book, known position) and where in the list."""
+
+    def __call__(
+        self, session: Session, book: str, known_as_of: int | None, /, *,
+        after: str | None, limit: int, frozen: int | None,
+    ) -> Page:  # fmt: skip
+        """Read the page."""
+        ...
+
+
+def read_list(
+    wanted: dict[str, Any], read: ListReader
+) -> tuple[dict[str, Any], Sequence[Any], str | None]:
+    """Read a page of a list, or for a table all of it; pages that follow are frozen.
+
+    Takes the clocks and the place out of `wanted`, so that only the filter is left when `read` is
+    called. Gives the resolved clocks, the rows, and the address of the next page.
+    """
+    start, size = wanted.pop("after"), wanted.pop("limit")
+    with reading(wanted) as (session, resolved):
+        book, known = wanted.pop("book"), wanted.pop("known_as_of")
+        frozen = None if wanted_form() else resolved["known_as_of"]
+        rows, cursor = whole(
+            lambda after, limit: read(
+                session, book, known, after=after, limit=limit, frozen=frozen
+            ), start, size,
+        )  # fmt: skip
+    return resolved, rows, next_link(cursor, resolved["known_as_of"])

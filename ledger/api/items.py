@@ -15,7 +15,7 @@ from ledger.api.clocks import (
     NextSchema,
     PageArguments,
     ResolvedSchema,
-    next_link,
+    read_list,
     reading,
 )
 from ledger.db import transaction
@@ -31,7 +31,7 @@ from ledger.service.item_list import (
 from ledger.web import Blueprint, current_actor, scope
 from ledger.web.fields import BookSchema, IdempotencyKeySchema, Money
 from ledger.web.once import once
-from ledger.web.tabled import tabled, wanted_form, whole
+from ledger.web.tabled import tabled
 
 blueprint = Blueprint(
     "ledger-items", __name__, url_prefix="/api/v1", description="Open items and their allocations"
@@ -166,18 +166,13 @@ class OpenItems(MethodView):
     @tabled(blueprint, "open-items", shapes.open_items)
     def get(self, wanted: dict[str, Any]) -> dict[str, Any]:
         """List items with what is outstanding at the end of a day."""
-        after, limit = wanted.pop("after"), wanted.pop("limit")
-        with reading(wanted) as (session, resolved):
-            book, known = wanted.pop("book"), wanted.pop("known_as_of")
-            frozen = None if wanted_form() else resolved["known_as_of"]
-            rows, cursor = whole(
-                lambda after, limit: list_items(
-                    session, book, ItemFilter(**wanted), known, after=after, limit=limit,
-                    frozen=frozen,
-                ), after, limit,
-            )  # fmt: skip
-        return {**resolved, "party_id": wanted["party_id"], "items": rows,
-                "next": next_link(cursor, resolved["known_as_of"])}  # fmt: skip
+        resolved, rows, following = read_list(
+            wanted,
+            lambda session, book, known, **place: list_items(
+                session, book, ItemFilter(**wanted), known, **place
+            ),
+        )
+        return {**resolved, "party_id": wanted["party_id"], "items": rows, "next": following}
 
 
 @blueprint.route("/open-items/<int:open_item_id>/allocations")
@@ -206,18 +201,13 @@ class Allocations(MethodView):
     @tabled(blueprint, "allocations", shapes.allocations)
     def get(self, wanted: dict[str, Any]) -> dict[str, Any]:
         """List allocations, oldest first."""
-        after, limit = wanted.pop("after"), wanted.pop("limit")
-        with reading(wanted) as (session, resolved):
-            book, known = wanted.pop("book"), wanted.pop("known_as_of")
-            frozen = None if wanted_form() else resolved["known_as_of"]
-            rows, cursor = whole(
-                lambda after, limit: list_allocations(
-                    session, book, AllocationFilter(**wanted), known, after=after, limit=limit,
-                    frozen=frozen,
-                ), after, limit,
-            )  # fmt: skip
-        return {**resolved, "allocations": rows,
-                "next": next_link(cursor, resolved["known_as_of"])}  # fmt: skip
+        resolved, rows, following = read_list(
+            wanted,
+            lambda session, book, known, **place: list_allocations(
+                session, book, AllocationFilter(**wanted), known, **place
+            ),
+        )
+        return {**resolved, "allocations": rows, "next": following}
 
     @scope("receivables:write")
     @once

@@ -16,7 +16,7 @@ from ledger.api.clocks import (
     NextSchema,
     PageArguments,
     ResolvedSchema,
-    next_link,
+    read_list,
     reading,
 )
 from ledger.api.entries import EntryPostedSchema, EntryViewSchema, VoucherSchema
@@ -26,7 +26,7 @@ from ledger.service.journal_list import JournalFilter, list_entries
 from ledger.web import Blueprint, current_actor, scope
 from ledger.web.fields import BookSchema, IdempotencyKeySchema, Money
 from ledger.web.once import once
-from ledger.web.tabled import tabled, wanted_form, whole
+from ledger.web.tabled import tabled
 
 blueprint = Blueprint(
     "ledger-journal", __name__, url_prefix="/api/v1", description="Entries and their reversals"
@@ -117,18 +117,15 @@ class Journal(MethodView):
     @tabled(blueprint, "journal", shapes.journal)
     def get(self, wanted: dict[str, Any]) -> dict[str, Any]:
         """List entries in the order they were recorded, newest or oldest first."""
-        after, limit, newest = (wanted.pop(name) for name in ("after", "limit", "newest"))
-        with reading(wanted) as (session, resolved):
-            book, known = wanted.pop("book"), wanted.pop("known_as_of")
-            wanted["least_minor"], wanted["most_minor"] = wanted.pop("least"), wanted.pop("most")
-            frozen = None if wanted_form() else resolved["known_as_of"]
-            rows, cursor = whole(
-                lambda after, limit: list_entries(
-                    session, book, JournalFilter(**wanted), known, after=after, limit=limit,
-                    newest=newest, frozen=frozen,
-                ), after, limit,
-            )  # fmt: skip
-        return {**resolved, "entries": rows, "next": next_link(cursor, resolved["known_as_of"])}
+        newest = wanted.pop("newest")
+        wanted["least_minor"], wanted["most_minor"] = wanted.pop("least"), wanted.pop("most")
+        resolved, rows, following = read_list(
+            wanted,
+            lambda session, book, known, **place: list_entries(
+                session, book, JournalFilter(**wanted), known, newest=newest, **place
+            ),
+        )
+        return {**resolved, "entries": rows, "next": following}
 
 
 @blueprint.route("/entries/<series>/<int:year>/<int:number>")

@@ -11,13 +11,13 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 import numpy as np
-from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from ledger import service as ledger
 from ledger.errors import Invalid
-from ledger.journal import BatchDraft, EntryDraft, Line, canonical_dimensions
-from mediation.charging import SERIES, Month
+from ledger.journal import Line, canonical_dimensions
+from mediation.charging import Month
+from mediation.service.month_entries import MonthEntries
 from rating import service as rating
 from rating.carried import sharing_by_component
 from rating.revenue_shares import Accounts, Sharing, booking, check_sharing
@@ -55,44 +55,23 @@ def settle_content(
     Invalid : a component that is shared is booked as revenue of our own, or its fee has the VAT of
         another country's provider.
     """
-    session.execute(
-        text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 0))"),
-        {"key": f"settlement/{month.book_code}/{month.period}"},
-    )
     book = rating.tariff_book(session, month.first_day)
     shared = sharing_by_component(book.tariff.carried, month.first_day)
     if not shared:
         return SettlementOutcome((), None)
+    run = MonthEntries.begin(session, month, SOURCE_SYSTEM, "content_settled", vat=True)
     charged: dict[str, list[Charge]] = {}
     for charge in rating.charges_of_usage(session, month.book_code, month.period):
         if charge.key.component in shared:
             charged.setdefault(charge.key.component, []).append(charge)
-    prefix = f"{month.book_code}/{month.period}/"
-    booked = ledger.booked_by_document(session, month.book_code, SOURCE_SYSTEM, prefix)
-    run = ledger.batch_count(session, SOURCE_SYSTEM, prefix) + 1
-    last = month.after - timedelta(days=1)
-    day = ledger.first_open_day(session, month.book_code, SERIES, last, vat=True)
     told: list[Settled] = []
-    entries: list[EntryDraft] = []
     for component, charges in sorted(charged.items()):
         wanted = _lines(session, month, component, shared[component], charges)
         document = f"{month.period}/{component}"
-        lines, stands = _difference(document, wanted, booked)
+        lines, stands = _difference(document, wanted, run.booked)
         told += [replace(each, component=component) for each in stands]
-        if lines:
-            entries.append(
-                EntryDraft(
-                    series=SERIES, effective_date=day, document_date=day,
-                    entry_type="content_settled", source_ref=f"{prefix}{run}/{len(entries)}",
-                    text=f"Settlement of {component}, {month.period}", lines=lines,
-                    document_ref=document,
-                )
-            )  # fmt: skip
-    batch_id = None
-    if entries and not dry_run:
-        draft = BatchDraft(month.book_code, SOURCE_SYSTEM, f"{prefix}{run}", actor, tuple(entries))
-        batch_id = ledger.post_batch(session, draft).batch_id
-    return SettlementOutcome(tuple(told), batch_id)
+        run.add(document, f"Settlement of {component}, {month.period}", lines)
+    return SettlementOutcome(tuple(told), None if dry_run else run.post(session, actor))
 
 
 def _lines(

@@ -10,17 +10,16 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 import numpy as np
-from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from ledger import service as ledger
 from ledger.errors import Invalid
 from ledger.exchange import RATE_UNIT
-from ledger.journal import BatchDraft, EntryDraft
 from ledger.money import round_half_away
 from ledger.service.rates import list_rates
 from ledger.vault import Vault
-from mediation.charging import SERIES, Month
+from mediation.charging import Month
+from mediation.service.month_entries import MonthEntries
 from mediation.service.rated_month import rate_month
 from rating import service as rating
 from rating.dated import Dated
@@ -72,10 +71,6 @@ def charge_partners(
     Invalid : the tariff is one that customers pay by.
     UnknownCurrency : the tariff is in a currency without a rate on the day of the posting.
     """
-    session.execute(
-        text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 0))"),
-        {"key": f"wholesale/{month.book_code}/{month.period}"},
-    )
     wholesale = rating.tariff_book(session, month.first_day, tariff)
     if wholesale.tariff.sells != "wholesale":
         raise Invalid(
@@ -83,6 +78,7 @@ def charge_partners(
             'tariff with sells = "wholesale".',
             tariff=wholesale.label,
         )
+    run = MonthEntries.begin(session, month, SOURCE_SYSTEM, "partner_cost", of=f"{tariff}/")
     rated = rate_month(session, store, month)
     cost = second_run(rated.batch, wholesale, offering)
     revenue = np.zeros(len(rated.batch), np.int64)
@@ -92,7 +88,8 @@ def charge_partners(
     )
     rates = _rates(session, month, wholesale)
     found = margins(rated.batch, rated.rated, revenue, wholesale, cost, rates, rate_unit=RATE_UNIT)
-    return _post(session, month, tariff, found, costs(found, wholesale, cost), dry_run, actor)
+    told = _book(session, run, tariff, costs(found, wholesale, cost))
+    return _outcome(found, told, None if dry_run else run.post(session, actor))
 
 
 def _rates(session: Session, month: Month, wholesale: TariffBook) -> Dated:
@@ -105,21 +102,15 @@ def _rates(session: Session, month: Month, wholesale: TariffBook) -> Dated:
     return Dated.of(f"rate of {currency}", [(each.valid_on, each.rate_e8) for each in listed])
 
 
-def _post(
-    session: Session, month: Month, tariff: str, found: Margins, owed: list[Cost], dry_run: bool,
-    actor: str,
-) -> WholesaleOutcome:  # fmt: skip
-    prefix = f"{month.book_code}/{month.period}/{tariff}/"
+def _book(
+    session: Session, run: MonthEntries, tariff: str, owed: list[Cost]
+) -> list[PartnerCost]:  # fmt: skip
+    """Add the differences of what is owed to a run; gives how each partner stands."""
+    month, last = run.month, run.month.after - timedelta(days=1)
     booked: dict[tuple[str, str, str], int] = {}
-    for (*place, _), minor in ledger.booked_by_document(
-        session, month.book_code, SOURCE_SYSTEM, prefix
-    ).items():
-        name = (place[0], place[1], place[2])
+    for (document, account, currency, _), minor in run.booked.items():
+        name = (document, account, currency)
         booked[name] = booked.get(name, 0) + minor
-    last = month.after - timedelta(days=1)
-    day = ledger.first_open_day(session, month.book_code, SERIES, last)
-    run = ledger.batch_count(session, SOURCE_SYSTEM, prefix) + 1
-    entries: list[EntryDraft] = []
     told: list[PartnerCost] = []
     for each in _with_withdrawn(owed, booked, month, tariff):
         account, supplier = (
@@ -130,39 +121,29 @@ def _post(
         )
         document = _document(month, tariff, each.revenue, each.partner)
         before = booked.get((document, account, each.currency), 0)
-        lines = cost_lines(each, before, account, supplier)
         minor = int(round_half_away(np.array([each.micro]))[0])
         told.append(
             PartnerCost(
                 each.partner, each.revenue, each.currency, each.events, minor, minor - before
             )
         )
-        if lines:
-            entries.append(
-                EntryDraft(
-                    series=SERIES, effective_date=day, document_date=day,
-                    entry_type="partner_cost", source_ref=f"{prefix}{run}/{len(entries)}",
-                    text=f"Cost of {each.revenue}, {each.partner}, {month.period}", lines=lines,
-                    document_ref=document,
-                )
-            )  # fmt: skip
-    batch_id = None
-    if entries and not dry_run:
-        draft = BatchDraft(month.book_code, SOURCE_SYSTEM, f"{prefix}{run}", actor, tuple(entries))
-        batch_id = ledger.post_batch(session, draft).batch_id
-    return _outcome(found, told, batch_id)
+        run.add(
+            document, f"Cost of {each.revenue}, {each.partner}, {month.period}",
+            cost_lines(each, before, account, supplier),
+        )  # fmt: skip
+    return told
 
 
 def _with_withdrawn(
     owed: list[Cost], booked: Mapping[tuple[str, str, str], int], month: Month, tariff: str
 ) -> list[Cost]:
     """Add what was booked and is owed no more: its usage was withdrawn or has another price."""
-    known = {_document(month, tariff, each.revenue, each.partner) for each in owed}
+    known = {(_document(month, tariff, each.revenue, each.partner), each.currency) for each in owed}
     start = len(_document(month, tariff, "", "")) - 1
     gone = sorted({
         (*document[start:].split("/", 1), currency)
         for document, _, currency in booked
-        if document not in known
+        if (document, currency) not in known
     })  # fmt: skip
     return owed + [Cost(partner, kind, currency, 0, 0) for kind, partner, currency in gone]
 

@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import date
 from io import BytesIO
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import IO, Any
 
 from openpyxl import Workbook
 from openpyxl.cell import WriteOnlyCell
@@ -21,9 +20,8 @@ from openpyxl.styles import Alignment, Font, NamedStyle, PatternFill
 from openpyxl.utils import get_column_letter
 
 from ledger.money import format_amount
-
-Kind = Literal["text", "money", "count", "date"]
-Value = str | int | date | None
+from ledger.plaintext import FORMULA_STARTS
+from ledger.tables import Kind, Table, Value
 
 MEDIA_TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 FORMATS: dict[Kind, str] = {
@@ -33,37 +31,13 @@ FORMATS: dict[Kind, str] = {
     "date": "dd.mm.yyyy",
 }
 _WIDTHS: dict[Kind, int] = {"text": 24, "money": 16, "count": 12, "date": 12}
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 # Characters that XML 1.0 cannot hold; a name with one must still be written.
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 _CELL_CHARACTERS = 32_767
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
-    """A column: its heading, what its values are, and whether they are summed below."""
-
-    heading: str
-    kind: Kind = "text"
-    total: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Sheet:
-    """A list: its columns, its rows (any iterable, read once) and the sums the books give.
-
-    `control` holds one value per column with `total`, in their order: øre for money. The sheet
-    shows the live SUM over it and the difference, which a reader expects to be zero.
-    """
-
-    title: str
-    columns: Sequence[Column]
-    rows: Iterable[Sequence[Value]]
-    control: Sequence[int] | None = None
-
-
 def write_workbook(
-    target: Path | IO[bytes], sheets: Iterable[Sheet], parameters: Sequence[tuple[str, Value]]
+    target: Path | IO[bytes], sheets: Iterable[Table], parameters: Sequence[tuple[str, Value]]
 ) -> None:
     """Write a workbook: a sheet of parameters, then each list with a frozen heading row.
 
@@ -87,7 +61,7 @@ def write_workbook(
     book.save(target)
 
 
-def workbook_bytes(sheets: Iterable[Sheet], parameters: Sequence[tuple[str, Value]]) -> bytes:
+def workbook_bytes(sheets: Iterable[Table], parameters: Sequence[tuple[str, Value]]) -> bytes:
     """Write a workbook to memory, for an answer over the web."""
     stream = BytesIO()
     write_workbook(stream, sheets, parameters)
@@ -128,7 +102,7 @@ def _write_parameters(book: Workbook, parameters: Sequence[tuple[str, Value]]) -
         sheet.append([_text(sheet, name), _cell(sheet, value, kind)])
 
 
-def _write_sheet(book: Workbook, content: Sheet) -> None:
+def _write_sheet(book: Workbook, content: Table) -> None:
     sheet = book.create_sheet(content.title)
     last_column = get_column_letter(len(content.columns))
     for number, column in enumerate(content.columns, start=1):
@@ -146,7 +120,7 @@ def _write_sheet(book: Workbook, content: Sheet) -> None:
         _write_totals(sheet, content, last_row)
 
 
-def _write_totals(sheet: Any, content: Sheet, last_row: int) -> None:
+def _write_totals(sheet: Any, content: Table, last_row: int) -> None:
     """Add the live sums and, where the books gave theirs, those and the difference."""
     labels = ["Sum"] if content.control is None else ["Sum", "Control (books)", "Difference"]
     control = iter(content.control or ())
@@ -187,7 +161,7 @@ def _text(sheet: Any, value: str, style: str = "hb_text") -> Any:
     cell = WriteOnlyCell(sheet, value=clean)
     cell.data_type = "s"
     cell.style = style
-    if clean.startswith(_FORMULA_STARTS):
+    if clean.startswith(FORMULA_STARTS):
         cell.quotePrefix = True
     return cell
 

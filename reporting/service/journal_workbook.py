@@ -11,7 +11,8 @@ from sqlalchemy.orm import Session
 
 from ledger import service as ledger
 from ledger.plaintext import ExportLine, Tally
-from reporting.formats.xlsx import Column, Sheet, Value, write_workbook
+from ledger.tables import Column, Table, Value
+from reporting.formats.xlsx import write_workbook
 from reporting.service.aging import trial_balance
 from reporting.service.workbook import parameters, trial_balance_sheet
 
@@ -63,12 +64,12 @@ def write_journal_workbook(
     write_workbook(target, sheets, told)
 
 
-def _line_sheets(lines: Iterator[ExportLine]) -> Iterator[Sheet]:
+def _line_sheets(lines: Iterator[ExportLine]) -> Iterator[Table]:
     """Cut the lines into sheets; each is read to its end before the next is asked for."""
     number = 1
     for first in lines:
         rows = _rows(chain([first], islice(lines, SHEET_LINES - 1)))
-        yield Sheet("Lines" if number == 1 else f"Lines {number}", _COLUMNS, rows)
+        yield Table("Lines" if number == 1 else f"Lines {number}", _COLUMNS, rows)
         number += 1
 
 

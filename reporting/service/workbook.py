@@ -9,8 +9,8 @@ from typing import IO
 
 from sqlalchemy.orm import Session
 
+from ledger.tables import Column, Table, Value
 from reporting.aging import BUCKETS
-from reporting.formats.xlsx import Column, Sheet, Value
 from reporting.formats.xlsx import write_workbook as write_sheets
 from reporting.service.aging import (
     AgingReport,
@@ -89,9 +89,9 @@ def parameters(book: str, as_of: date | None, made_by: str) -> list[tuple[str, V
     ]
 
 
-def trial_balance_sheet(balance: TrialBalance) -> Sheet:
+def trial_balance_sheet(balance: TrialBalance) -> Table:
     """Shape the trial balance as a sheet whose sums are live."""
-    return Sheet(
+    return Table(
         title="Trial balance",
         columns=_TRIAL_BALANCE,
         rows=[
@@ -109,7 +109,7 @@ def trial_balance_sheet(balance: TrialBalance) -> Sheet:
     )  # fmt: skip
 
 
-def aging_sheet(report: AgingReport) -> Sheet:
+def aging_sheet(report: AgingReport) -> Table:
     """Shape the aging list as a sheet; the balance is checked against the journal's accounts."""
     aging = report.aging
     columns = [*aging.totals_minor.tolist(), sum(report.control_minor.values())]
@@ -117,7 +117,7 @@ def aging_sheet(report: AgingReport) -> Sheet:
         (account, report.customer_nos.get(int(str(party_id)), ""), *rest)
         for account, party_id, *rest in aging_rows(report)
     ]
-    return Sheet("Aging list", _AGING, rows, columns)
+    return Table("Aging list", _AGING, rows, columns)
 
 
 def aging_rows(report: AgingReport) -> Iterator[tuple[Value, ...]]:
@@ -130,14 +130,14 @@ def aging_rows(report: AgingReport) -> Iterator[tuple[Value, ...]]:
         yield (account, str(party_id), name, *amounts, sum(amounts))
 
 
-def invoices_sheet(session: Session, book: str, as_of: date | None) -> Sheet:
+def invoices_sheet(session: Session, book: str, as_of: date | None) -> Table:
     """List the issued invoices, streamed from the database as they are written."""
 
     def rows() -> Iterator[tuple[Value, ...]]:
         for issued in iter_invoices(session, book, as_of=as_of):
             yield invoice_cells(issued)
 
-    return Sheet("Invoices", _INVOICES, rows())
+    return Table("Invoices", _INVOICES, rows())
 
 
 def invoice_cells(issued: IssuedInvoice) -> tuple[Value, ...]:
@@ -149,9 +149,9 @@ def invoice_cells(issued: IssuedInvoice) -> tuple[Value, ...]:
     )  # fmt: skip
 
 
-def unmatched_sheet(session: Session, book: str, as_of: date | None) -> Sheet:
+def unmatched_sheet(session: Session, book: str, as_of: date | None) -> Table:
     """List the payments that wait for a claim."""
-    return Sheet(
+    return Table(
         title="Unmatched payments",
         columns=_UNMATCHED,
         rows=[

@@ -11,10 +11,10 @@ from ledger.proof import render_proof
 from ledger.service import StatementPage
 from ledger.service.draft_reading import draft_of_batch
 from ledger.service.proofs import voucher_proof
+from ledger.tables import Value
 from ledger.web import scope
 from reporting import service
 from reporting.aging import BUCKETS
-from reporting.formats.xlsx import Value
 from reporting.service import workbook
 from reporting.web.dates import default_day
 from reporting.web.downloads import excel

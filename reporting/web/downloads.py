@@ -7,12 +7,13 @@ from datetime import date
 
 from flask import Response
 
+from ledger.tables import Table, Value
 from reporting.formats import xlsx
 
 
 def excel(
-    sheets: Iterable[xlsx.Sheet],
-    parameters: Sequence[tuple[str, xlsx.Value]],
+    sheets: Iterable[Table],
+    parameters: Sequence[tuple[str, Value]],
     name: str,
     as_of: date | None,
 ) -> Response:

@@ -6,12 +6,8 @@ import json
 import os
 import random
 import signal
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
@@ -22,41 +18,11 @@ from sqlalchemy import text
 from ledger.db import transaction
 from ledger.db.server import PrivateServer
 from ledger.service import access
-from tests.ledger.ports import free_port, wait_for
+from tests.ledger.served import served
 from tests.ledger.test_api import ENTRY
 
-ROOT = Path(__file__).resolve().parents[2]
 CLIENTS, EACH, KILLS = 12, 12, 4
 PATIENCE_S = 120
-
-
-@contextmanager
-def _served(pg: PrivateServer, name: str, home: Path, port: int) -> Iterator[int]:
-    """Serve this test's database; gives the process id of the server."""
-    addresses = pg.addresses(name)
-    environment = {
-        **{k: v for k, v in os.environ.items() if k != "PROMETHEUS_MULTIPROC_DIR"},
-        "HOVEDBOK_HOME": str(home), "HOVEDBOK_PORT": str(port), "HOVEDBOK_LOG_LEVEL": "error",
-        "DATABASE_URL": addresses.service, "HOVEDBOK_OWNER_DATABASE_URL": addresses.owner,
-        "HOVEDBOK_AUDITOR_DATABASE_URL": addresses.auditor,
-    }  # fmt: skip
-    with (home / "said").open("wb") as said:
-        desk = subprocess.Popen(
-            [sys.executable, str(ROOT / "app.py"), "serve", "--workers", "2"],
-            cwd=ROOT, env=environment, stderr=said,
-        )  # fmt: skip
-        try:
-            wait_for(port)
-            yield desk.pid
-        finally:
-            desk.send_signal(signal.SIGTERM)
-            desk.wait(30)
-
-
-def _children(pid: int) -> list[int]:
-    """The worker processes of a server."""
-    tasks = Path(f"/proc/{pid}/task")
-    return [int(c) for task in tasks.iterdir() for c in (task / "children").read_text().split()]
 
 
 def _post_until_answered(port: int, token: str, key: str) -> tuple[str, int]:
@@ -94,21 +60,21 @@ def test_nothing_acknowledged_is_lost_or_doubled(
         token = access.add_client(
             session, "trial", ["ledger:post"], actor="test", now=datetime.now(UTC)
         )
-    port, draw = free_port(), random.Random(1)
+    draw = random.Random(1)
     acknowledged: list[tuple[str, int]] = []
     keys = [f"{client}-{number}" for number in range(EACH) for client in range(CLIENTS)]
 
-    def run() -> None:
+    def run(port: int) -> None:
         with ThreadPoolExecutor(CLIENTS) as pool:
             posted = pool.map(lambda key: _post_until_answered(port, token, key), keys)
             acknowledged.extend(posted)
 
-    with _served(pg, books, tmp_path, port) as pid:
-        crowd = Thread(target=run)
+    with served(pg, books, tmp_path / "home") as desk:
+        crowd = Thread(target=run, args=(desk.port,))
         crowd.start()
         for _ in range(KILLS):
             time.sleep(draw.uniform(0.3, 0.8))
-            for worker in draw.sample(workers := _children(pid), min(1, len(workers))):
+            for worker in draw.sample(workers := desk.workers(), min(1, len(workers))):
                 os.kill(worker, signal.SIGKILL)
         crowd.join(PATIENCE_S)
     assert sorted(key for key, _ in acknowledged) == sorted(keys)

@@ -15,7 +15,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reporting.formats.xlsx import FORMATS, Column, Sheet, workbook_bytes, write_workbook
+from ledger.tables import Column, Table
+from reporting.formats.xlsx import FORMATS, workbook_bytes, write_workbook
 
 COLUMNS = (
     Column("Customer"),
@@ -33,7 +34,7 @@ def opened(content: bytes) -> Any:
 
 def test_cells_have_types_and_formats() -> None:
     """Money is a number of two decimals, dates are dates, the heading stays in sight."""
-    book = opened(workbook_bytes([Sheet("List", COLUMNS, ROWS, [123451])], [("Book", "NO01")]))
+    book = opened(workbook_bytes([Table("List", COLUMNS, ROWS, [123451])], [("Book", "NO01")]))
     assert book.sheetnames == ["Parameters", "List"]
     sheet = book["List"]
     assert [cell.value for cell in sheet[1]] == ["Customer", "Due", "Items", "Amount"]
@@ -49,7 +50,7 @@ def test_cells_have_types_and_formats() -> None:
 
 def test_totals_are_live_formulas_beside_the_figure_of_the_books() -> None:
     """The sum is computed by the reader's program; the control and the difference stand below."""
-    sheet = opened(workbook_bytes([Sheet("List", COLUMNS, ROWS, [123451])], []))["List"]
+    sheet = opened(workbook_bytes([Table("List", COLUMNS, ROWS, [123451])], []))["List"]
     assert [sheet[f"A{row}"].value for row in (4, 5, 6)] == [
         "Sum", "Control (books)", "Difference",
     ]  # fmt: skip
@@ -60,7 +61,7 @@ def test_totals_are_live_formulas_beside_the_figure_of_the_books() -> None:
 
 def test_an_empty_list_still_sums() -> None:
     """No rows: the sum is zero and refers to no cell above the heading."""
-    sheet = opened(workbook_bytes([Sheet("List", COLUMNS, [], [0])], []))["List"]
+    sheet = opened(workbook_bytes([Table("List", COLUMNS, [], [0])], []))["List"]
     assert sheet["D2"].value == "=0"
 
 
@@ -78,7 +79,7 @@ def test_the_parameters_have_a_sheet_of_their_own() -> None:
 @pytest.mark.parametrize("evil", ["=1+1", "+1", "-1", "@SUM(A1)", '=HYPERLINK("http://x")', "\t=1"])
 def test_text_never_becomes_a_formula(evil: str) -> None:
     """A name that begins like a formula is stored as text and marked with a quote prefix."""
-    sheet = opened(workbook_bytes([Sheet("L", (Column("Name"),), [(evil,)])], []))["L"]
+    sheet = opened(workbook_bytes([Table("L", (Column("Name"),), [(evil,)])], []))["L"]
     assert (sheet["A2"].data_type, sheet["A2"].value) == ("s", evil)
     assert sheet["A2"].quotePrefix
 
@@ -86,7 +87,7 @@ def test_text_never_becomes_a_formula(evil: str) -> None:
 @given(st.text(max_size=40))
 def test_any_name_can_be_written(name: str) -> None:
     """No text breaks the file; what XML can hold comes back as it was."""
-    content = workbook_bytes([Sheet("L", (Column("Name"), Column("N", "count")), [(name, 1)])], [])
+    content = workbook_bytes([Table("L", (Column("Name"), Column("N", "count")), [(name, 1)])], [])
     cell = opened(content)["L"]["A2"]
     assert cell.data_type in {"s", "n", "inlineStr"}
     printable = all(char >= " " and not 0xD800 <= ord(char) < 0xE000 for char in name)
@@ -97,7 +98,7 @@ def test_any_name_can_be_written(name: str) -> None:
 @given(st.integers(-(10**13), 10**13))
 def test_money_is_written_digit_by_digit(minor: int) -> None:
     """The file holds the decimal digits of the øre; no float was made on the way."""
-    content = workbook_bytes([Sheet("L", (Column("M", "money"),), [(minor,)])], [])
+    content = workbook_bytes([Table("L", (Column("M", "money"),), [(minor,)])], [])
     with zipfile.ZipFile(BytesIO(content)) as parts:
         xml = parts.read("xl/worksheets/sheet2.xml").decode()
     whole, rest = divmod(abs(minor), 100)
@@ -107,7 +108,7 @@ def test_money_is_written_digit_by_digit(minor: int) -> None:
 def test_money_that_is_not_whole_ore_is_refused() -> None:
     """A float or a string in a money column is our own mistake and is said so."""
     with pytest.raises(TypeError, match="whole øre"):
-        workbook_bytes([Sheet("L", (Column("M", "money"),), [("1.00",)])], [])
+        workbook_bytes([Table("L", (Column("M", "money"),), [("1.00",)])], [])
 
 
 def test_long_lists_are_streamed(tmp_path: Path) -> None:
@@ -118,7 +119,7 @@ def test_long_lists_are_streamed(tmp_path: Path) -> None:
             yield f"Customer {number}", date(2026, 4, 14), number, number
 
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    write_workbook(tmp_path / "long.xlsx", [Sheet("L", COLUMNS, rows(), [199_990_000])], [])
+    write_workbook(tmp_path / "long.xlsx", [Table("L", COLUMNS, rows(), [199_990_000])], [])
     grown_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     assert grown_kb < 60_000
     assert (tmp_path / "long.xlsx").stat().st_size > 100_000

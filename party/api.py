@@ -45,7 +45,7 @@ class FoundSchema(SearchArguments):
     customers = fields.List(fields.Nested(CustomerSummarySchema), required=True)
 
 
-class AccountSchema(Schema):
+class BillingAccountSchema(Schema):
     """A billing account."""
 
     billing_account_id = fields.Integer(required=True)
@@ -72,7 +72,7 @@ class CustomerSchema(CustomerSummarySchema):
     city = fields.String(required=True)
     country = fields.String(required=True)
     email = fields.String(required=True, allow_none=True)
-    accounts = fields.List(fields.Nested(AccountSchema), required=True)
+    accounts = fields.List(fields.Nested(BillingAccountSchema), required=True)
     subscriptions = fields.List(fields.Nested(SubscriptionSchema), required=True)
 
 

@@ -101,7 +101,7 @@ class RerateSchema(BookSchema):
     )
 
 
-class ChangeSchema(Schema):
+class RepricedSchema(Schema):
     """What a component of a subscription came to and comes to, in the basis of its price."""
 
     account_no = fields.String(required=True)
@@ -127,7 +127,7 @@ class ReratedSchema(Schema):
     difference = fields.String(required=True, metadata={"example": "1.25"})
     recorded = fields.Boolean(required=True)
     batch_id = fields.Integer(required=True, allow_none=True)
-    changes = fields.List(fields.Nested(ChangeSchema), required=True)
+    changes = fields.List(fields.Nested(RepricedSchema), required=True)
 
 
 class InvoiceArguments(AsOfSchema):

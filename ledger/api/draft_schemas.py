@@ -165,7 +165,7 @@ class WithdrawSchema(Schema):
     reason = fields.String(required=True, validate=validate.Length(1, 2_000))
 
 
-class FileSchema(Schema):
+class AttachedFileSchema(Schema):
     """A file to attach."""
 
     file = fields.Raw(required=True, metadata={"type": "string", "format": "binary"})

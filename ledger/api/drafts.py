@@ -11,13 +11,13 @@ from flask.views import MethodView
 
 from ledger import service
 from ledger.api.draft_schemas import (
+    AttachedFileSchema,
     DraftChangeSchema,
     DraftListArguments,
     DraftListSchema,
     DraftSchema,
     DraftVersionsSchema,
     DraftViewSchema,
-    FileSchema,
     JudgedSchema,
     JudgementSchema,
     PostingSchema,
@@ -130,7 +130,7 @@ class Attachments(MethodView):
     """Adding files to a draft."""
 
     @scope("ledger:post")
-    @blueprint.arguments(FileSchema, location="files")
+    @blueprint.arguments(AttachedFileSchema, location="files")
     @blueprint.arguments(IdempotencyKeySchema, location="headers")
     @blueprint.response(HTTPStatus.CREATED, DraftViewSchema)
     @blueprint.alt_response(

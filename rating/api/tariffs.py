@@ -98,7 +98,7 @@ class CheckedSchema(Schema):
     gaps = fields.List(fields.Nested(FaultSchema), required=True)
 
 
-class ChangeSchema(Schema):
+class TariffChangeSchema(Schema):
     """One difference between two versions."""
 
     kind = fields.String(required=True, validate=validate.OneOf(["added", "removed", "changed"]))
@@ -121,7 +121,7 @@ class ChangesSchema(Schema):
     before = fields.String(required=True)
     after = fields.String(required=True)
     valid_from = fields.Date(required=True)
-    changes = fields.List(fields.Nested(ChangeSchema), required=True)
+    changes = fields.List(fields.Nested(TariffChangeSchema), required=True)
 
 
 class TariffVerdictSchema(Schema):

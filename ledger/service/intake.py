@@ -19,6 +19,7 @@ from ledger.service.conditions import check_conditions, lock_conditions
 from ledger.service.posting import post_batch
 from ledger.service.rates import needs_rate, own_currency
 from ledger.service.refused import translated
+from ledger.service.staging import keep_stage
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +187,7 @@ def _post_what_can_be(
     except Problem as refusal:
         if len(drafted) == 1:
             return [Refused(drafted[0].record, refusal)]
+    keep_stage(session)
     middle = len(drafted) // 2
     return [
         outcome

@@ -70,7 +70,7 @@ class Many:
         sets = dimension_sets(session, draft.book, known)
         used = len(batch.allocations.amount)
         with driver_connection(session).cursor() as cursor:
-            cursor.execute("SELECT ledger_open_stage(%s)", (len(batch.lines.amount) + used,))
+            cursor.execute(_OPEN, (len(batch.lines.amount) + used,))
             if hashes:
                 _copy_entries(cursor, batch, hashes)
                 _copy_lines(cursor, batch, sets)
@@ -83,6 +83,16 @@ class Many:
         return int(batch_id), bool(replayed)
 
 
+def keep_stage(session: Session) -> None:
+    """Make the stage outside of a savepoint that may be rolled back.
+
+    A stage that was made inside goes with it, and so do all plans that were made for it: to make
+    them again costs more than the posting itself.
+    """
+    driver_connection(session).execute(_OPEN, (0,))
+
+
+_OPEN = "SELECT ledger_open_stage(%s)"
 _POST = """
     SELECT posted_batch, replayed FROM ledger_post_staged(%s, %s, %s, %s, %s, %s, %s, %s, %s)"""
 

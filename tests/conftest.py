@@ -7,6 +7,7 @@ import shutil
 import tempfile
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
@@ -14,30 +15,48 @@ import pytest
 from sqlalchemy.orm import Session
 
 from ledger import db as ledger_db
-from ledger import places, vault
+from ledger import places, service, vault
 from ledger.db import migrate
-from ledger.db.server import SUPERUSER, PrivateServer, furnish_database
+from ledger.db.server import SUPERUSER, PrivateServer, admit_logins, furnish_database
 
 # Durability is relaxed except where it is what is tested (those start a server of their own).
-_FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+# Autovacuum takes transaction ids at times of its own, and any open one holds the seals back.
+_FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off",
+         "autovacuum": "off"}  # fmt: skip
 _TEMPLATE = "hovedbok_template"
+_SEEDED = "hovedbok_seeded"
 _HOME = "HOVEDBOK_TEST_HOME"
+# A database for each test is some three hundred files, which a disk takes its time to make.
+_MEMORY = Path("/dev/shm")
+_ROOM = 8 << 30  # Octets; pytest and the servers that tests start need less than half of it.
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Choose the folder of the one server of this run; xdist's workers inherit it."""
-    if not hasattr(config, "workerinput"):
-        os.environ[_HOME] = tempfile.mkdtemp(prefix="hovedbok-test-")
+    """Choose the folder of this process's server, and where tests keep their files.
+
+    Each of xdist's workers has its own server: the horizon of seals is that of the whole server, so
+    an open transaction of one worker's test would hold back what the other's has just posted.
+    """
+    if not hasattr(config, "workerinput") and _has_room(_MEMORY):
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(_MEMORY))
+    os.environ[_HOME] = tempfile.mkdtemp(
+        prefix="hovedbok-test-", dir=os.environ.get("PYTEST_DEBUG_TEMPROOT")
+    )
 
 
-def pytest_unconfigure(config: pytest.Config) -> None:
+def pytest_unconfigure() -> None:
     """Stop the server, if any test started it, and leave nothing behind."""
-    if hasattr(config, "workerinput"):
-        return
     home = Path(os.environ.pop(_HOME))
     if (home / "postgres").exists():
         PrivateServer(home).stop()
     shutil.rmtree(home, ignore_errors=True)
+
+
+def _has_room(folder: Path) -> bool:
+    try:
+        return os.access(folder, os.W_OK) and shutil.disk_usage(folder).free >= _ROOM
+    except OSError:
+        return False
 
 
 @pytest.fixture(scope="session")
@@ -56,23 +75,30 @@ def pg() -> PrivateServer:
     """A running private server with a migrated template database."""
     server = PrivateServer(Path(os.environ[_HOME]), _FAST)
     server.ensure_running()
-    with server.locked("template"):
-        _make_template(server)
+    _make_template(server)
     return server
 
 
+@pytest.fixture(name="_seeded", scope="session")
+def _seeded_template(pg: PrivateServer) -> str:
+    """A template with a book NO01 and 2026's periods open: the one that `db` copies if asked."""
+    _copy(pg, _TEMPLATE, _SEEDED)
+    with _as_own_database(pg, _SEEDED), ledger_db.transaction() as session:
+        service.seed_book(session, "NO01")
+        service.open_periods(session, "NO01", 2026)
+    return _SEEDED
+
+
 @pytest.fixture
-def db_name(pg: PrivateServer) -> Iterator[str]:
+def db_name(pg: PrivateServer, request: pytest.FixtureRequest) -> Iterator[str]:
     """A fresh migrated database, as this process's database; dropped afterwards."""
+    asked = "_seeded" in request.fixturenames
     name = f"test_{uuid.uuid4().hex[:16]}"
-    _superuser(pg, f'CREATE DATABASE "{name}" TEMPLATE {_TEMPLATE} OWNER hovedbok_owner')
-    with psycopg.connect(_plain(pg.url(SUPERUSER, name)), autocommit=True) as connection:
-        furnish_database(connection)
-    ledger_db.configure(lambda: pg.addresses(name))
-    yield name
-    for role in ("owner", "service", "auditor"):
-        ledger_db.engine(role).dispose()  # type: ignore[arg-type]
-    _superuser(pg, f'DROP DATABASE "{name}" WITH (FORCE)')
+    _copy(pg, request.getfixturevalue("_seeded") if asked else _TEMPLATE, name)
+    with _as_own_database(pg, name):
+        yield name
+    with _superuser(pg) as connection:
+        connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
 
 
 @pytest.fixture
@@ -98,24 +124,29 @@ def session(db: str) -> Iterator[Session]:
 
 
 def _make_template(server: PrivateServer) -> None:
-    with psycopg.connect(_plain(server.url(SUPERUSER, SUPERUSER)), autocommit=True) as connection:
-        if connection.execute(
-            "SELECT 1 FROM pg_database WHERE datname = %s", (_TEMPLATE,)
-        ).fetchone():
-            return
-        connection.execute(f"CREATE DATABASE {_TEMPLATE}_draft OWNER hovedbok_owner")
-        with psycopg.connect(
-            _plain(server.url(SUPERUSER, f"{_TEMPLATE}_draft")), autocommit=True
-        ) as inner:
-            furnish_database(inner)
-        migrate.ensure_migrated(server.url("owner", f"{_TEMPLATE}_draft"))
-        connection.execute(f"ALTER DATABASE {_TEMPLATE}_draft RENAME TO {_TEMPLATE}")
+    with _superuser(server) as connection:
+        connection.execute(f"CREATE DATABASE {_TEMPLATE} OWNER hovedbok_owner")
+    with _superuser(server, _TEMPLATE) as connection:
+        furnish_database(connection)
+    migrate.ensure_migrated(server.url("owner", _TEMPLATE))
 
 
-def _superuser(server: PrivateServer, statement: str) -> None:
-    with psycopg.connect(_plain(server.url(SUPERUSER, SUPERUSER)), autocommit=True) as connection:
-        connection.execute(statement)
+def _copy(server: PrivateServer, template: str, name: str) -> None:
+    with _superuser(server) as connection:
+        connection.execute(
+            f'CREATE DATABASE "{name}" TEMPLATE {template} OWNER hovedbok_owner STRATEGY file_copy'
+        )
+        admit_logins(connection, name)
 
 
-def _plain(url: str) -> str:
-    return url.replace("+psycopg", "", 1)
+@contextmanager
+def _as_own_database(server: PrivateServer, name: str) -> Iterator[None]:
+    ledger_db.configure(lambda: server.addresses(name))
+    yield
+    for role in ("owner", "service", "auditor"):
+        ledger_db.engine(role).dispose()  # type: ignore[arg-type]
+
+
+def _superuser(server: PrivateServer, database: str = SUPERUSER) -> psycopg.Connection:
+    address = server.url(SUPERUSER, database).replace("+psycopg", "", 1)
+    return psycopg.connect(address, autocommit=True)

@@ -14,14 +14,13 @@ import pyarrow.compute as pc
 
 Column = Any  # pyarrow.LargeBinaryArray: pyarrow has no types of its own yet.
 _LARGE = pa.large_binary()
-_NOTHING = pa.scalar(b"", _LARGE)
 _ABSENT = b"\xff\xff\xff\xff"
 
 
 def joined(*fields: Column | bytes) -> Column:
     """Put fields side by side: one string a row. A bytes object is the same in every row."""
     columns = [pa.scalar(f, _LARGE) if isinstance(f, bytes) else f for f in fields]
-    return pc.binary_join_element_wise(*columns, _NOTHING)
+    return pc.binary_join_element_wise(*columns, pa.scalar(b"", _LARGE))
 
 
 def packed(form: Sequence[tuple[str, np.ndarray[Any, Any] | int]]) -> Column:

@@ -278,16 +278,15 @@ class PrivateServer:
         return path.read_text().strip()
 
     @contextmanager
-    def locked(self, what: str = "server") -> Iterator[None]:
-        """Hold this home's lock of that name against other processes."""
-        with (self.root / f"lock.{what}").open("a") as lock:
+    def locked(self) -> Iterator[None]:
+        """Hold this home's lock against other processes."""
+        with (self.root / "lock.server").open("a") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
 
 def furnish_database(connection: "psycopg.Connection[tuple[object, ...]]") -> None:
     """Give a database its extension and the owner's hold on the schema; nobody else may create."""
-    name = connection.info.dbname
     for statement in (
         "CREATE EXTENSION IF NOT EXISTS btree_gist",
         "ALTER SCHEMA public OWNER TO hovedbok_owner",
@@ -295,14 +294,16 @@ def furnish_database(connection: "psycopg.Connection[tuple[object, ...]]") -> No
         "GRANT USAGE ON SCHEMA public TO hovedbok_service, hovedbok_auditor",
     ):
         connection.execute(statement)
-    connection.execute(
-        sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(sql.Identifier(name))
-    )
-    connection.execute(
-        sql.SQL("GRANT CONNECT ON DATABASE {} TO hovedbok_service, hovedbok_auditor").format(
-            sql.Identifier(name)
-        )
-    )
+    admit_logins(connection, connection.info.dbname)
+
+
+def admit_logins(connection: "psycopg.Connection[tuple[object, ...]]", database: str) -> None:
+    """Let our logins, and nobody else, connect to a database; a copy of one lacks just that."""
+    for statement in (
+        "REVOKE ALL ON DATABASE {} FROM PUBLIC",
+        "GRANT CONNECT ON DATABASE {} TO hovedbok_service, hovedbok_auditor",
+    ):
+        connection.execute(sql.SQL(statement).format(sql.Identifier(database)))
 
 
 def _create_login(

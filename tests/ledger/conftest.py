@@ -61,11 +61,8 @@ def drafts() -> Drafts:
 
 
 @pytest.fixture
-def books(db: str) -> str:
+def books(_seeded: str, db: str) -> str:
     """A committed book NO01 with the periods of 2026 open; gives the database's name."""
-    with transaction() as session:
-        service.seed_book(session, BOOK)
-        service.open_periods(session, BOOK, 2026)
     return db
 
 

@@ -6,10 +6,15 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import app
+from ledger import db as ledger_db
+from ledger import jobs, vault
 from ledger.db.server import PrivateServer
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -38,6 +43,18 @@ class Home:
         out, err = command.communicate(timeout=240)
         assert command.returncode == status, f"{words} ended {command.returncode}:\n{out}\n{err}"
         return out
+
+    @contextmanager
+    def inside(self) -> Iterator[None]:
+        """Let this process use the database and the vault of the home."""
+        ledger_db.configure(self.server.addresses, self.server.ensure_running)
+        vault.configure(self.folder / "vault")
+        jobs.configure(app.job_functions)
+        try:
+            yield
+        finally:
+            for role in ("owner", "service", "auditor"):
+                ledger_db.engine(role).dispose()  # type: ignore[arg-type]
 
     @property
     def summary(self) -> dict[str, Any]:

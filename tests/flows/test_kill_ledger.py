@@ -6,16 +6,13 @@ import json
 import os
 import random
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from sqlalchemy import text
 
-import app
-from ledger import db as ledger_db
-from ledger import jobs, service, vault
+from ledger import service
 from ledger.db import transaction
 from ledger.service.intake import Sender
 from ledger.service.requests import accept_request, request_state
@@ -42,19 +39,6 @@ def _file(folder: Path, kind: str) -> Path:
     return made
 
 
-@contextmanager
-def _inside(home: Home) -> Iterator[None]:
-    """Let this process use the database and the vault of a home."""
-    ledger_db.configure(home.server.addresses, home.server.ensure_running)
-    vault.configure(home.folder / "vault")
-    jobs.configure(app.job_functions)
-    try:
-        yield
-    finally:
-        for role in ("owner", "service", "auditor"):
-            ledger_db.engine(role).dispose()  # type: ignore[arg-type]
-
-
 def _run_to_its_end(home: Home, words: Sequence[str], kill: Deed, instants: Sequence[float]) -> int:
     """Run a command again and again; it is struck at each instant that it lives to see."""
     strikes = 0
@@ -71,7 +55,7 @@ def _run_to_its_end(home: Home, words: Sequence[str], kill: Deed, instants: Sequ
 
 def _work_to_the_end(home: Home, kill: Deed, instants: Sequence[float], body: bytes) -> int:
     """Let workers be struck while they do a request; the last one takes over and finishes it."""
-    with _inside(home):
+    with home.inside():
         with transaction() as session:
             sender = Sender("NO01", "REST:x", "x")
             number = accept_request(session, sender, "storm", "ndjson", body)
@@ -100,7 +84,7 @@ def _work_to_the_end(home: Home, kill: Deed, instants: Sequence[float], body: by
 def _check(home: Home) -> None:
     """Every entry once, every number once, every batch told once, and every check of verify."""
     home.run("ledger", "seal")
-    with _inside(home):
+    with home.inside():
         with transaction("auditor") as session:
             refs = session.scalars(text("SELECT source_ref FROM journal_entry")).all()
             level = service.period_states(session, "NO01")[0].level

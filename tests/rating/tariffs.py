@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import date
+from functools import lru_cache
 from random import Random
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from hypothesis import strategies as st
@@ -152,13 +153,30 @@ price_basis = "gross"
 PREFIXES = ("", "4", "47", "478", "4782", "47829", "478290", "4782900", "0", "0112", "46", "9")
 _BANDS = ("a", "b", "c")
 _ZONES = ("X", "Y", "Z")
+_T = TypeVar("_T")
+
+
+# Strategies are made once: to make and check one anew for each of the hundreds of draws of a tariff
+# takes as long as everything that is then done with the tariff.
+_EITHER = st.booleans()
+_PERS = ((1, 1), (60, 60), (60, 7), (1024, 1000))
+_PRICES = st.tuples(
+    st.sampled_from([0, 690_000, 1]),
+    st.one_of(st.just(0), st.integers(0, 10**7), st.sampled_from([10**15, 333_333])),
+)
+_SECONDS = st.one_of(st.sampled_from([0, 120, 150, 480, 1020]), st.integers(0, 1439))
+
+
+@lru_cache(None, typed=True)
+def _any(*values: _T) -> st.SearchStrategy[_T]:
+    return st.sampled_from(values)
 
 
 @st.composite
 def tariffs(draw: st.DrawFn) -> Tariff:
     """Draw a tariff: few zones and bands, but every feature of the format."""
     groups = draw(st.permutations([100, 200, 900]))
-    owner = {prefix: draw(st.sampled_from(_ZONES)) for prefix in PREFIXES if draw(st.booleans())}
+    owner = {prefix: draw(_any(*_ZONES)) for prefix in PREFIXES if draw(_EITHER)}
     zones = tuple(
         Zone(name, tuple(p for p in PREFIXES if owner.get(p) == name), (groups[n],) * (n < 2))
         for n, name in enumerate(_ZONES)
@@ -172,9 +190,9 @@ def tariffs(draw: st.DrawFn) -> Tariff:
     return Tariff(
         "RANDOM", 1, date(2026, 1, 1), "NOK", "Europe/Oslo",
         zones, draw(_bands()), components, offerings,
-        holidays=draw(st.sampled_from([(), (date(2026, 3, 29), date(2026, 1, 1))])),
-        band_split=draw(st.sampled_from(["split_carry", "split_carry", "split", "start_band"])),
-        refunds=draw(st.booleans()),
+        holidays=draw(_any((), (date(2026, 3, 29), date(2026, 1, 1)))),
+        band_split=draw(_any("split_carry", "split_carry", "split", "start_band")),
+        refunds=draw(_EITHER),
     )  # fmt: skip
 
 
@@ -182,12 +200,10 @@ def tariffs(draw: st.DrawFn) -> Tariff:
 def _bands(draw: st.DrawFn) -> tuple[Band, ...]:
     bands: dict[tuple[int, int], Band] = {}
     for name in (*_BANDS, "a"):
-        second = 60 * draw(
-            st.one_of(st.sampled_from([0, 120, 150, 480, 1020]), st.integers(0, 1439))
-        )
-        days = draw(st.sampled_from([EVERY_DAY, WORKDAYS, (6, 7), (7, 8), (1, 3)]))
-        priority = draw(st.sampled_from([0, 0, 0, 5]))
-        months, month_days = draw(st.sampled_from([((), ())] * 3 + [((1, 3), ()), ((), (1, 29))]))
+        second = 60 * draw(_SECONDS)
+        days = draw(_any(EVERY_DAY, WORKDAYS, (6, 7), (7, 8), (1, 3)))
+        priority = draw(_any(0, 0, 0, 5))
+        months, month_days = draw(_any(*[((), ())] * 3, ((1, 3), ()), ((), (1, 29))))
         bands[second, priority] = Band(name, second, days, priority, months, month_days)
     return tuple(bands.values())
 
@@ -197,16 +213,16 @@ def _offerings(draw: st.DrawFn, number: int, components: tuple[Component, ...]) 
     rates = []
     for usage in ("voice", "sms", "data"):
         for zone in _ZONES:
-            component = f"{usage}-{draw(st.sampled_from('pq'))}"
-            pers = draw(st.sampled_from([(1, 1), (60, 60), (60, 7), (1024, 1000)]))
-            shape = draw(st.sampled_from([(), (None,), ("a", "b", "c"), ("a", None), ("b", "c")]))
+            component = f"{usage}-{draw(_any('p', 'q'))}"
+            pers = draw(_any(*_PERS))
+            shape = draw(_any((), (None,), ("a", "b", "c"), ("a", None), ("b", "c")))
             rates += [
                 Rate(
-                    usage, zone, band, component, *draw(_prices()),
-                    per=draw(st.sampled_from(pers)),
-                    increment=draw(st.sampled_from([0, 1, 6, 30, 60, 100])),
-                    minimum_micro=draw(st.sampled_from([0, 0, 5_000_000])),
-                    **draw(_extras(pers)),
+                    usage, zone, band, component, *draw(_PRICES),
+                    per=draw(_any(*pers)),
+                    increment=draw(_any(0, 1, 6, 30, 60, 100)),
+                    minimum_micro=draw(_any(0, 0, 5_000_000)),
+                    **draw(_EXTRAS[pers]),
                 )
                 for band in shape
             ]  # fmt: skip
@@ -217,7 +233,7 @@ def _offerings(draw: st.DrawFn, number: int, components: tuple[Component, ...]) 
     if any(rate.whole_step for rate in rates):  # Such a price may fall: no part of it is paid for.
         allowances = tuple(replace(allowance, money=False) for allowance in allowances)
     return Offering(
-        f"O{number}", f"Offering {number}", draw(st.sampled_from(["gross", "net"])),
+        f"O{number}", f"Offering {number}", draw(_any("gross", "net")),
         (), (), allowances, tuple(rates),
     )  # fmt: skip
 
@@ -225,20 +241,19 @@ def _offerings(draw: st.DrawFn, number: int, components: tuple[Component, ...]) 
 @st.composite
 def _extras(draw: st.DrawFn, pers: tuple[int, int]) -> dict[str, Any]:
     """Draw steps, a cap and a rounding, or mostly none of them."""
-    if draw(st.booleans()):
+    if draw(_EITHER):
         return {}
     starts = sorted(draw(st.sets(st.sampled_from([30, 60, 90, 600, 5000]), max_size=2)))
     steps = tuple(
-        Step(at, draw(_prices())[1], draw(st.sampled_from(pers)), draw(st.sampled_from([0, 1, 60])))
-        for at in starts
+        Step(at, draw(_PRICES)[1], draw(_any(*pers)), draw(_any(0, 1, 60))) for at in starts
     )
-    mode, unit = draw(st.sampled_from([("half_up", 1), ("up", 10_000), ("half_even", 10_000),
-                                       ("down", 1), ("half_up", 1_000_000)]))  # fmt: skip
+    mode, unit = draw(_any(("half_up", 1), ("up", 10_000), ("half_even", 10_000),
+                                       ("down", 1), ("half_up", 1_000_000)))  # fmt: skip
     return {
         "steps": steps,
-        "whole_step": draw(st.booleans()),
-        "until": draw(st.sampled_from([0, 0, 7200])),
-        "max_charge_micro": draw(st.sampled_from([None, None, 5_000_000, 12_345_678])),
+        "whole_step": draw(_EITHER),
+        "until": draw(_any(0, 0, 7200)),
+        "max_charge_micro": draw(_any(None, None, 5_000_000, 12_345_678)),
         "rounding": mode,
         "round_to_micro": unit,
     }
@@ -249,26 +264,23 @@ def _allowances(draw: st.DrawFn, name: str, components: list[str]) -> Allowance:
     plain = Allowance(
         name,
         tuple(draw(st.sets(st.sampled_from(components), min_size=1))),
-        draw(st.sampled_from([0, 1, 90, 1000, 10**7, 10**15])),
+        draw(_any(0, 1, 90, 1000, 10**7, 10**15)),
         prorate=False,
-        priority=draw(st.sampled_from([0, 0, -1, 2])),
-        shared=draw(st.booleans()),
-        valid_from=draw(st.sampled_from([None, None, date(2026, 3, 29)])),
-        valid_to=draw(st.sampled_from([None, None, date(2026, 4, 1)])),
+        priority=draw(_any(0, 0, -1, 2)),
+        shared=draw(_EITHER),
+        valid_from=draw(_any(None, None, date(2026, 3, 29))),
+        valid_to=draw(_any(None, None, date(2026, 4, 1))),
     )
-    if draw(st.sampled_from([False, False, True])):
+    if draw(_any(False, False, True)):
         return replace(plain, money=True)
     return replace(
         plain,
-        increment=draw(st.sampled_from([0, 0, 1, 60, 100])),
-        member_cap=draw(st.sampled_from([None, 0, 95, 10**6])) if plain.shared else None,
+        increment=draw(_any(0, 0, 1, 60, 100)),
+        member_cap=draw(_any(None, 0, 95, 10**6)) if plain.shared else None,
     )
 
 
-def _prices() -> st.SearchStrategy[tuple[int, int]]:
-    setup = st.sampled_from([0, 690_000, 1])
-    price = st.one_of(st.just(0), st.integers(0, 10**7), st.sampled_from([10**15, 333_333]))
-    return st.tuples(setup, price)
+_EXTRAS = {pers: _extras(pers) for pers in _PERS}
 
 
 def events(size: int = 12) -> st.SearchStrategy[list[Event]]:

@@ -50,6 +50,7 @@ def _facts() -> dict[str, int]:
     """Count the rows of every table that can only be added to."""
     tables = [name for (name,) in _rows(FACTS)]
     assert {"source_file", "journal_line", "charge_delta", "invoice", "allocation"} <= {*tables}
+    tables = [name for name in tables if not name.startswith("seal_")]
     return {name: _rows(f'SELECT count(*) FROM "{name}"')[0][0] for name in tables}
 
 
@@ -145,7 +146,10 @@ def test_every_tie_holds_and_is_written_as_money_or_count(finished: Finished) ->
 
 
 def test_a_second_run_changes_nothing(finished_books: Finished) -> None:
-    """The same files again: the summary byte for byte, no fact more, no voucher more."""
+    """The same files again: the summary byte for byte, no fact more, no voucher more.
+
+    Seals alone go by the clock: the second run may find a minute gone and seal what the first did.
+    """
     home = finished_books.home
     summary = (home.folder / "out" / "summary.json").read_bytes()
     facts = _facts()

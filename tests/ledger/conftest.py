@@ -75,7 +75,7 @@ def saboteur(pg: PrivateServer, db: str) -> Iterator[Saboteur]:
 
 
 def seal_all(key: Signer) -> None:
-    """Seal until every batch is: other tests of the server may hold the horizon for a while."""
+    """Seal until every batch is: whoever was just cut off may hold the horizon for a moment."""
     deadline = time.monotonic() + 60
     while True:
         with transaction() as session:

@@ -131,7 +131,7 @@ def _except(world: World) -> Step:
 
 
 def _let_seals_pass() -> None:
-    """Wait until no other test of the server holds the horizon: what is certain then stays so."""
+    """Wait until nobody who was cut off holds the horizon: what is certain then stays so."""
     deadline = time.monotonic() + 60
     while True:
         with transaction() as session:

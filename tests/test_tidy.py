@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from itertools import accumulate
 from pathlib import Path
 
 import pytest
@@ -181,7 +182,8 @@ def test_every_module_has_an_importer() -> None:
     everything = [*_python(*ROOMS, "tests", "benchmarks", "migrations"), ROOT / "app.py"]
     for path, tree in _trees(everything):
         # A module may also be named in a text, as jobs are, to be imported when it is needed.
-        named.update(re.findall(r"\w+(?:\.\w+)+", path.read_text()))
+        for words in set(re.findall(r"\w+(?:\.\w+)+", path.read_text())):
+            named.update(accumulate(words.split("."), "{}.{}".format))
         for node in ast.walk(tree):
             if isinstance(node, ast.ImportFrom):
                 named.update(f"{node.module}.{alias.name}" for alias in node.names)

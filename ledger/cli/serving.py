@@ -17,6 +17,9 @@ from ledger.errors import Conflict
 # Threads mostly wait: for the database, or for another that posts their entry with its own. So many
 # single entries at most are posted together in a process; each thread finds a pooled connection.
 THREADS = POOLED
+REQUEST_LINE = (
+    8190  # Octets that are read of an address with its parameters: the most there can be.
+)
 _ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -52,7 +55,8 @@ def run(home: Path, host: str, port: int, workers: int) -> NoReturn:
     os.execv(  # noqa: S606 - our own interpreter and arguments
         sys.executable,
         [sys.executable, "-m", "gunicorn", "app:create_app()", "--bind", place,
-         "--workers", str(workers), "--threads", str(THREADS), "--worker-class", "gthread",
+         "--workers", str(workers), "--threads", str(THREADS), "--worker-class",
+         "ledger.web.worker.Worker", "--limit-request-line", str(REQUEST_LINE),
          "--chdir", str(_ROOT), "--log-level", "warning"],
     )  # fmt: skip
 

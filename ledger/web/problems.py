@@ -101,7 +101,11 @@ _FRAMEWORK = tuple(
         ("bad-request", 400, "The request cannot be read: its JSON or its headers are broken."),
         ("method-not-allowed", 405, "The address exists; `Allow` lists what it takes."),
         ("request-entity-too-large", 413, "The body is larger than this server takes."),
+        ("uri-too-long", 414, "The address with its parameters is longer than this server reads."),
         ("unsupported-media-type", 415, "The body is of a kind that the address does not take."),
+        ("expectation-failed", 417, "`Expect` asks for what this server does not do."),
+        ("request-header-fields-too-large", 431, "The headers are more, or longer, than is read."),
+        ("not-implemented", 501, "The body is sent in a way that this server does not read."),
     )
 )
 
@@ -157,6 +161,19 @@ def http_error(error: HTTPException) -> Response:
         if key.lower() not in {"content-type", "content-length"}:
             response.headers[key] = value
     return response
+
+
+def server_refusal(status: int) -> tuple[dict[str, Any], int]:
+    """Say what the server refused before it knew whom to ask: a body, and the status it has.
+
+    A status that nothing else is known of becomes 400, or 500 from 500 on.
+    """
+    known = {entry.status: entry for entry in _FRAMEWORK}
+    if status not in known and status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        fault = _internal()
+        return body_of(fault, "", ""), int(fault.status)
+    entry = known.get(status, known[int(HTTPStatus.BAD_REQUEST)])
+    return _body(entry.code, entry.title, entry.status, entry.meaning, {}, "", ""), entry.status
 
 
 def problem_catalogue(

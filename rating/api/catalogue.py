@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from flask import Response, jsonify, request
 from flask.views import MethodView
-from marshmallow import Schema, fields, validate
+from marshmallow import INCLUDE, Schema, fields, validate
 
 from ledger.db import transaction
 from ledger.errors import NotFound
@@ -53,6 +53,11 @@ class ListQuery(FieldsQuery):
 
 class ResourceSchema(Schema):
     """What every resource has; the rest is as TMF620 v4 says, amounts as text."""
+
+    class Meta:
+        """A kind of resource has more attributes, and the documentation says so."""
+
+        unknown = INCLUDE
 
     id = fields.String(required=True)
     href = fields.String(required=True)

@@ -8,6 +8,8 @@ import signal
 import socket
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -72,6 +74,55 @@ def test_the_desk_serves_counts_together_and_stops(
     assert desk.returncode == 0
     assert said.startswith(f"The desk is at http://127.0.0.1:{port} ")
     assert "Traceback" not in said
+
+
+@pytest.fixture(scope="module")
+def bare_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    """A server whose program answers nothing, on a port: only what comes before it is asked."""
+    port, folder = free_port(), tmp_path_factory.mktemp("bare")
+    server = subprocess.Popen(
+        [sys.executable, "-m", "gunicorn", "flask:Flask('bare')", "--bind", f"127.0.0.1:{port}",
+         "--worker-class", "ledger.web.worker.Worker", "--threads", "2", "--chdir", str(ROOT),
+         "--log-level", "error"], cwd=folder,
+    )  # fmt: skip
+    deadline = time.monotonic() + START_S
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port)).close()
+            break
+        except OSError:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+    yield port
+    server.terminate()
+    server.wait(timeout=30)
+
+
+@pytest.mark.parametrize(
+    ("asked", "code", "status"),
+    [
+        (b"GET /" + b"x" * 9000 + b" HTTP/1.1\r\n\r\n", "uri-too-long", 414),
+        (b"GET / HTTP/1.1\r\nX: " + b"x" * 99_000 + b"\r\n\r\n",
+         "request-header-fields-too-large", 431),
+        (b"GET / HTTP/7.1\r\n\r\n", "bad-request", 400),
+        (b"GET / HTTP/1.1\r\nno colon\r\n\r\n", "bad-request", 400),
+        (b"POST / HTTP/1.1\r\nTransfer-Encoding: gzip, chunked, x\r\n\r\n", "not-implemented", 501),
+        (b"POST / HTTP/1.1\r\nExpect: tea\r\nContent-Length: 1\r\n\r\n", "expectation-failed", 417),
+    ],
+)  # fmt: skip
+def test_what_the_server_cannot_read_is_a_problem(
+    bare_server: int, asked: bytes, code: str, status: int
+) -> None:
+    """A program that sends nonsense is told so in the form it reads, not by a page of HTML."""
+    with socket.create_connection(("127.0.0.1", bare_server), timeout=10) as line:
+        line.sendall(asked)
+        told = b"".join(iter(lambda: line.recv(65_536), b""))
+    head, _, body = told.partition(b"\r\n\r\n")
+    assert head.startswith(f"HTTP/1.1 {status} ".encode())
+    assert b"Content-Type: application/problem+json" in head
+    problem = json.loads(body)
+    assert (problem["type"], problem["status"]) == (f"/problems/{code}", status)
+    assert problem["detail"]
 
 
 def test_a_silent_database_is_one_sentence_and_status_1(tmp_path: Path) -> None:

@@ -75,7 +75,9 @@ def test_every_problem_is_on_the_page() -> None:
     assert classes.items() <= sections.items()
     framework = set(sections) - set(classes)
     assert framework == {
-        "bad-request", "method-not-allowed", "request-entity-too-large", "unsupported-media-type",
+        "bad-request", "expectation-failed", "method-not-allowed", "not-implemented",
+        "request-entity-too-large", "request-header-fields-too-large", "unsupported-media-type",
+        "uri-too-long",
     }  # fmt: skip
 
 

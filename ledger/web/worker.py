@@ -1,0 +1,53 @@
+"""The server's worker: what it refuses before the program is asked is told as a problem too."""
+
+from __future__ import annotations
+
+import json
+from http import HTTPStatus
+from typing import Any
+
+from gunicorn.workers.gthread import ThreadWorker
+
+from ledger.web.problems import MEDIA_TYPE, server_refusal
+
+
+class Worker(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
+    """A worker of threads whose refusals are RFC 9457 problem details, not pages of HTML."""
+
+    def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
+        """Log and judge a request that could not be read, as gunicorn does, and say so our way."""
+        heard = _Heard()
+        super().handle_error(req, heard, addr, exc)
+        try:
+            client.sendall(_translated(bytes(heard.octets)))
+        except OSError as fault:
+            self.log.debug("The refusal could not be sent: %s", fault)
+
+
+class _Heard:
+    """A connection that keeps what is written to it."""
+
+    def __init__(self) -> None:
+        self.octets = bytearray()
+
+    def gettimeout(self) -> float:
+        """Never wait."""
+        return 0.0
+
+    def sendall(self, octets: bytes) -> None:
+        """Keep octets."""
+        self.octets += octets
+
+
+def _translated(answer: bytes) -> bytes:
+    """Give a page of HTML's status with a problem for its body."""
+    words = answer.split(b" ", 2)
+    given = int(words[1]) if len(words) > 1 and words[1].isdigit() else HTTPStatus.BAD_REQUEST
+    body, status = server_refusal(given)
+    content = json.dumps(body).encode()
+    return b"".join((
+        f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n".encode(),
+        f"Content-Type: {MEDIA_TYPE}\r\nContent-Length: {len(content)}\r\n".encode(),
+        b"Connection: close\r\n\r\n",
+        content,
+    ))  # fmt: skip

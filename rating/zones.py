@@ -17,17 +17,21 @@ from rating.prefixes import TextMap, compile_texts, flatten, intervals_of_texts
 from rating.usage import Int32, Int64
 
 DIGITS = 15
-_HEAD = 6
+_HEAD, _NEXT = 6, 2
 _POWERS = 11 ** np.arange(DIGITS - 1, -1, -1, dtype=np.int64)
 _TAIL = 11 ** (DIGITS - _HEAD)
-_SEARCH = -2  # the first six digits do not settle it
+_REST = 11 ** (DIGITS - _HEAD - _NEXT)
+_OPEN = 11**_NEXT  # places that a head leaves open
+_SEARCH = -2  # no table settles it
+_OPENED = -3  # and below: the next digits settle it, in block _OPENED - head
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ZoneMap:
     """The zones of one tariff book, compiled for look-up; -1 is no zone."""
 
-    head: Int32  # (11**6 + 1,) zone by the first six digits, or _SEARCH; (1,) searches always
+    head: Int32  # (11**6 + 1,) zone by the first six digits, or _OPENED; (1,) _SEARCH: always
+    opened: Int32  # (blocks * 11**2,) zone by the next two digits of opened heads, or _SEARCH
     borders: Int64  # (k,) first code of each interval
     border_zones: Int32  # (k,)
     groups: Int64  # (g,) rating groups, increasing
@@ -81,9 +85,11 @@ def decode_number(code: int) -> str:
 def compile_zones(prefixes: Mapping[str, int], groups: Mapping[int, int]) -> ZoneMap:
     """Compile prefixes and rating groups, each with its zone, for look-up."""
     borders, zones = _intervals(prefixes)
+    head, opened = _tables(prefixes)
     ordered = sorted(groups)
     return ZoneMap(
-        head=_head_table(prefixes),
+        head=head,
+        opened=opened,
         borders=borders,
         border_zones=zones,
         groups=np.array(ordered, np.int64),
@@ -100,6 +106,7 @@ def compile_text_zones(prefixes: Mapping[str, int]) -> tuple[TextMap, ZoneMap]:
     none = np.zeros(0, np.int64)
     zones = ZoneMap(
         head=np.array([_SEARCH], np.int32),
+        opened=none.astype(np.int32),
         borders=np.arange(1, len(texts.borders) + 1),
         border_zones=texts.owners,
         groups=none,
@@ -122,11 +129,16 @@ def zones_of_numbers(zones: ZoneMap, codes: Int64) -> Int32:
         one takes everything, by the empty prefix.
     """
     sound = np.maximum(codes, 0).view(np.uint64)
-    found: Int32 = zones.head[np.minimum(sound // np.uint64(_TAIL), np.uint64(len(zones.head) - 1))]
+    at = np.minimum(sound // np.uint64(_TAIL), np.uint64(len(zones.head) - 1)).view(np.int64)
+    found: Int32 = zones.head[at]
+    longer = np.flatnonzero(found <= _OPENED)
+    if len(longer):
+        rest = (sound[longer] // np.uint64(_REST)).view(np.int64) - at[longer] * _OPEN
+        found[longer] = zones.opened[(_OPENED - found[longer].astype(np.int64)) * _OPEN + rest]
     unsettled = np.flatnonzero(found == _SEARCH)
     if len(unsettled):
-        at = sound[unsettled].view(np.int64)
-        interval = np.searchsorted(zones.borders, at, side="right") - 1
+        codes = sound[unsettled].view(np.int64)
+        interval = np.searchsorted(zones.borders, codes, side="right") - 1
         found[unsettled] = zones.border_zones[interval]
     return found
 
@@ -153,18 +165,31 @@ def _span(prefix: str) -> tuple[int, int]:
     return low, low + int(_POWERS[len(prefix) - 1])
 
 
-def _head_table(prefixes: Mapping[str, int]) -> Int32:
-    """Paint short prefixes over the table, longer ones later; mark what longer ones leave open."""
-    table = np.full(11**_HEAD + 1, -1, np.int32)  # the last is for what is no code at all
+def _tables(prefixes: Mapping[str, int]) -> tuple[Int32, Int32]:
+    """Paint short prefixes over the heads, longer ones over blocks of the heads they open.
+
+    A block takes half a kilobyte; there are at most as many as prefixes of more than six digits.
+    """
+    head = np.full(11**_HEAD + 1, -1, np.int32)  # the last is for what is no code at all
+    blocks: list[Int32] = []
     for prefix in sorted(prefixes, key=len):
         low, high = _span(prefix)
         if not prefix:
-            table[:] = prefixes[prefix]
-        elif len(prefix) <= _HEAD:
-            table[low // _TAIL : high // _TAIL] = prefixes[prefix]
+            head[:] = prefixes[prefix]
+            continue
+        if len(prefix) <= _HEAD:
+            head[low // _TAIL : high // _TAIL] = prefixes[prefix]
+            continue
+        at = low // _TAIL
+        if head[at] > _OPENED:
+            blocks.append(np.full(_OPEN, head[at], np.int32))
+            head[at] = _OPENED - (len(blocks) - 1)
+        block, first = blocks[_OPENED - head[at]], low // _REST - at * _OPEN
+        if len(prefix) <= _HEAD + _NEXT:
+            block[first : high // _REST - at * _OPEN] = prefixes[prefix]
         else:
-            table[low // _TAIL] = _SEARCH
-    return table
+            block[first] = _SEARCH
+    return head, np.concatenate(blocks) if blocks else np.zeros(0, np.int32)
 
 
 def _intervals(prefixes: Mapping[str, int]) -> tuple[Int64, Int32]:

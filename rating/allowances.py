@@ -7,15 +7,16 @@ other, in layers of their order, each over what the ones before left; an allowan
 pass for all kinds of events, so that equals event-by-event consumption (rating 4.6).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ledger.errors import Invalid
-from rating.clock import months
 from rating.drawing import NO_CAP, Cost, in_increments, pay, within_caps
+from rating.queues import Queue, event_order, queue_of
 from rating.tariff import TariffBook
-from rating.usage import Int16, Int32, Int64, Reason, UsageBatch
+from rating.usage import Bool, Int16, Int32, Int64, Reason, UsageBatch
 
 NOT_STATED = -1
 
@@ -87,93 +88,74 @@ def consume(
     free : (n, layers) int64, what the allowance of each layer covers of each quantity.
     counters : what is used now, of all pools seen before or touched here.
     """
-    if len(counters) or book.included.stated.any():
-        # Before anything is served: an event that one allowance suspends must not use another.
-        _suspend(batch, cell, reason, book, counters)
     layers = book.cells.allowances.shape[1]
     # By layer in memory, so that a layer is one column.
     free = np.zeros((layers, len(batch)), np.int64).T
-    for layer in range(layers):
-        rows, allowance = _candidates(batch, cell, reason, book, layer)
-        before = free[rows, :layer].sum(axis=1) if layer else np.zeros(len(rows), np.int64)
-        left = batch.quantity[rows] > before
-        rows, wanted = rows[left], (batch.quantity[rows] - before)[left]
-        if len(rows):
-            counters = _pass(
-                batch, rows, allowance[left], wanted, free[:, layer], book, counters, cost
-            )
+    if not book.allowances:
+        return free, counters
+    order = event_order(batch)
+    queues = [queue_of(batch, cell, reason, book, layer, order) for layer in range(layers)]
+    # Before anything is served: an event that one allowance suspends must not use another.
+    if _suspend(batch, queues, reason, book, counters):
+        queues = [queue.only(reason[queue.rows] == Reason.OK) for queue in queues]
+    for layer, candidates in enumerate(queues):
+        left = batch.quantity - free[:, :layer].sum(axis=1) if layer else batch.quantity
+        wanted = left[candidates.rows]
+        stays = wanted > 0
+        queue = candidates.only(stays)
+        if len(queue.rows):
+            counters = _pass(batch, queue, wanted[stays], free[:, layer], book, counters, cost)
     return free, counters
 
 
-def _candidates(
-    batch: UsageBatch, cell: Int32, reason: Int16, book: TariffBook, layer: int
-) -> tuple[Int64, Int32]:
-    """Give the rows that may use an allowance of this layer, and which allowance that is."""
-    served = np.append(book.cells.allowances[:, layer], np.int32(-1))[cell]
-    wants = (served >= 0) & (reason == Reason.OK) & (batch.quantity > 0)
-    rows = np.flatnonzero(wants)
-    allowance = served[rows]
-    begins, ends = book.included.valid_from, book.included.valid_to
-    if (begins > -(2**62)).any() or (ends < 2**62).any():
-        start = batch.started_at[rows]
-        valid = (begins[allowance] <= start) & (start < ends[allowance])
-        rows, allowance = rows[valid], allowance[valid]
-    return rows, allowance
-
-
-def _owners(batch: UsageBatch, rows: Int64, allowance: Int32, book: TariffBook) -> Int32:
-    """Give whose balance each row draws on: its pool's where that is shared, else its own."""
-    own = batch.subscription[rows]
-    if batch.pool is None or not book.included.shared.any():
-        return own
-    return np.where(book.included.shared[allowance], batch.pool[rows], own)
-
-
 def _suspend(
-    batch: UsageBatch, cell: Int32, reason: Int16, book: TariffBook, counters: Counters
-) -> None:
-    """Mark the events that cannot be served in order, or whose grant nobody stated."""
-    late, ungranted = np.zeros(len(batch), np.bool_), np.zeros(len(batch), np.bool_)
-    for layer in range(book.cells.allowances.shape[1]):
-        rows, allowance = _candidates(batch, cell, reason, book, layer)
-        start, key = batch.started_at[rows], batch.event_key[rows]
-        owner = _owners(batch, rows, allowance, book)
-        pools = _look_up(counters, owner, allowance, months(book.clock, start))
-        late[rows] |= (start < pools.last_start) | (
-            (start == pools.last_start) & (key <= pools.last_key)
-        )
-        ungranted[rows] |= book.included.stated[allowance] & (pools.granted == NOT_STATED)
-    reason[late] = Reason.LATE
-    reason[ungranted] = Reason.NO_GRANT
+    batch: UsageBatch, queues: Sequence[Queue], reason: Int16, book: TariffBook,
+    counters: Counters,
+) -> bool:  # fmt: skip
+    """Mark the events that cannot be served in order, or whose grant nobody stated, if any."""
+    late, ungranted = [], []
+    for queue in queues:
+        pools = _look_up(counters, queue.owner, queue.allowance, queue.month)
+        # Events of a pool are in order: where the first is not late, none is.
+        begun = _late(batch, queue.rows[queue.heads], pools.last_start, pools.last_key)
+        if begun.any():
+            mine = np.flatnonzero(begun[queue.pool])
+            rows, of = queue.rows[mine], queue.pool[mine]
+            late.append(rows[_late(batch, rows, pools.last_start[of], pools.last_key[of])])
+        unstated = book.included.stated[queue.allowance] & (pools.granted == NOT_STATED)
+        if unstated.any():
+            ungranted.append(queue.rows[unstated[queue.pool]])
+    for why, found in ((Reason.LATE, late), (Reason.NO_GRANT, ungranted)):
+        for rows in found:
+            reason[rows] = why
+    return bool(late or ungranted)
+
+
+def _late(batch: UsageBatch, rows: Int64, last_start: Int64, last_key: Int64) -> Bool:
+    """Mark the rows that come after an event which they should have come before."""
+    start = batch.started_at[rows]
+    late: Bool = (start < last_start) | (
+        (start == last_start) & (batch.event_key[rows] <= last_key)
+    )
+    return late
 
 
 def _pass(
-    batch: UsageBatch, rows: Int64, allowance: Int32, wanted: Int64, free: Int64, book: TariffBook,
+    batch: UsageBatch, queue: Queue, wanted: Int64, free: Int64, book: TariffBook,
     counters: Counters, cost: Cost | None,
 ) -> Counters:  # fmt: skip
-    """Serve one allowance of each event of `rows`; writes `free`, gives the counters after."""
-    owner = _owners(batch, rows, allowance, book)
-    order = _event_order(batch, rows, owner, allowance)
-    rows, allowance, owner, wanted = rows[order], allowance[order], owner[order], wanted[order]
-    start = batch.started_at[rows]
-    month = months(book.clock, start)
-    first = np.ones(len(rows), np.bool_)
-    first[1:] = (
-        (owner[1:] != owner[:-1]) | (allowance[1:] != allowance[:-1]) | (month[1:] != month[:-1])
-    )
-    heads = np.flatnonzero(first)
-    pool = np.cumsum(first) - 1
-    pools = _look_up(counters, owner[heads], allowance[heads], month[heads])
+    """Serve one allowance of each event of a queue; writes `free`, gives the counters after."""
+    pools = _look_up(counters, queue.owner, queue.allowance, queue.month)
     stated = pools.granted != NOT_STATED
     granted = np.where(stated, pools.granted, book.included.quantity[pools.allowance])
     balance = np.maximum(granted - pools.used, 0)
-    members = _members(batch, rows, allowance, month, book, counters)
-    free[rows], drawn = _draw(wanted, balance, pool, pools.allowance, rows, members, book, cost)
-    tails = np.append(heads[1:], len(rows)) - 1
+    members = _members(batch, queue, book, counters)
+    free[queue.rows], drawn = _draw(wanted, balance, queue, members, book, cost)
+    last = queue.rows[queue.tails]
     touched = Counters(
         pools.subscription, pools.allowance, pools.month,
-        pools.used + np.add.reduceat(drawn, heads), pools.granted,
-        start[tails], batch.event_key[rows[tails]],
+        pools.used + np.add.reduceat(drawn, queue.heads), pools.granted,
+        batch.started_at[last], batch.event_key[last],
     )  # fmt: skip
     counters = _merge(counters, touched)
     return counters if members is None else _merge(counters, members.after(drawn))
@@ -199,33 +181,34 @@ class _Members:
 
 
 def _members(
-    batch: UsageBatch, rows: Int64, allowance: Int32, month: Int32, book: TariffBook,
-    counters: Counters,
-) -> _Members | None:  # fmt: skip
-    cap = book.included.cap[allowance]
-    capped = np.flatnonzero(cap != NO_CAP)
-    if not len(capped):
+    batch: UsageBatch, queue: Queue, book: TariffBook, counters: Counters
+) -> _Members | None:
+    cap = book.included.cap[queue.allowance]
+    if (cap == NO_CAP).all():
         return None
-    code = allowance + np.int32(len(book.allowances))
-    names = np.stack([batch.subscription[rows], code, month])[:, capped]
+    cap = cap[queue.pool]
+    capped = np.flatnonzero(cap != NO_CAP)
+    of = queue.pool[capped]
+    code = queue.allowance + np.int32(len(book.allowances))
+    names = np.stack([batch.subscription[queue.rows[capped]], code[of], queue.month[of]])
     unique, place = np.unique(names, axis=1, return_inverse=True)
     before = _look_up(counters, *(column.astype(np.int32) for column in unique))
-    member = np.full(len(rows), -1)
+    member = np.full(len(cap), -1)
     member[capped] = place.ravel()
-    left = np.full(len(rows), NO_CAP, np.int64)
+    left = np.full(len(cap), NO_CAP, np.int64)
     left[capped] = np.maximum(cap[capped] - before.used[member[capped]], 0)
     return _Members(before, member, left)
 
 
 def _draw(
-    wanted: Int64, balance: Int64, pool: Int64, allowance: Int32, rows: Int64,
-    members: _Members | None, book: TariffBook, cost: Cost | None,
+    wanted: Int64, balance: Int64, queue: Queue, members: _Members | None, book: TariffBook,
+    cost: Cost | None,
 ) -> tuple[Int64, Int64]:  # fmt: skip
     """Draw on the balances of pools: what each row gets, and what its pool loses."""
-    increment = book.included.increment[allowance]
+    pool, increment = queue.pool, book.included.increment[queue.allowance]
     if members is not None:
         wanted = within_caps(wanted, members.left, increment, pool, members.member)
-    money = book.included.money[allowance]
+    money = book.included.money[queue.allowance]
     if not money.any():
         return in_increments(wanted, balance, increment, pool)
     assert cost is not None
@@ -233,35 +216,11 @@ def _draw(
     for paid in (False, True):
         mine = np.flatnonzero(money[pool] == paid)
         if paid:
-            given[mine], drawn[mine] = pay(wanted[mine], balance, pool[mine], rows[mine], cost)
+            rows = queue.rows[mine]
+            given[mine], drawn[mine] = pay(wanted[mine], balance, pool[mine], rows, cost)
         else:
             given[mine], drawn[mine] = in_increments(wanted[mine], balance, increment, pool[mine])
     return given, drawn
-
-
-def _event_order(batch: UsageBatch, rows: Int64, owner: Int32, allowance: Int32) -> Int64:
-    """Order rows by (owner, allowance, start, event key): pools are then contiguous."""
-    subscription = owner.astype(np.int64)
-    start = batch.started_at[rows]
-    earliest = int(start.min())
-    time_bits = (int(start.max()) - earliest).bit_length()
-    kind_bits = int(allowance.max()).bit_length()
-    if int(subscription.max()).bit_length() + kind_bits + time_bits > 62:
-        return np.lexsort((batch.event_key[rows], start, allowance, subscription))
-    packed = (subscription << (kind_bits + time_bits)) | (
-        (allowance.astype(np.int64) << time_bits) | (start - earliest)
-    )
-    order: Int64 = np.argsort(packed)
-    packed = packed[order]
-    tied = np.zeros(len(rows), np.bool_)
-    same = packed[1:] == packed[:-1]
-    tied[1:] |= same
-    tied[:-1] |= same
-    if tied.any():
-        places = np.flatnonzero(tied)
-        among = np.lexsort((batch.event_key[rows[order[places]]], packed[places]))
-        order[places] = order[places][among]
-    return order
 
 
 def _look_up(counters: Counters, subscription: Int32, allowance: Int32, month: Int32) -> Counters:

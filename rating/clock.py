@@ -156,8 +156,15 @@ def months(clock: Clock, instants: Int64) -> Int32:
 
     Instants must lie in 2000 to 2099.
     """
-    number = np.searchsorted(clock.month_starts, instants, side="right") - 1 + 2000 * 12
-    return number.astype(np.int32)
+    if not len(instants):
+        return np.zeros(0, np.int32)
+    ends = [instants.min(), instants.max()]
+    first, last = np.searchsorted(clock.month_starts, ends, side="right").tolist()
+    if first == last:  # What is rated together is mostly of one month.
+        return np.full(len(instants), first - 1 + 2000 * 12, np.int32)
+    number = np.searchsorted(clock.month_starts[first:last], instants, side="right")
+    found: Int32 = (number + (first - 1 + 2000 * 12)).astype(np.int32)
+    return found
 
 
 def month_number(period: str) -> int:

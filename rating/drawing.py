@@ -41,20 +41,24 @@ def first_come(wanted: Integers, balance: Integers, bucket: Int64) -> Integers:
     """
     if not len(wanted):
         return wanted.copy()
-    limit = balance[bucket]
-    # Who wants more than the whole balance empties the bucket just as if he wanted the balance:
-    # the cut keeps the sum of a bucket small. (The sum over all buckets may wrap in int64; the
-    # differences within a bucket are exact all the same.)
-    cut = np.minimum(wanted, limit)
-    heads = heads_of(bucket)
-    lengths = np.diff(np.append(heads, len(bucket)))
-    if wanted.dtype != np.object_ and int(lengths.max()) * largest(limit) >= FITS:
-        exact = first_come(wanted.astype(object), balance.astype(object), bucket)
-        return exact.astype(np.int64)
+    heads, cut = heads_of(bucket), wanted
+    if wanted.dtype != np.object_ and len(wanted) * largest(wanted) >= FITS:
+        # Who wants more than the whole balance empties the bucket just as if he wanted the balance:
+        # the cut keeps the sum of a bucket small. (The sum over all buckets may wrap in int64; the
+        # differences within a bucket are exact all the same.)
+        cut = np.minimum(wanted, balance[bucket])
+        lengths = np.diff(np.append(heads, len(bucket)))
+        if int(lengths.max()) * largest(balance[bucket[heads]]) >= FITS:
+            exact = first_come(wanted.astype(object), balance.astype(object), bucket)
+            return exact.astype(np.int64)
     before = np.cumsum(cut) - cut
-    before = before - np.repeat(before[heads], lengths)
-    given: Integers = np.minimum(np.maximum(limit - before, 0), wanted)
-    return given
+    # Sums run on from bucket to bucket: each balance begins at what was wanted before it.
+    runs_out = balance.astype(np.result_type(balance, cut))
+    runs_out[bucket[heads]] += before[heads]
+    given: Integers = runs_out[bucket]
+    given -= before
+    np.maximum(given, 0, out=given)
+    return np.minimum(given, wanted, out=given)
 
 
 def in_increments(

@@ -22,6 +22,7 @@ from rating.pieces import Sessions
 from rating.pricing import may_overflow, overflows, price, timelines, unsold
 from rating.rounding import Integers
 from rating.tariff import TariffBook
+from rating.tariff_tables import NEVER
 from rating.tariff_terms import START_BAND
 from rating.usage import (
     DATA,
@@ -72,18 +73,21 @@ def rate(
     reason = np.zeros(len(batch), np.int16)
     for rows in _chunks(len(batch), chunk):
         _locate(batch.take(rows), book, zone[rows], cell[rows], reason[rows])
-    lines = _timelines(batch, book, reason)
+    lines = _timelines(batch, book, reason, chunk)
     for rows in _chunks(len(batch), chunk):
         _refuse_unpriceable(batch.take(rows), book, lines, cell[rows], reason[rows])
     cost = _usage_cost(batch, book, lines, cell)
     drawn, after = consume(batch, cell, reason, book, counters or Counters.none(), cost)
     free = drawn[:, 0] if drawn.shape[1] == 1 else drawn.sum(axis=1)
     amount, units = np.zeros(len(batch), np.int64), np.zeros(len(batch), np.int64)
-    rate_row = np.full(len(batch), -1, np.int32)
+    rate_row, component = np.full(len(batch), -1, np.int32), np.full(len(batch), -1, np.int32)
     for rows in _chunks(len(batch), chunk):
         part = batch.take(rows)
         payable = part.quantity - free[rows]
-        paid = (reason[rows] == Reason.OK) & (payable != 0 if book.tariff.refunds else payable > 0)
+        sound = reason[rows] == Reason.OK
+        paid = sound & (payable != 0 if book.tariff.refunds else payable > 0)
+        if sound.any():
+            component[rows] = np.where(sound, book.cells.component[cell[rows]], np.int32(-1))
         at = slice(None) if paid.all() else np.flatnonzero(paid)
         sessions = _sessions(part, at, cell[rows][at], _size(payable[at], book))
         priced = price(book, lines, sessions)
@@ -93,8 +97,6 @@ def rate(
         refunded = batch.quantity < 0
         amount[refunded] *= -1
         units[refunded] *= -1
-    component = np.append(book.cells.component, np.int32(-1))[cell]
-    component[reason != Reason.OK] = -1
     return Rated(amount, component, zone, reason, units, free, rate_row, after, drawn)
 
 
@@ -139,8 +141,9 @@ def _usage_cost(
 def _locate(batch: UsageBatch, book: TariffBook, zone: Int32, cell: Int32, reason: Int16) -> None:
     """Find zone and cell of one chunk; writes its three outputs in place."""
     _check_rows(batch, book, reason)
-    zone[:] = zones_of_numbers(book.zone_map, batch.called)
     groups = np.flatnonzero(batch.usage_type == DATA)
+    if len(groups) < len(batch):
+        zone[:] = zones_of_numbers(book.zone_map, batch.called)
     zone[groups] = zones_of_groups(book.zone_map, batch.rating_group[groups])
     sound = reason == Reason.OK
     usage, offering = batch.usage_type, batch.offering
@@ -166,6 +169,14 @@ def _check_rows(batch: UsageBatch, book: TariffBook, reason: Int16) -> None:
     start, quantity, voice = batch.started_at, batch.quantity, batch.usage_type == VOICE
     clock, ticks = book.clock, book.units_per_quantity
     longest = MAX_CALL_SECONDS * ticks
+    if batch.elapsed_before is None and (
+        int(start.min()) >= max(book.valid_from, clock.first) * ticks
+        and int(start.max()) < clock.last * ticks - longest
+        and int(quantity.min()) >= 0 and int(quantity.max()) <= min(longest, MAX_QUANTITY)
+        and int(batch.offering.min()) >= 0 and int(batch.offering.max()) < len(book.offerings)
+        and int(batch.usage_type.min()) >= VOICE and int(batch.usage_type.max()) <= DATA
+    ):  # fmt: skip
+        return  # The ends are sound, so all between them are.
     faults = [
         (Reason.NOT_YET_VALID, start < book.valid_from * ticks),
         (Reason.NEGATIVE, quantity < 0),
@@ -188,16 +199,25 @@ def _check_rows(batch: UsageBatch, book: TariffBook, reason: Int16) -> None:
             reason[wrong] = name
 
 
-def _timelines(batch: UsageBatch, book: TariffBook, reason: Int16) -> tuple[Timeline, ...]:
+def _timelines(
+    batch: UsageBatch, book: TariffBook, reason: Int16, chunk: int
+) -> tuple[Timeline, ...]:
     """Lay the plans out over the sound events, and a call's length beyond the last start."""
-    sound = batch.started_at[reason == Reason.OK]
-    if not book.plans or not len(sound):
+    if not book.plans:
         return ()
-    sizes = _size(batch.quantity, book)
-    calls = np.where(batch.usage_type == VOICE, sizes, 0)[reason == Reason.OK]
+    first, last, longest = NEVER, -NEVER, 0
+    for rows in _chunks(len(batch), chunk):
+        sound = reason[rows] == Reason.OK
+        start = batch.started_at[rows]
+        first = min(first, int(start.min(initial=first, where=sound)))
+        last = max(last, int(start.max(initial=last, where=sound)))
+        calls = sound & (batch.usage_type[rows] == VOICE)
+        sizes = _size(batch.quantity[rows], book)
+        longest = max(longest, int(sizes.max(initial=0, where=calls)))
+    if first == NEVER:
+        return ()
     ticks = book.units_per_quantity
-    last = int(sound.max()) + int(calls.max())
-    return timelines(book, int(sound.min()) // ticks, -(-last // ticks))
+    return timelines(book, first // ticks, -(-(last + longest) // ticks))
 
 
 def _refuse_unpriceable(
@@ -218,6 +238,8 @@ def _refuse_unpriceable(
     suspect = may_overflow(book, lines, cell, _size(batch.quantity, book))
     if book.cells.bounded.any():
         suspect |= book.cells.bounded[cell]
+    if not suspect.any():
+        return
     rows = np.flatnonzero(suspect & (reason == Reason.OK) & (batch.quantity != 0))
     if len(rows):
         sessions = _sessions(batch, rows, cell[rows], _size(batch.quantity[rows], book))

@@ -21,7 +21,7 @@ from rating.clock import Timeline, timeline
 from rating.pieces import NO_PLAN, Piece, Session, Sessions, pieces, walk, whole_increments
 from rating.rounding import Integers, divide, narrow
 from rating.tariff import TariffBook
-from rating.tariff_tables import MODES, NEVER, StepTables
+from rating.tariff_tables import MODES, NEVER, StepTables, of_rows
 from rating.tariff_terms import NO_PRICE, SPLIT, SPLIT_CARRY, START_BAND
 from rating.usage import Bool, Int32, Int64
 
@@ -53,26 +53,14 @@ def price(book: TariffBook, lines: Sequence[Timeline], sessions: Sessions) -> Pr
     lines : the timelines of the book's plans, covering all events.
     sessions : what was used; quantities are positive.
     """
-    cell, start, quantity = sessions.cell, sessions.start, sessions.quantity
-    priced = Priced(
-        np.zeros(len(cell), np.int64), np.zeros(len(cell), np.int64), book.cells.rows[cell, 0]
-    )
-    plan = book.cells.plan[cell]
-    wide = may_overflow(book, lines, cell, quantity)
-    cut = book.cells.stepped[cell] if book.cells.stepped.any() else np.zeros(len(cell), np.bool_)
-    spans = sessions.spans
-    if book.tariff.band_split == START_BAND:
-        spans = np.zeros(len(cell), np.bool_)
-    for number, line in enumerate(lines):
-        rows = np.flatnonzero(plan == number)
-        if not len(rows):
-            continue
-        at = np.searchsorted(line.borders, start[rows], side="right") - 1
-        ends = start[rows] + np.where(spans[rows], quantity[rows], 1)
-        cut[rows] |= ends > np.append(line.borders[1:], MAX_MICRO)[at]
-        priced.row[rows] = book.cells.rows[cell[rows], line.slots[at]]
+    first, cut = _first_rows(book, lines, sessions)
+    priced = Priced(np.zeros(len(first), np.int64), np.zeros(len(first), np.int64), first)
+    wide = may_overflow(book, lines, sessions.cell, sessions.quantity)
+    if book.steps.whole.any():
+        cut |= book.steps.whole[first]
     plain = ~(cut | wide)
-    _price_single(book, sessions, slice(None) if plain.all() else np.flatnonzero(plain), priced)
+    in_one_band = slice(None) if plain.all() else np.flatnonzero(plain)
+    _price_in_one_band(book, sessions, in_one_band, priced)
     for rows, line in _by_plan(book, lines, sessions, np.flatnonzero(cut & ~wide)):
         _price_pieces(book, line, sessions, rows, priced)
     for row in np.flatnonzero(wide).tolist():
@@ -81,6 +69,23 @@ def price(book: TariffBook, lines: Sequence[Timeline], sessions: Sessions) -> Pr
         priced.billed_units[row] = sum(part.billed for part in parts)
         priced.row[row] = parts[0].row
     return priced
+
+
+def _first_rows(
+    book: TariffBook, lines: Sequence[Timeline], sessions: Sessions
+) -> tuple[Int32, Bool]:
+    """Find the row that prices the start of each event, and which events outlast its band."""
+    cell, start = sessions.cell, sessions.start
+    row, outlasts = book.cells.rows[:, 0][cell], np.zeros(len(cell), np.bool_)
+    for number, line in enumerate(lines):
+        own = book.cells.plan == number
+        rows = slice(None) if own.all() else np.flatnonzero(own[cell])
+        at = np.searchsorted(line.borders, start[rows], side="right") - 1
+        row[rows] = book.cells.rows[cell[rows], line.slots[at]]
+        if book.tariff.band_split != START_BAND:
+            ends = np.append(line.borders[1:], MAX_MICRO)[at]
+            outlasts[rows] = sessions.spans[rows] & (start[rows] + sessions.quantity[rows] > ends)
+    return row, outlasts
 
 
 def sum_of_pieces(
@@ -107,15 +112,42 @@ def divide_half_up(numerator: Int64, denominator: Int64) -> Int64:
     return rounded.view(np.int64)
 
 
-def _price_single(
+def _price_in_one_band(
     book: TariffBook, sessions: Sessions, rows: Int64 | slice, priced: Priced
 ) -> None:
-    """Price the events that one row covers from start to end."""
-    row = priced.row[rows]
-    units = whole_increments(sessions.quantity[rows], book.rows.increment[row])
-    numerator = units * book.rows.price[row]
+    """Price the events that one row covers from start to end: step by step, all side by side."""
+    row, quantity = priced.row[rows].astype(np.int64), sessions.quantity[rows]
+    elapsed = None if sessions.elapsed is None else sessions.elapsed[rows]
+    numerator, units = _sum_of_steps(book, row, quantity, elapsed)
     priced.amount_micro[rows] = _amounts(book, row, numerator, sessions.continued_of(rows))
     priced.billed_units[rows] = units
+
+
+def _sum_of_steps(
+    book: TariffBook, row: Int64, quantity: Int64, elapsed: Int64 | None
+) -> tuple[Int64, Int64]:
+    """Sum units x price over the steps of one row, and the units, as `walk` does over pieces."""
+    starts, prices, increments = book.steps.starts, book.steps.prices, book.steps.increments
+    if prices.shape[1] == 1:
+        units = whole_increments(quantity, of_rows(increments[:, 0], row))
+        return units * of_rows(prices[:, 0], row), units
+    carry = book.tariff.band_split == SPLIT_CARRY
+    begin = np.zeros(1, np.int64) if elapsed is None else elapsed
+    end, paid_until = begin + quantity, begin
+    numerator, units = np.zeros(len(row), np.int64), np.zeros(len(row), np.int64)
+    for step in range(prices.shape[1]):
+        first = np.maximum(of_rows(starts[:, step], row), begin)
+        if not (first < end).any():
+            break
+        # What an event does not reach of a step, or has left behind, is negative or nothing.
+        paid = np.maximum(first, paid_until) if carry else first
+        used = np.minimum(of_rows(starts[:, step + 1], row), end) - paid
+        billed = whole_increments(np.maximum(used, 0), of_rows(increments[:, step], row))
+        paid_until = paid + billed
+        units += billed
+        billed *= of_rows(prices[:, step], row)
+        numerator += billed
+    return numerator, units
 
 
 def _price_pieces(
@@ -129,16 +161,17 @@ def _price_pieces(
     priced.billed_units[rows] = units
 
 
-def _amounts(book: TariffBook, row: Int32, numerator: Int64, continued: Bool | None) -> Int64:
+def _amounts(
+    book: TariffBook, row: Int64 | Int32, numerator: Int64, continued: Bool | None
+) -> Int64:
     """Divide once and add what the first row asks for; `continued` events have paid it already."""
-    setup, minimum = book.rows.setup[row], book.rows.minimum[row]
+    setup, minimum = of_rows(book.rows.setup, row), of_rows(book.rows.minimum, row)
     if continued is not None:
-        setup[continued] = 0
-        minimum[continued] = 0
+        setup, minimum = np.where(continued, 0, setup), np.where(continued, 0, minimum)
     if book.rows.rounded:
         amount = _rounded(book, row, numerator, setup)
     else:
-        amount = divide_half_up(numerator, book.rows.denominator[row])
+        amount = divide_half_up(numerator, of_rows(book.rows.denominator, row))
         amount += setup
     np.maximum(amount, minimum, out=amount)
     if book.rows.capped:
@@ -146,7 +179,7 @@ def _amounts(book: TariffBook, row: Int32, numerator: Int64, continued: Bool | N
     return amount
 
 
-def _rounded(book: TariffBook, row: Int32, numerator: Int64, setup: Int64) -> Int64:
+def _rounded(book: TariffBook, row: Int64 | Int32, numerator: Int64, setup: Int64) -> Int64:
     """Round the exact amounts to the units of their rows, each in its mode, dividing once."""
     unit, denominator = book.rows.unit[row], book.rows.denominator[row]
     whole, rest = np.divmod(numerator, denominator)
@@ -187,11 +220,13 @@ def may_overflow(book: TariffBook, lines: Sequence[Timeline], cell: Int32, quant
     With carry the pieces together reach at most one increment beyond the end; without, each of them
     may be rounded up by one.
     """
-    added = book.cells.max_increment
+    added, most_units = book.cells.max_increment, book.cells.max_units
     if book.tariff.band_split != SPLIT_CARRY:
         most = max((len(line.borders) for line in lines), default=1) + book.steps.prices.shape[1]
         added = added * most
-    wide: Bool = quantity + added[cell] > book.cells.max_units[cell]
+    if not len(cell) or int(quantity.max()) + int(added.max()) <= int(most_units.min()):
+        return np.zeros(len(cell), np.bool_)
+    wide: Bool = quantity + added[cell] > most_units[cell]
     return wide
 
 

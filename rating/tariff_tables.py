@@ -83,6 +83,15 @@ class Cells:
     bounded: Bool  # some row has a step without price
 
 
+def of_rows(column: Int64, row: Int64 | Int32) -> Int64:
+    """Give a column of the table by row; where all rows of the table are alike, that one value.
+
+    The one broadcasts: dividing by it is several times cheaper, and nothing is gathered.
+    """
+    one = column[:1]
+    return one if (column == one).all() else column[row]
+
+
 class TableCompiler:
     """Collects rows, cells and plans while the offerings are walked."""
 

@@ -14,12 +14,12 @@ import numpy as np
 
 from ledger.errors import DoesNotTie
 from rating.clock import Timeline
-from rating.pieces import NO_PLAN, Sessions, walk
+from rating.pieces import NO_PLAN, Pieces, Sessions, walk
 from rating.pipeline import Rated
 from rating.pricing import may_overflow, timelines
 from rating.rounding import Integers, Mode, divide
 from rating.tariff import TariffBook
-from rating.tariff_tables import MODES
+from rating.tariff_tables import MODES, of_rows
 from rating.usage import VOICE, Int32, Int64, Reason, UsageBatch
 
 NONE = -1
@@ -59,19 +59,22 @@ def codes_of(batch: UsageBatch, rated: Rated, book: TariffBook) -> Codes:
     rows = np.flatnonzero((rated.reason == Reason.OK) & (payable > 0))
     if not len(rows):
         return codes
-    sessions = _sessions(batch, rated, book, rows, payable[rows])
-    ends = sessions.start + np.where(sessions.spans, sessions.quantity, 1)
-    ticks = book.units_per_quantity
-    lines = timelines(book, int(sessions.start.min()) // ticks, -(-int(ends.max()) // ticks))
-    wide = may_overflow(book, lines, sessions.cell, sessions.quantity)
-    for mine, line in _by_plan(book, lines, sessions):
-        for chosen, kind in ((mine[~wide[mine]], np.int64), (mine[wide[mine]], np.object_)):
-            for begin in range(0, len(chosen), _TOGETHER):
-                part = chosen[begin : begin + _TOGETHER]
-                _explain(book, line, sessions, (part, rows[part]), codes, kind)
-    refunds = batch.quantity < 0
-    for part in (codes.setup_micro, codes.usage_micro, codes.rounding_micro, codes.limit_micro):
-        part[refunds] *= -1
+    start, ticks = batch.started_at[rows], book.units_per_quantity
+    ends = start + np.where(batch.usage_type[rows] == VOICE, payable[rows], 1)
+    lines = timelines(book, int(start.min()) // ticks, -(-int(ends.max()) // ticks))
+    bands = _bands(book)
+    for begin in range(0, len(rows), _TOGETHER):
+        part = rows[begin : begin + _TOGETHER]
+        sessions = _sessions(batch, rated, book, part, payable[part])
+        wide = may_overflow(book, lines, sessions.cell, sessions.quantity)
+        for mine, line in _by_plan(book, lines, sessions):
+            for chosen, kind in ((mine[~wide[mine]], np.int64), (mine[wide[mine]], np.object_)):
+                if len(chosen):
+                    own = (chosen, part[chosen])
+                    _explain(book, bands, line, sessions, own, codes, kind)
+    refunds = np.flatnonzero(batch.quantity < 0)
+    for micro in (codes.setup_micro, codes.usage_micro, codes.rounding_micro, codes.limit_micro):
+        micro[refunds] *= -1
     return codes
 
 
@@ -97,10 +100,13 @@ def check_codes(codes: Codes, batch: UsageBatch, rated: Rated, book: TariffBook)
 
 def _unpaid(batch: UsageBatch, rated: Rated, book: TariffBook) -> Codes:
     """Say which allowances covered what; nothing is paid yet."""
-    allowance = np.full(rated.drawn.shape, NONE, np.int32)
-    rows = np.flatnonzero(rated.free_quantity > 0)
-    served = book.cells.allowances[_cells(batch, rated, book, rows)]
-    allowance[rows] = np.where(rated.drawn[rows] > 0, served, NONE)
+    # By layer in memory, as what is drawn.
+    events, layers = rated.drawn.shape
+    allowance = np.full((layers, events), NONE, np.int32).T
+    for layer in range(layers):
+        rows = np.flatnonzero(rated.drawn[:, layer] > 0)
+        served = book.cells.allowances[:, layer]
+        allowance[rows, layer] = served[_cells(batch, rated, book, rows)]
     names = ("setup_micro", "usage_micro", "rounding_micro", "limit_micro")
     return Codes(
         band=np.full(len(batch), NONE, np.int32),
@@ -113,7 +119,9 @@ def _unpaid(batch: UsageBatch, rated: Rated, book: TariffBook) -> Codes:
 
 
 def _cells(batch: UsageBatch, rated: Rated, book: TariffBook, rows: Int64) -> Int32:
-    cells: Int32 = book.cube[batch.offering[rows], batch.usage_type[rows] - 1, rated.zone[rows]]
+    _, usages, zones = book.cube.shape
+    usage = batch.offering[rows] * usages + (batch.usage_type[rows] - 1)
+    cells: Int32 = book.cube.ravel()[usage * zones + rated.zone[rows]]
     return cells
 
 
@@ -143,38 +151,48 @@ def _by_plan(
 
 
 def _explain(
-    book: TariffBook, line: Timeline, sessions: Sessions, rows: tuple[Int64, Int64], codes: Codes,
-    kind: type,
+    book: TariffBook, bands: Int32, line: Timeline, sessions: Sessions, rows: tuple[Int64, Int64],
+    codes: Codes, kind: type,
 ) -> None:  # fmt: skip
     """Explain sessions of one plan; `rows` are their places among sessions and in `codes`."""
     own, at = rows
-    numerator: Integers = np.zeros(len(own), kind)
-    first, step = np.full(len(own), NONE, np.int32), np.full(len(own), NONE, np.int32)
-    count = np.zeros(len(own), np.int32)
-    for part in walk(book.step_tables, line, sessions, own):
-        fresh = count[part.event] == 0
-        first[part.event[fresh]], step[part.event[fresh]] = part.row[fresh], part.step[fresh]
+    walked = walk(book.step_tables, line, sessions, own)
+    begun = next(walked)  # Of the first pieces, every event has one.
+    first, numerator = begun.row, _numerator(book, begun, kind)
+    count = np.ones(len(own), np.int32)
+    for part in walked:
         count[part.event] += 1
-        price: Integers = book.steps.prices[part.row, part.step].astype(kind)
-        numerator[part.event] += part.billed.astype(kind) * price
-    setup, minimum = book.rows.setup[first], book.rows.minimum[first]
+        numerator[part.event] += _numerator(book, part, kind)
+    setup, minimum = of_rows(book.rows.setup, first), of_rows(book.rows.minimum, first)
     continued = sessions.continued_of(own)
     if continued is not None:
         setup, minimum = np.where(continued, 0, setup), np.where(continued, 0, minimum)
-    usage = divide(numerator, book.rows.denominator[first].astype(kind), Mode.HALF_UP)
+    usage = divide(numerator, of_rows(book.rows.denominator, first).astype(kind), Mode.HALF_UP)
     rounded = _rounded(book, first, numerator, setup, usage)
-    limited = np.minimum(np.maximum(rounded, minimum), book.rows.most[first])
-    codes.band[at], codes.step[at], codes.pieces[at] = _bands(book)[first], step, count
+    limited = np.minimum(np.maximum(rounded, minimum), of_rows(book.rows.most, first))
+    codes.band[at], codes.step[at], codes.pieces[at] = bands[first], begun.step, count
     codes.setup_micro[at], codes.usage_micro[at] = setup, usage.astype(np.int64)
-    codes.rounding_micro[at] = (rounded - setup - usage).astype(np.int64)
-    codes.limit_micro[at] = (limited - rounded).astype(np.int64)
+    if book.rows.rounded:
+        codes.rounding_micro[at] = (rounded - setup - usage).astype(np.int64)
+    held = np.flatnonzero(limited != rounded)
+    codes.limit_micro[at[held]] = (limited[held] - rounded[held]).astype(np.int64)
+
+
+def _numerator(book: TariffBook, part: Pieces, kind: type) -> Integers:
+    """Give units x price of pieces, per the denominator of their rows."""
+    price: Integers = book.steps.prices[part.row, part.step].astype(kind, copy=False)
+    found: Integers = part.billed.astype(kind, copy=False) * price
+    return found
 
 
 def _rounded(
-    book: TariffBook, row: Int32, numerator: Integers, setup: Int64, usage: Integers
+    book: TariffBook, row: Int64, numerator: Integers, setup: Int64, usage: Integers
 ) -> Integers:
     """Round set-up fee and usage together, where a row rounds otherwise than to millionths."""
     rounded = setup + usage
+    if not book.rows.rounded:
+        return rounded
+    setup = np.broadcast_to(setup, len(row))
     mode, unit = book.rows.mode[row], book.rows.unit[row]
     for number, how in enumerate(MODES):
         other = (mode == number) & ((unit != 1) | (how is not Mode.HALF_UP))

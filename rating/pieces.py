@@ -77,8 +77,8 @@ class Piece:
 class Pieces:
     """The next piece of each event that has one left; columns as in `Piece`."""
 
-    event: Int64  # position among the rows that are walked
-    row: Int32
+    event: Int64  # position among the rows that are walked; of the first pieces, all of them
+    row: Int64
     step: Int64
     billed: Integers
 
@@ -100,38 +100,39 @@ def walk(tables: StepTables, line: Timeline, sessions: Sessions, rows: Int64) ->
     Figures are int64, or Python's integers where tables and sessions hold such.
     """
     carry = tables.band_split == SPLIT_CARRY
-    begin, quantity = sessions.start[rows], sessions.quantity[rows]
-    end, border = begin + quantity, np.append(line.borders, _END)
-    at = np.searchsorted(line.borders, begin, side="right") - 1
-    origin = begin - (0 if sessions.elapsed is None else sessions.elapsed[rows])
-    last_band = np.full(len(rows), tables.band_split == START_BAND) | ~sessions.spans[rows]
-    paid_until = begin.copy()
-    going = np.arange(len(rows))
-    while len(going):
-        now, until = begin[going], end[going]
-        row = tables.rows[sessions.cell[rows[going]], line.slots[at[going]]]
-        step, step_end = _steps_at(tables, row, now, until, origin[going])
-        band_end = np.where(last_band[going], _END, border[at[going] + 1])
-        stop = np.minimum(np.minimum(band_end, step_end), until)
-        paid = np.maximum(now, paid_until[going]) if carry else now
+    now, cell, border = sessions.start[rows], sessions.cell[rows], np.append(line.borders, _END)
+    end = now + sessions.quantity[rows]
+    at = np.searchsorted(line.borders, now, side="right") - 1
+    origin = now if sessions.elapsed is None else now - sessions.elapsed[rows]
+    in_one_band = np.full(len(rows), tables.band_split == START_BAND) | ~sessions.spans[rows]
+    paid_until, event = now, np.arange(len(rows))
+    while len(event):
+        row = tables.rows[cell, line.slots[at]].astype(np.int64)
+        step, step_end = _steps_at(tables, row, now, end, origin)
+        band_end = np.where(in_one_band, _END, border[at + 1])
+        stop = np.minimum(np.minimum(band_end, step_end), end)
+        paid = np.maximum(now, paid_until) if carry else now
         billed = whole_increments(np.maximum(stop - paid, 0), tables.steps.increments[row, step])
-        yield Pieces(going, row, step, billed)
-        paid_until[going] = paid + billed
-        begin[going] = stop
-        at[going] += stop == band_end
-        going = going[stop < until]
+        yield Pieces(event, row, step, billed)
+        more = np.flatnonzero(stop < end)
+        at = (at + (stop == band_end))[more]
+        event, now, paid_until = event[more], stop[more], (paid + billed)[more]
+        cell, origin, end, in_one_band = cell[more], origin[more], end[more], in_one_band[more]
 
 
 def _steps_at(
-    tables: StepTables, row: Int32, now: Integers, until: Integers, origin: Integers
+    tables: StepTables, row: Int64, now: Integers, until: Integers, origin: Integers
 ) -> tuple[Int64, Integers]:
     """Find the step that prices each event now, and the instant at which it ends."""
-    starts, whole = tables.steps.starts[row], tables.steps.whole[row]
-    used = np.where(whole, until - 1, now) - origin
-    step: Int64 = (starts <= used[:, None]).sum(axis=1) - 1
-    after = starts[np.arange(len(row)), step + 1]
-    step_end: Integers = np.where(whole | (after >= _END), _END, origin + after)
-    return step, step_end
+    starts, used = tables.steps.starts, now - origin
+    whole = tables.steps.whole[row] if tables.steps.whole.any() else None
+    if whole is not None:
+        used = np.where(whole, until - 1 - origin, used)
+    step = np.zeros(len(row), np.int64)  # The first begins at nothing, the last column never.
+    for number in range(1, starts.shape[1] - 1):
+        step += starts[:, number][row] <= used
+    step_end: Integers = origin + starts[row, step + 1]
+    return step, step_end if whole is None else np.where(whole, _END, step_end)
 
 
 def pieces(book: TariffBook, lines: Sequence[Timeline], session: Session) -> Iterator[Piece]:

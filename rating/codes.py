@@ -158,11 +158,11 @@ def _explain(
     own, at = rows
     walked = walk(book.step_tables, line, sessions, own)
     begun = next(walked)  # Of the first pieces, every event has one.
-    first, numerator = begun.row, _numerator(book, begun, kind)
+    first, numerator = begun.row, _numerator(begun, kind)
     count = np.ones(len(own), np.int32)
     for part in walked:
         count[part.event] += 1
-        numerator[part.event] += _numerator(book, part, kind)
+        numerator[part.event] += _numerator(part, kind)
     setup, minimum = of_rows(book.rows.setup, first), of_rows(book.rows.minimum, first)
     continued = sessions.continued_of(own)
     if continued is not None:
@@ -178,11 +178,10 @@ def _explain(
     codes.limit_micro[at[held]] = (limited[held] - rounded[held]).astype(np.int64)
 
 
-def _numerator(book: TariffBook, part: Pieces, kind: type) -> Integers:
+def _numerator(part: Pieces, kind: type) -> Integers:
     """Give units x price of pieces, per the denominator of their rows."""
-    price: Integers = book.steps.prices[part.row, part.step].astype(kind, copy=False)
-    found: Integers = part.billed.astype(kind, copy=False) * price
-    return found
+    billed: Integers = part.billed.astype(kind, copy=False)
+    return billed * part.price.astype(kind, copy=False)
 
 
 def _rounded(

@@ -81,6 +81,7 @@ class Pieces:
     row: Int64
     step: Int64
     billed: Integers
+    price: Integers  # of a unit, per denominator of the row; NO_PRICE where nothing is sold
 
 
 def whole_increments(quantity: Integers, increment: Integers) -> Integers:
@@ -100,6 +101,10 @@ def walk(tables: StepTables, line: Timeline, sessions: Sessions, rows: Int64) ->
     Figures are int64, or Python's integers where tables and sessions hold such.
     """
     carry = tables.band_split == SPLIT_CARRY
+    # One index into a table laid out row by row is gathered by in half the time of two.
+    slots, steps = tables.rows.shape[1], tables.steps.prices.shape[1]
+    rows_flat = tables.rows.ravel()
+    prices, increments = tables.steps.prices.ravel(), tables.steps.increments.ravel()
     now, cell, border = sessions.start[rows], sessions.cell[rows], np.append(line.borders, _END)
     end = now + sessions.quantity[rows]
     at = np.searchsorted(line.borders, now, side="right") - 1
@@ -107,13 +112,14 @@ def walk(tables: StepTables, line: Timeline, sessions: Sessions, rows: Int64) ->
     in_one_band = np.full(len(rows), tables.band_split == START_BAND) | ~sessions.spans[rows]
     paid_until, event = now, np.arange(len(rows))
     while len(event):
-        row = tables.rows[cell, line.slots[at]].astype(np.int64)
+        row = rows_flat[cell * slots + line.slots[at]].astype(np.int64)
         step, step_end = _steps_at(tables, row, now, end, origin)
         band_end = np.where(in_one_band, _END, border[at + 1])
         stop = np.minimum(np.minimum(band_end, step_end), end)
         paid = np.maximum(now, paid_until) if carry else now
-        billed = whole_increments(np.maximum(stop - paid, 0), tables.steps.increments[row, step])
-        yield Pieces(event, row, step, billed)
+        place = row * steps + step
+        billed = whole_increments(np.maximum(stop - paid, 0), increments[place])
+        yield Pieces(event, row, step, billed, prices[place])
         more = np.flatnonzero(stop < end)
         at = (at + (stop == band_end))[more]
         event, now, paid_until = event[more], stop[more], (paid + billed)[more]
@@ -131,7 +137,7 @@ def _steps_at(
     step = np.zeros(len(row), np.int64)  # The first begins at nothing, the last column never.
     for number in range(1, starts.shape[1] - 1):
         step += starts[:, number][row] <= used
-    step_end: Integers = origin + starts[row, step + 1]
+    step_end: Integers = origin + starts.ravel()[row * starts.shape[1] + (step + 1)]
     return step, step_end if whole is None else np.where(whole, _END, step_end)
 
 

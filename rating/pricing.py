@@ -76,12 +76,13 @@ def _first_rows(
 ) -> tuple[Int32, Bool]:
     """Find the row that prices the start of each event, and which events outlast its band."""
     cell, start = sessions.cell, sessions.start
-    row, outlasts = book.cells.rows[:, 0][cell], np.zeros(len(cell), np.bool_)
+    slots, flat = book.cells.rows.shape[1], book.cells.rows.ravel()
+    row, outlasts = flat[cell * slots], np.zeros(len(cell), np.bool_)
     for number, line in enumerate(lines):
         own = book.cells.plan == number
         rows = slice(None) if own.all() else np.flatnonzero(own[cell])
         at = np.searchsorted(line.borders, start[rows], side="right") - 1
-        row[rows] = book.cells.rows[cell[rows], line.slots[at]]
+        row[rows] = flat[cell[rows] * slots + line.slots[at]]
         if book.tariff.band_split != START_BAND:
             ends = np.append(line.borders[1:], MAX_MICRO)[at]
             outlasts[rows] = sessions.spans[rows] & (start[rows] + sessions.quantity[rows] > ends)
@@ -101,7 +102,7 @@ def sum_of_pieces(
     numerator, units = np.zeros(len(rows), kind), np.zeros(len(rows), kind)
     for part in walk(tables, line, sessions, rows):
         units[part.event] += part.billed
-        numerator[part.event] += part.billed * tables.steps.prices[part.row, part.step]
+        numerator[part.event] += part.billed * part.price
     return numerator, units
 
 
@@ -250,7 +251,7 @@ def unsold(book: TariffBook, lines: Sequence[Timeline], sessions: Sessions) -> I
     for rows, line in _by_plan(book, lines, sessions, bounded):
         open_end = np.zeros(len(rows), np.bool_)
         for part in walk(book.step_tables, line, sessions, rows):
-            open_end[part.event] |= book.steps.prices[part.row, part.step] == NO_PRICE
+            open_end[part.event] |= part.price == NO_PRICE
         found.append(rows[open_end])
     return np.concatenate(found)
 

@@ -19,7 +19,7 @@ from rating.pipeline import Rated
 from rating.pricing import may_overflow, timelines
 from rating.rounding import Integers, Mode, divide
 from rating.tariff import TariffBook
-from rating.tariff_tables import MODES, of_rows
+from rating.tariff_tables import MODES, NEVER, of_rows
 from rating.usage import VOICE, Int32, Int64, Reason, UsageBatch
 
 NONE = -1
@@ -56,12 +56,15 @@ def codes_of(batch: UsageBatch, rated: Rated, book: TariffBook) -> Codes:
     """
     codes = _unpaid(batch, rated, book)
     payable = np.abs(batch.quantity) - rated.free_quantity
-    rows = np.flatnonzero((rated.reason == Reason.OK) & (payable > 0))
+    paid = (rated.reason == Reason.OK) & (payable > 0)
+    rows = np.flatnonzero(paid)
     if not len(rows):
         return codes
-    start, ticks = batch.started_at[rows], book.units_per_quantity
-    ends = start + np.where(batch.usage_type[rows] == VOICE, payable[rows], 1)
-    lines = timelines(book, int(start.min()) // ticks, -(-int(ends.max()) // ticks))
+    ticks = book.units_per_quantity
+    first = int(batch.started_at.min(initial=NEVER, where=paid))
+    last = int(batch.started_at.max(initial=-NEVER, where=paid))
+    last += int(payable.max(initial=1, where=paid & (batch.usage_type == VOICE)))
+    lines = timelines(book, first // ticks, -(-last // ticks))
     bands = _bands(book)
     for begin in range(0, len(rows), _TOGETHER):
         part = rows[begin : begin + _TOGETHER]

@@ -5,10 +5,11 @@
 The workloads are those of `rating_workloads`; D is the month of C, closed, with one event in a
 hundred late, and then with another price. Each runs in a process of its own, so that its peak
 memory is its own. Ours is `rating.rate` (D: `rating.rerating.rerate`) on one core, all semantics
-on: versions, zones, bands, steps, allowances, reasons, explanation columns. The peers rate a sample
-of whole subscriptions or pools (the loops) or everything (DuckDB, one thread); sums over what they
-rate must be identical, or the program fails. Below stand two floors, measured in the same rounds:
-the columns read and written once, and as many random reads of a table of a million cells.
+on: versions, zones, bands, steps, allowances, reasons; and once more with the codes that explain
+each event, which must sum to its amount. The peers rate a sample of whole subscriptions or pools
+(the loops) or everything (DuckDB, one thread); sums over what they rate must be identical, or the
+program fails. Below stand two floors, measured in the same rounds: the columns read and written
+once, and as many random reads of a table of a million cells. Seconds are those of CPU.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from __future__ import annotations
 import resource
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from functools import partial
 from importlib.util import find_spec
@@ -27,6 +29,7 @@ from benchmarks import rating_peers as peers
 from benchmarks.measure import alternate, tell, tell_ratio
 from benchmarks.rating_workloads import SEED, Workload, bundles, calls, device_tariff, devices
 from rating import parse_tariff, rate
+from rating.codes import check_codes, codes_of
 from rating.rerating import Result, Snapshot, rerate, result_of
 
 EVENTS = 2_000_000
@@ -66,6 +69,7 @@ def measure(name: str, count: int) -> None:
     )  # fmt: skip
     works: list[tuple[str, int, Callable[[], object]]] = [
         ("in columns", count, lambda: rate(work.batch, work.book, work.counters)),
+        ("in columns, each explained", count, lambda: _explained(work)),
         *((told, len(sample), partial(loop, work, rows)) for told, loop in loops),
         *((told, count, floor) for told, floor in _floors(count)),
     ]
@@ -84,8 +88,14 @@ def measure(name: str, count: int) -> None:
     _tell(works)
 
 
+def _explained(work: Workload) -> None:
+    """Rate, explain every event by a walk of its own, and check that both agree."""
+    rated = rate(work.batch, work.book, work.counters)
+    check_codes(codes_of(work.batch, rated, work.book), work.batch, rated, work.book)
+
+
 def _tell(works: list[tuple[str, int, Callable[[], object]]]) -> None:
-    ours, *others = alternate([(count, run) for _, count, run in works])
+    ours, *others = alternate([(count, run) for _, count, run in works], clock=time.process_time)
     tell(works[0][0], ours, "events/s")
     for (told, *_), rates in zip(works[1:], others, strict=True):
         tell(told, rates, "events/s")

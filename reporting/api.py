@@ -1,25 +1,23 @@
 """Documents and reports over REST: trial balance, aging list, invoices and their PDF.
 
-Lists that accountants take into a spreadsheet answer as JSON or, when `Accept` asks, as Excel.
+Figures take both clocks, and lists are JSON or, when `Accept` asks, CSV or Excel, as in the ledger.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import date
 from http import HTTPStatus
 from typing import Any
 
-from flask import Response, g, request
+from flask import Response, g
 from flask.views import MethodView
 from marshmallow import Schema, fields, validate
 
-from ledger import service as ledger
+from ledger.api.clocks import ClockArguments, ResolvedSchema, reading
 from ledger.db import transaction
-from ledger.tables import Table
 from ledger.vault import vault
-from ledger.web import Api, Blueprint, scope, tabled
-from ledger.web.fields import AsOfSchema, BookSchema, Money
+from ledger.web import Api, Blueprint, scope
+from ledger.web.fields import BookSchema, Money
+from ledger.web.tabled import TablePage, offer, tabled, whole
 from mediation.charging import month_of
 from mediation.service.rerating import as_facts, rerate_period
 from reporting import service
@@ -28,22 +26,18 @@ from reporting.formats import xlsx
 from reporting.service import workbook
 from reporting.service.invoices import billed_keys
 from reporting.web.dates import default_day
-from reporting.web.downloads import excel
 
 blueprint = Blueprint(
     "reporting", __name__, url_prefix="/api/v1", description="Statements, invoices, documents"
 )
 
 _BINARY = {"type": "string", "format": "binary"}
-_as_excel = blueprint.alt_response(
-    HTTPStatus.OK, schema=_BINARY, content_type=xlsx.MEDIA_TYPE, success=True
-)
 
 
 def register(api: Api) -> None:
     """Add reporting's resources to the API, and Excel to the lists of the rooms below."""
     api.register_blueprint(blueprint)
-    tabled.offer(xlsx.MEDIA_TYPE, "xlsx", xlsx.workbook_bytes)
+    offer(xlsx.MEDIA_TYPE, "xlsx", xlsx.workbook_bytes)
 
 
 class BalanceSchema(Schema):
@@ -57,7 +51,7 @@ class BalanceSchema(Schema):
     balance = Money(required=True, attribute="balance_minor")
 
 
-class TrialBalanceSchema(AsOfSchema):
+class TrialBalanceSchema(ResolvedSchema):
     """Every account that has postings; each currency's balances sum to zero."""
 
     rows = fields.List(fields.Nested(BalanceSchema), required=True)
@@ -75,10 +69,9 @@ class AgingRowSchema(Schema):
     balance = Money(required=True)
 
 
-class AgingSchema(BookSchema):
+class AgingSchema(ResolvedSchema):
     """The aging list of a day, equal to the control accounts or refused."""
 
-    effective_as_of = fields.Date(required=True)
     buckets = fields.List(fields.String(), required=True)
     rows = fields.List(fields.Nested(AgingRowSchema), required=True)
     totals = fields.List(Money(), required=True, metadata={"description": "Buckets, then credits."})
@@ -130,7 +123,7 @@ class ReratedSchema(Schema):
     changes = fields.List(fields.Nested(RepricedSchema), required=True)
 
 
-class InvoiceArguments(AsOfSchema):
+class InvoiceArguments(ClockArguments):
     """Which invoices are wanted."""
 
     party_id = fields.Integer(load_default=None)
@@ -162,9 +155,11 @@ class InvoiceSchema(Schema):
     document_sha256 = fields.String(required=True, allow_none=True)
 
 
-class InvoicePageSchema(InvoiceArguments):
+class InvoicePageSchema(ResolvedSchema):
     """A page of invoices in the order of their numbers; `next` goes on where it ends."""
 
+    party_id = fields.Integer(required=True, allow_none=True)
+    period = fields.String(required=True, allow_none=True)
     invoices = fields.List(fields.Nested(InvoiceSchema), required=True)
     next = fields.String(required=True, allow_none=True)
 
@@ -183,10 +178,9 @@ class InvoiceLineSchema(Schema):
     net = Money(required=True, attribute="net_minor")
 
 
-class InvoiceWithLinesSchema(InvoiceSchema):
+class InvoiceWithLinesSchema(ResolvedSchema, InvoiceSchema):
     """An issued invoice with its lines and what is left to pay."""
 
-    effective_as_of = fields.Date(required=True, allow_none=True)
     outstanding = Money(required=True)
     lines = fields.List(fields.Nested(InvoiceLineSchema), required=True)
 
@@ -196,19 +190,20 @@ class TrialBalance(MethodView):
     """The balances of all accounts."""
 
     @scope("ledger:read")
-    @blueprint.arguments(AsOfSchema, location="query")
+    @blueprint.arguments(ClockArguments, location="query")
     @blueprint.response(HTTPStatus.OK, TrialBalanceSchema)
-    @_as_excel
-    def get(self, wanted: dict[str, Any]) -> Any:
-        """Give the trial balance at the end of a day, as JSON or as Excel."""
-        book, as_of = wanted["book"], wanted["effective_as_of"]
-        with transaction() as session:
-            ledger.require_book(session, book)
-            balance = service.trial_balance(session, book, as_of)
-        if _wants_excel():
-            sheet = workbook.trial_balance_sheet(balance)
-            return _excel_of([sheet], book, as_of, "trial-balance")
-        return {**wanted, "rows": balance.rows, "totals": balance.totals}
+    @tabled(
+        blueprint, "trial-balance", lambda body: [workbook.trial_balance_sheet(body["balance"])]
+    )
+    def get(self, wanted: dict[str, Any]) -> dict[str, Any]:
+        """Give the trial balance at the end of a day; refused unless it sums to zero."""
+        with reading(wanted) as (session, resolved):
+            balance = service.trial_balance(
+                session, wanted["book"], wanted["effective_as_of"], wanted["known_as_of"]
+            )
+        return {
+            **resolved, "rows": balance.rows, "totals": balance.totals, "balance": balance,
+        }  # fmt: skip
 
 
 @blueprint.route("/aging")
@@ -216,19 +211,16 @@ class Aging(MethodView):
     """Open claims by days past due."""
 
     @scope("receivables:read")
-    @blueprint.arguments(AsOfSchema, location="query")
+    @blueprint.arguments(ClockArguments, location="query")
     @blueprint.response(HTTPStatus.OK, AgingSchema)
-    @_as_excel
-    def get(self, wanted: dict[str, Any]) -> Any:
-        """Give the aging list of a day, as JSON or as Excel; refused unless it ties."""
-        book = wanted["book"]
-        with transaction() as session:
-            ledger.require_book(session, book)
-            as_of = wanted["effective_as_of"] or default_day(session, book)
-            report = service.aging_report(session, book, as_of)
-        if _wants_excel():
-            return _excel_of([workbook.aging_sheet(report)], book, as_of, "aging-list")
-        return aging_body(report)
+    @tabled(blueprint, "aging-list", lambda body: [workbook.aging_sheet(body["report"])])
+    def get(self, wanted: dict[str, Any]) -> dict[str, Any]:
+        """Give the aging list of a day, or the newest; refused unless it ties."""
+        with reading(wanted) as (session, resolved):
+            book, known = wanted["book"], wanted["known_as_of"]
+            as_of = wanted["effective_as_of"] or default_day(session, book, known)
+            report = service.aging_report(session, book, as_of, known)
+        return {**resolved, **aging_body(report)}
 
 
 @blueprint.route("/invoices")
@@ -238,18 +230,22 @@ class Invoices(MethodView):
     @scope("documents:read")
     @blueprint.arguments(InvoiceArguments, location="query")
     @blueprint.response(HTTPStatus.OK, InvoicePageSchema)
+    @tabled(blueprint, "invoices", lambda body: [workbook.invoices_table(body["invoices"])])
     def get(self, wanted: dict[str, Any]) -> dict[str, Any]:
-        """List invoices in the order of their numbers."""
-        with transaction() as session:
-            ledger.require_book(session, wanted["book"])
-            found = service.iter_invoices(
-                session, wanted["book"], party_id=wanted["party_id"], period=wanted["period"],
-                as_of=wanted["effective_as_of"], after=wanted["after"], limit=wanted["limit"] + 1,
-            )  # fmt: skip
-            page = list(found)
-        shown = page[: wanted["limit"]]
-        more = shown[-1].number if len(page) > len(shown) else None
-        return {**wanted, "invoices": shown, "next": more}
+        """List invoices in the order of their numbers; with a position, pages stay as they are."""
+        with reading(wanted) as (session, resolved):
+
+            def page(after: str | None, limit: int) -> TablePage:
+                found = service.iter_invoices(
+                    session, wanted["book"], party_id=wanted["party_id"],
+                    period=wanted["period"], as_of=wanted["effective_as_of"],
+                    known_as_of=wanted["known_as_of"], after=after, limit=limit + 1,
+                )  # fmt: skip
+                rows = list(found)
+                return TablePage(rows[:limit], rows[limit - 1].number if rows[limit:] else None)
+
+            shown, more = whole(page, wanted["after"], wanted["limit"])
+        return {**wanted, **resolved, "invoices": shown, "next": more}
 
 
 @blueprint.route("/invoices/<number>")
@@ -257,17 +253,19 @@ class Invoice(MethodView):
     """One issued invoice by its printed number."""
 
     @scope("documents:read")
-    @blueprint.arguments(AsOfSchema, location="query")
+    @blueprint.arguments(ClockArguments, location="query")
     @blueprint.response(HTTPStatus.OK, InvoiceWithLinesSchema)
     def get(self, wanted: dict[str, Any], number: str) -> dict[str, Any]:
         """Show an invoice with its lines and what is left to pay."""
-        book, as_of = wanted["book"], wanted["effective_as_of"]
-        with transaction() as session:
-            invoice = service.find_invoice(session, book, number)
+        with reading(wanted) as (session, resolved):
+            book, known = wanted["book"], wanted["known_as_of"]
+            invoice = service.find_invoice(session, book, number, known)
             lines = service.lines_of(session, invoice.invoice_id)
-            outstanding = service.outstanding_of(session, book, invoice, as_of)
+            outstanding = service.outstanding_of(
+                session, book, invoice, wanted["effective_as_of"], known
+            )
         shown = {name: getattr(invoice, name) for name in invoice.__slots__}
-        return {**shown, "effective_as_of": as_of, "outstanding": outstanding, "lines": lines}
+        return {**resolved, **shown, "outstanding": outstanding, "lines": lines}
 
 
 @blueprint.route("/invoices/<number>/pdf")
@@ -320,12 +318,8 @@ def aging_body(report: service.AgingReport) -> dict[str, Any]:
         "totals": totals,
         "balance": sum(totals),
         "control": dict(report.control_minor),
+        "report": report,
     }
-
-
-def _wants_excel() -> bool:
-    offered = ["application/json", xlsx.MEDIA_TYPE]
-    return request.accept_mimetypes.best_match(offered, offered[0]) == xlsx.MEDIA_TYPE
 
 
 @blueprint.route("/reratings")
@@ -349,7 +343,3 @@ class Reratings(MethodView):
                 dry_run=wanted["dry_run"],
             )  # fmt: skip
         return as_facts(done)
-
-
-def _excel_of(sheets: Sequence[Table], book: str, as_of: date | None, name: str) -> Response:
-    return excel(sheets, workbook.parameters(book, as_of, "REST"), name, as_of)

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from ledger import service
 from ledger.db import transaction
 from ledger.errors import Invalid
-from ledger.web.fields import AsOfSchema
+from ledger.web.fields import AsOfSchema, BookSchema
 from ledger.web.tabled import Page, wanted_form, whole
 
 PAGE_MAX = 1000
@@ -34,8 +34,8 @@ class KnownAsOf(fields.Field[int | datetime]):
             raise ValidationError(str(refusal)) from refusal
 
 
-class ClockArguments(AsOfSchema):
-    """The book, the last day, and the last seal position that counts."""
+class KnownArguments(BookSchema):
+    """The book, and the last seal position that counts."""
 
     known_as_of = KnownAsOf(
         load_default=None,
@@ -50,6 +50,10 @@ class ClockArguments(AsOfSchema):
             "of a position never change.",
         },
     )
+
+
+class ClockArguments(AsOfSchema, KnownArguments):
+    """The book, the last day, and the last seal position that counts."""
 
 
 class PageArguments(Schema):

@@ -11,6 +11,7 @@ from marshmallow import Schema, fields, validate
 from sqlalchemy.orm import Session
 
 from ledger import service
+from ledger.api.clocks import ClockArguments, ResolvedSchema, reading
 from ledger.api.entries import VoucherSchema
 from ledger.closing import Scope
 from ledger.db import transaction
@@ -109,7 +110,7 @@ class LatePostingSchema(Schema):
     actor = fields.String(required=True)
 
 
-class LatePostingsSchema(Schema):
+class LatePostingsSchema(ResolvedSchema):
     """Everything that came late, in the order it was recorded."""
 
     period = fields.String(required=True)
@@ -218,14 +219,16 @@ class LatePostings(MethodView):
     """What came after a close."""
 
     @scope("ledger:read")
-    @blueprint.arguments(BookSchema, location="query")
+    @blueprint.arguments(ClockArguments, location="query")
     @blueprint.response(HTTPStatus.OK, LatePostingsSchema)
-    def get(self, wanted: dict[str, str], period: str) -> dict[str, Any]:
+    def get(self, wanted: dict[str, Any], period: str) -> dict[str, Any]:
         """List entries that were recorded after the period had been closed for their module."""
-        with transaction() as session:
+        with reading(wanted) as (session, resolved):
             states_of(session, wanted["book"], period)
-            late = service.late_postings(session, wanted["book"], period)
-        return {"period": period, "late": late}
+            late = service.late_postings(
+                session, wanted["book"], period, wanted["effective_as_of"], wanted["known_as_of"]
+            )
+        return {**resolved, "period": period, "late": late}
 
 
 def states_of(session: Session, book: str, period: str) -> list[PeriodState]:

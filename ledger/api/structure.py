@@ -11,6 +11,7 @@ from flask.views import MethodView
 from marshmallow import Schema, fields, validate
 
 from ledger import service
+from ledger.api.clocks import ClockArguments, ResolvedSchema, reading
 from ledger.db import transaction
 from ledger.exchange import format_rate, parse_rate
 from ledger.service import assertions, books, chart, dimensions, rates
@@ -171,7 +172,7 @@ class AssertionCheckSchema(Schema):
     difference = Money(required=True, attribute="difference_minor")
 
 
-class AssertionsSchema(BookSchema):
+class AssertionsSchema(ResolvedSchema):
     """The assertions of a book beside what the accounts are."""
 
     assertions = fields.List(fields.Nested(AssertionCheckSchema), required=True)
@@ -324,13 +325,16 @@ class BalanceAssertions(MethodView):
     """What somebody outside says that accounts must be."""
 
     @scope("ledger:read")
-    @blueprint.arguments(BookSchema, location="query")
+    @blueprint.arguments(ClockArguments, location="query")
     @blueprint.response(HTTPStatus.OK, AssertionsSchema)
     def get(self, wanted: dict[str, Any]) -> dict[str, Any]:
         """Compare every assertion with the books."""
-        with transaction() as session:
-            found = assertions.check_assertions(session, wanted["book"])
-        return {**wanted, "assertions": found}
+        with reading(wanted) as (session, resolved):
+            found = assertions.check_assertions(
+                session, wanted["book"], last_day=wanted["effective_as_of"],
+                known_as_of=wanted["known_as_of"],
+            )  # fmt: skip
+        return {**resolved, "assertions": found}
 
     @scope("ledger:post")
     @once

@@ -6,12 +6,13 @@ from http import HTTPStatus
 from typing import Any
 
 from flask.views import MethodView
-from marshmallow import Schema, fields, validate
+from marshmallow import Schema, fields
 
+from ledger.api.clocks import KnownArguments, ResolvedSchema, reading
 from ledger.api.entries import VoucherSchema
 from ledger.db import transaction
-from ledger.service import hold_snapshot, year_end
-from ledger.service.year_end import ClosedYear, Year
+from ledger.service import year_end
+from ledger.service.year_end import ClosedYear
 from ledger.web import Blueprint, current_actor, scope
 from ledger.web.fields import BookSchema, IdempotencyKeySchema, Money
 from ledger.web.once import once
@@ -19,12 +20,6 @@ from ledger.web.once import once
 blueprint = Blueprint(
     "ledger-years", __name__, url_prefix="/api/v1", description="Fiscal years"
 )  # fmt: skip
-
-
-class YearArguments(BookSchema):
-    """Which book, and what of it is known."""
-
-    known_as_of = fields.Integer(load_default=None, validate=validate.Range(0, 2**63 - 1))
 
 
 class YearBalanceSchema(Schema):
@@ -38,8 +33,11 @@ class YearBalanceSchema(Schema):
     closing = Money(required=True, attribute="closing_minor")
 
 
-class YearSchema(Schema):
-    """A fiscal year: income, expenses and disposals open at nothing, the rest with what it was."""
+class YearSchema(ResolvedSchema):
+    """A fiscal year: income, expenses and disposals open at nothing, the rest with what it was.
+
+    Its day is the last of the year, so only the other clock is asked for.
+    """
 
     year = fields.Integer(required=True)
     first_day = fields.Date(required=True)
@@ -47,7 +45,7 @@ class YearSchema(Schema):
     closed_by = fields.Nested(VoucherSchema, required=True, allow_none=True)
     result = Money(required=True, attribute="result_minor")
     left_before = fields.Function(
-        lambda year: Money().serialize("left", {"left": -year.left_before_minor}), required=True,
+        lambda year: Money().serialize("left", {"left": -year["left_before_minor"]}), required=True,
         metadata={"type": "string",
                   "description": "Results of earlier years that are not moved to equity."},
     )  # fmt: skip
@@ -68,13 +66,15 @@ class OneYear(MethodView):
     """One fiscal year."""
 
     @scope("ledger:read")
-    @blueprint.arguments(YearArguments, location="query")
+    @blueprint.arguments(KnownArguments, location="query")
     @blueprint.response(HTTPStatus.OK, YearSchema)
-    def get(self, wanted: dict[str, Any], year: int) -> Year:
+    def get(self, wanted: dict[str, Any], year: int) -> dict[str, Any]:
         """Show what every account opened with, what moved, and what it closes with."""
-        with transaction() as session:
-            hold_snapshot(session)
-            return year_end.read_year(session, wanted["book"], year, wanted["known_as_of"])
+        wanted["effective_as_of"] = None
+        with reading(wanted) as (session, resolved):
+            read = year_end.read_year(session, wanted["book"], year, wanted["known_as_of"])
+        shown = {name: getattr(read, name) for name in read.__slots__}
+        return {**resolved, **shown, "effective_as_of": read.last_day}
 
 
 @blueprint.route("/years/<int:year>/close")

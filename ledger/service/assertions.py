@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from ledger.errors import Conflict
 from ledger.refusals import UnknownAccount
 from ledger.service.books import require_book
+from ledger.service.clocks import known_only
 
 
 class AssertionDiffers(Conflict):
@@ -66,14 +67,26 @@ def assert_balance(session: Session, book: str, assertion: Assertion, *, actor: 
 
 
 def check_assertions(
-    session: Session, book: str, first_day: date | None = None, last_day: date | None = None
+    session: Session,
+    book: str,
+    first_day: date | None = None,
+    last_day: date | None = None,
+    known_as_of: int | None = None,
 ) -> list[AssertionCheck]:
     """Compare the assertions of a span of days, both included, with the books, in order of days.
 
-    Raises `UnknownBook`.
+    All that was asserted is listed; the books are read as they were known at the position. Raises
+    `UnknownBook`, `NotYetKnown`.
     """
     require_book(session, book)
-    rows = session.execute(text(_CHECK), {"book": book, "first": first_day, "last": last_day})
+    check = _CHECK.format(
+        known_deltas=known_only(session, "d.batch_id", known_as_of),
+        known_lines=known_only(session, "l.entry_id >> 20", known_as_of),
+    )
+    rows = session.execute(
+        text(check),
+        {"book": book, "first": first_day, "last": last_day, "known": known_as_of},
+    )
     return [
         AssertionCheck(Assertion(r.number, r.currency, r.effective_date, r.expected_minor,
                                  r.source, r.party_id), int(r.actual))
@@ -99,11 +112,12 @@ _CHECK = """
         coalesce(CASE WHEN s.party_id IS NULL THEN (
             SELECT sum(d.debit_minor - d.credit_minor) FROM balance_delta d
             WHERE d.account_id = s.account_id AND d.currency = s.currency
-                AND d.effective_date <= s.effective_date)
+                AND d.effective_date <= s.effective_date{known_deltas})
         ELSE (
             SELECT sum(l.amount_minor) FROM journal_line l
             WHERE l.party_id = s.party_id AND l.account_id = s.account_id
-                AND l.currency = s.currency AND l.effective_date <= s.effective_date)
+                AND l.currency = s.currency
+                AND l.effective_date <= s.effective_date{known_lines})
         END, 0) AS actual
     FROM balance_assertion s JOIN account a USING (account_id) JOIN book b USING (book_id)
     WHERE b.code = :book

@@ -11,6 +11,7 @@ from ledger.errors import Invalid
 from ledger.journal import Voucher
 from ledger.periods import MODULES, period_bounds
 from ledger.service.books import require_book
+from ledger.service.clocks import known_only
 from ledger.service.refused import translated
 
 
@@ -156,17 +157,32 @@ def period_states(session: Session, book: str) -> list[PeriodState]:
     return states
 
 
-def late_postings(session: Session, book: str, period: str) -> list[LatePosting]:
+def late_postings(
+    session: Session,
+    book: str,
+    period: str,
+    effective_as_of: date | None = None,
+    known_as_of: int | None = None,
+) -> list[LatePosting]:
     """List entries of a period that were recorded after it had been closed for their module.
 
     An entry that met several locks is listed once for each; one that was moved to a later period
-    once, for the first lock it met. Raises `Invalid`, `UnknownBook`.
+    once, for the first lock it met. The clocks choose among the entries; the locks are those that
+    there are. Raises `Invalid`, `UnknownBook`, `NotYetKnown`.
     """
     first, after = period_bounds(period)
     require_book(session, book)
-    span = {"book": book, "period": period, "first": first, "after": after}
+    span = {"book": book, "period": period, "first": first, "after": after,
+            "day": effective_as_of, "known": known_as_of}  # fmt: skip
+    known = known_only(session, "x.entry_id >> 20", known_as_of)
     rows = sorted(
-        [*session.execute(text(_LATE), span), *session.execute(text(_MOVED), span)],
+        (
+            row
+            for listed in (_LATE, _MOVED)
+            for row in session.execute(
+                text(f"SELECT * FROM ({listed}) x WHERE {_BY_DAY}{known}"), span
+            )
+        ),
         key=lambda row: (row.recorded_at, row.entry_id, row.module),
     )
     return [
@@ -267,6 +283,7 @@ _LATE = """
         OR (c.module = 'VAT' AND EXISTS (SELECT FROM journal_line l JOIN vat_code v
             USING (vat_code_id) WHERE l.entry_id = e.entry_id
             AND l.effective_date = e.effective_date AND v.saft_code NOT IN ('0', '7'))))"""
+_BY_DAY = "x.effective_date <= coalesce(CAST(:day AS date), 'infinity')"
 # Batches are found by what they did to balances: far fewer rows than lines.
 _MOVED = """
     WITH held AS (SELECT book_id FROM book WHERE code = :book),

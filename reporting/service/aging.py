@@ -45,17 +45,24 @@ class UnmatchedPayment:
     outstanding_minor: int
 
 
-def aging_report(session: Session, book: str, as_of: date) -> AgingReport:
+def aging_report(
+    session: Session, book: str, as_of: date, known_as_of: int | None = None
+) -> AgingReport:
     """Age the open claims of a book and prove them against the control accounts.
+
+    Claims and journal are both read as they were known at the position.
 
     Raises
     ------
     DoesNotTie : open items and journal differ on an account; both numbers are printed.
     Invalid : a claim is in another currency than the book's.
+    NotYetKnown : no seal has reached the position.
     """
     claims = [
         item
-        for item in ledger.open_items(session, book, effective_as_of=as_of, accounts=RECEIVABLES)
+        for item in ledger.open_items(
+            session, book, as_of, known_as_of=known_as_of, accounts=RECEIVABLES
+        )
         if item.outstanding_minor
     ]
     _check_currency(claims)
@@ -70,7 +77,7 @@ def aging_report(session: Session, book: str, as_of: date) -> AgingReport:
     )
     control = {
         balance.account: balance.balance_minor
-        for balance in ledger.trial_balance(session, book, effective_as_of=as_of)
+        for balance in ledger.trial_balance(session, book, as_of, known_as_of)
         if balance.account in RECEIVABLES and balance.currency == CURRENCY
     }
     check_ties(listed.by_account(), control, as_of)

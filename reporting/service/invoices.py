@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from sqlalchemy import Select, select, tuple_
+from sqlalchemy import Select, select, text, tuple_
 from sqlalchemy.orm import Session
 
 from ledger import service as ledger
@@ -15,6 +15,11 @@ from ledger.errors import NotFound
 from reporting.invoicing import invoice_number, parse_invoice_number
 from reporting.models import BillRun, Document, InvoiceCharge, InvoiceLineRow, InvoiceRow
 from reporting.service.sources import any_of
+
+# An invoice is known with the batch of its entry.
+_KNOWN = text(
+    "invoice.entry_id >> 20 IN (SELECT batch_id FROM seal_member WHERE position <= :known)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +50,7 @@ def iter_invoices(
     party_id: int | None = None,
     period: str | None = None,
     as_of: date | None = None,
+    known_as_of: int | None = None,
     after: str | None = None,
     limit: int | None = None,
 ) -> Iterator[IssuedInvoice]:
@@ -53,10 +59,11 @@ def iter_invoices(
     Parameters
     ----------
     party_id, period : only this customer's, only this month's.
-    as_of : only those dated up to and including this day.
+    as_of, known_as_of : only those dated up to and including this day, whose entries were known at
+        this seal position.
     after, limit : for pages: only numbers beyond this printed one, at most so many.
     """
-    query = _issued().where(InvoiceRow.book == book)
+    query = _issued(known_as_of).where(InvoiceRow.book == book)
     if party_id is not None:
         query = query.where(InvoiceRow.party_id == party_id)
     if period is not None:
@@ -74,17 +81,20 @@ def iter_invoices(
     return (_shaped(row) for row in rows)
 
 
-def find_invoice(session: Session, book: str, number: str) -> IssuedInvoice:
-    """Find an invoice by its printed number. Raises `Invalid` or `NotFound`."""
+def find_invoice(
+    session: Session, book: str, number: str, known_as_of: int | None = None
+) -> IssuedInvoice:
+    """Find an invoice by its printed number, among those known. Raises `Invalid` or `NotFound`."""
     year, voucher_no = parse_invoice_number(number)
     return _one(
         session,
-        _issued().where(
+        _issued(known_as_of).where(
             InvoiceRow.book == book,
             InvoiceRow.voucher_year == year,
             InvoiceRow.voucher_no == voucher_no,
         ),
-        f"Book {book} has issued no invoice {number}.",
+        f"Book {book} has issued no invoice {number}"
+        f"{'' if known_as_of is None else f' by seal position {known_as_of}'}.",
     )
 
 
@@ -140,22 +150,31 @@ def billed_keys(session: Session, charge_key_ids: Sequence[int]) -> set[int]:
     return set(rows.scalars())
 
 
-def outstanding_of(session: Session, book: str, invoice: IssuedInvoice, as_of: date | None) -> int:
-    """Say what is left to pay of an invoice, in øre; 0 when it is settled."""
-    items = ledger.open_items(session, book, effective_as_of=as_of, party_id=invoice.party_id)
+def outstanding_of(
+    session: Session,
+    book: str,
+    invoice: IssuedInvoice,
+    as_of: date | None,
+    known_as_of: int | None = None,
+) -> int:
+    """Say what is left to pay of an invoice at both clocks, in øre; 0 when it is settled."""
+    items = ledger.open_items(
+        session, book, as_of, known_as_of=known_as_of, party_id=invoice.party_id
+    )
     return sum(
         item.outstanding_minor for item in items if item.open_item_id == invoice.open_item_id
     )
 
 
-def _issued() -> Select[InvoiceRow, str, str]:
-    return (
+def _issued(known_as_of: int | None = None) -> Select[InvoiceRow, str, str]:
+    query = (
         select(InvoiceRow, BillRun.period, Document.sha256)
         .join(BillRun, BillRun.bill_run_id == InvoiceRow.bill_run_id)
         .outerjoin(
             Document, (Document.invoice_id == InvoiceRow.invoice_id) & (Document.kind == "pdf")
         )
     )
+    return query if known_as_of is None else query.where(_KNOWN.bindparams(known=known_as_of))
 
 
 def _one(session: Session, query: Select[InvoiceRow, str, str], absent: str) -> IssuedInvoice:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import date
 from pathlib import Path
 from typing import IO
@@ -138,6 +138,11 @@ def invoices_sheet(session: Session, book: str, as_of: date | None) -> Table:
             yield invoice_cells(issued)
 
     return Table("Invoices", _INVOICES, rows())
+
+
+def invoices_table(listed: Sequence[IssuedInvoice]) -> Table:
+    """Shape a list of invoices that was read already."""
+    return Table("Invoices", _INVOICES, [invoice_cells(issued) for issued in listed])
 
 
 def invoice_cells(issued: IssuedInvoice) -> tuple[Value, ...]:

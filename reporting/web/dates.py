@@ -18,6 +18,9 @@ def today() -> date:
     return now().astimezone(OSLO).date()
 
 
-def default_day(session: Session, book: str) -> date:
-    """Give the newest day with a posting, at most today; books at rest are shown as they rest."""
-    return service.last_effective_date(session, book, by=today()) or today()
+def default_day(session: Session, book: str, known_as_of: int | None = None) -> date:
+    """Give the newest day with a known posting, at most today; books at rest are shown so.
+
+    Raises `NotYetKnown`.
+    """
+    return service.last_effective_date(session, book, known_as_of, by=today()) or today()

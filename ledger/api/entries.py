@@ -18,7 +18,7 @@ from ledger.merging import Merger
 from ledger.service.intake import Sender
 from ledger.service.singles import MOST_ENTRIES, MOST_LINES, Settled, Single, post_singles
 from ledger.web import Blueprint, current_actor, scope
-from ledger.web.fields import BookSchema, IdempotencyKeySchema, Money
+from ledger.web.fields import BookSchema, IdempotencyKeySchema, Money, conditions_field
 from ledger.web.once import asked_with, patiently, repeat
 from ledger.web.problems import body_of
 from ledger.web.requests import request_id
@@ -80,15 +80,8 @@ class EntryDraftSchema(BookSchema):
     lines = fields.List(
         fields.Nested(LineSchema), required=True, validate=validate.Length(2, 10_000)
     )
-    conditions = fields.List(
-        fields.Dict(),
-        load_default=None,
-        allow_none=True,
-        metadata={
-            "description": "What the books must be like just before; 412 says what they are like. "
-            "docs/posting.md has the kinds.",
-            "example": [{"kind": "last-voucher", "series": "JNL", "year": 2026, "equals": 16}],
-        },
+    conditions = conditions_field(
+        {"kind": "last-voucher", "series": "JNL", "year": 2026, "equals": 16}
     )
 
 

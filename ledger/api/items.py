@@ -19,6 +19,7 @@ from ledger.api.clocks import (
     reading,
 )
 from ledger.db import transaction
+from ledger.intake.conditions import read_conditions
 from ledger.journal import AllocationDraft, BatchDraft
 from ledger.service.item_list import (
     AllocationFilter,
@@ -29,7 +30,7 @@ from ledger.service.item_list import (
     read_allocation,
 )
 from ledger.web import Blueprint, current_actor, scope
-from ledger.web.fields import BookSchema, IdempotencyKeySchema, Money
+from ledger.web.fields import BookSchema, IdempotencyKeySchema, Money, conditions_field
 from ledger.web.once import once
 from ledger.web.tabled import tabled
 
@@ -140,6 +141,9 @@ class NewAllocationsSchema(BookSchema):
         fields.Nested(NewAllocationSchema), required=True,
         validate=validate.Length(1, ALLOCATIONS_MAX),
     )  # fmt: skip
+    conditions = conditions_field(
+        {"kind": "item-outstanding", "open_item_id": 1048577, "equals": "125.00"}
+    )
 
 
 class AllocatedSchema(Schema):
@@ -215,7 +219,10 @@ class Allocations(MethodView):
     @blueprint.arguments(IdempotencyKeySchema, location="headers")
     @blueprint.response(HTTPStatus.CREATED, AllocatedSchema)
     def post(self, wanted: dict[str, Any], headers: dict[str, str]) -> dict[str, Any]:
-        """Use credits against claims, all or none; no money moves."""
+        """Use credits against claims, all or none; no money moves.
+
+        With `conditions` only if the books meet them, else 412 says what they are like.
+        """
         actor = current_actor().reference
         drafted = tuple(
             AllocationDraft(
@@ -225,8 +232,9 @@ class Allocations(MethodView):
             for one in wanted["allocations"]
         )  # fmt: skip
         batch = BatchDraft(
-            wanted["book"], f"REST:{actor}", f"allocations/{headers['key']}", actor, (), drafted
-        )
+            wanted["book"], f"REST:{actor}", f"allocations/{headers['key']}", actor, (), drafted,
+            conditions=read_conditions(wanted["conditions"], None),
+        )  # fmt: skip
         with transaction() as session:
             posted = service.allocate(session, batch)
             made = allocations_of_batch(session, posted.batch_id)

@@ -77,6 +77,20 @@ class AsOfSchema(BookSchema):
     )
 
 
+def conditions_field(example: dict[str, Any]) -> fields.List[Any]:
+    """Make the field in which a post says what it believes of the books."""
+    return fields.List(
+        fields.Dict(),
+        load_default=None,
+        allow_none=True,
+        metadata={
+            "description": "What the books must be like just before; 412 says what they are like. "
+            "docs/posting.md has the kinds.",
+            "example": [example],
+        },
+    )
+
+
 class IdempotencyKeySchema(Schema):
     """The caller's own name of a change: the same key never does it twice."""
 

@@ -215,11 +215,12 @@ def test_who_states_no_conditions_is_seen_too(
 
 @pytest.fixture
 def client(books: str) -> FlaskClient:
-    """A client that may post, over a seeded book."""
+    """A client that may post and allocate, over a seeded book."""
     with transaction() as session:
         token = access.add_client(
-            session, "trial", ["ledger:post"], actor="test", now=datetime.now(UTC)
-        )
+            session, "trial", ["ledger:post", "receivables:write"], actor="test",
+            now=datetime.now(UTC),
+        )  # fmt: skip
     made = make_app().test_client()
     made.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {token}"
     return made
@@ -243,6 +244,50 @@ def test_a_single_entry_over_rest_is_held_to_conditions(client: FlaskClient) -> 
     assert post(client, "k-1", conditions=last(0)).headers["Idempotency-Hit"] == "true"
     odd = post(client, "k-4", conditions=[{"kind": "weather", "equals": "fine"}])
     assert code_of(odd) == (422, "condition-malformed")
+
+
+def outstanding(item: int, amount: str) -> list[dict[str, Any]]:
+    """So much is left of an item, as requests say it."""
+    return [{"kind": "item-outstanding", "open_item_id": item, "equals": amount}]
+
+
+def allocate(
+    client: FlaskClient, key: str, credit: int, claim: int, amount: str, **more: Any
+) -> Any:
+    """Use a credit for a claim over REST."""
+    one = {"credit_item_id": credit, "debit_item_id": claim, "amount": amount}
+    body = {"allocations": [{**one, "effective_date": APRIL.isoformat()}], **more}
+    return client.post("/api/v1/allocations", json=body, headers={"Idempotency-Key": key})
+
+
+def test_allocations_over_rest_are_held_to_conditions(client: FlaskClient) -> None:
+    """412 with what is left, and nothing used; a retry is answered, and a race has one winner."""
+    claim = invoiced("i")
+    (credit,) = send(drafts.batch("p", drafts.payment("p", 100_00))).open_item_ids.values()
+    refused = allocate(
+        client, "k-1", credit, claim, "25.00", conditions=outstanding(claim, "99.00")
+    )
+    assert code_of(refused) == (412, "conditions-not-met")
+    assert refused.json["conditions"] == [
+        {"kind": "item-outstanding", "open_item_id": claim, "actual": "125.00"}
+    ]
+    with transaction() as session:
+        assert service.allocations_of(session, claim) == []
+    believed = {"conditions": outstanding(claim, "125.00")}
+    made = allocate(client, "k-2", credit, claim, "25.00", **believed)
+    again = allocate(client, "k-2", credit, claim, "25.00", **believed)
+    assert (made.status_code, again.json) == (201, made.json)
+    assert code_of(allocate(client, "k-3", credit, claim, "25.00", **believed)) == (
+        412, "conditions-not-met",
+    )  # fmt: skip
+    odd = allocate(client, "k-4", credit, claim, "25.00", conditions=[{"kind": "weather"}])
+    assert code_of(odd) == (422, "condition-malformed")
+    # Both believe that 100 is left: together they would use what each wants to have seen first.
+    left = (ItemOutstanding(claim, 100_00),)
+    use = (AllocationDraft(credit, claim, 10_00, APRIL, "x"),)
+    uses = [BatchDraft(BOOK, "test", ref, "test", (), use, conditions=left) for ref in "ab"]
+    outcomes = race(lambda: send(uses[0]), lambda: send(uses[1]))
+    assert sum(isinstance(outcome, ConditionsNotMet) for outcome in outcomes) == 1, outcomes
 
 
 def entry(*conditions: dict[str, Any], text: str = "Loss") -> dict[str, Any]:

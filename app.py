@@ -35,11 +35,12 @@ JOBS: Mapping[str, str] = {
     "post_request": "ledger.service.requests:post_request_job",
     "seal_books": "ledger.service.sealing:seal_job",
     "fold_balances": "ledger.service.reading.turnover:fold_job",
+    "sweep_keys": "ledger.service.answers:sweep_job",
     "render_invoices": "reporting.service.documents:render_invoices_job",
 }
 
 # What a worker does every minute, in this order: events are told, and balances folded, once sealed.
-PERIODIC = ("seal_books", "deliver_webhooks", "fold_balances")
+PERIODIC = ("seal_books", "deliver_webhooks", "fold_balances", "sweep_keys")
 
 # What the rooms above the ledger look at before a month is closed.
 CLOSE_CHECKS = (

@@ -1,8 +1,8 @@
 """Answers that are kept: a request with an Idempotency-Key is done once and answered alike.
 
 The key of a caller names one request. Its outcome, success or refusal, is final; a fault of ours is
-not kept, so that a retry may still succeed. Keys are kept for `KEPT`; references of entries and
-batches are unique for ever, whatever became of the key.
+not kept, so that a retry may still succeed. Keys are kept for `KEPT` and then swept; references of
+entries and batches are unique for ever, whatever became of the key.
 """
 
 import json
@@ -15,10 +15,13 @@ from typing import Any
 from sqlalchemy import Row, text
 from sqlalchemy.orm import Session
 
+from ledger.db import transaction
 from ledger.errors import Conflict, Invalid
 
 KEPT = timedelta(hours=72)
 ABANDONED_AFTER = timedelta(minutes=5)  # a request that died without an answer may be taken over
+SWEPT_AT_ONCE = 1_000  # Keys of a transaction that sweeps: a request never waits long for its rows.
+SWEEPS = 100  # Transactions of a job, which comes again in a minute.
 # Refusals that another try may not meet; all others below 500 are final.
 _PASSING = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS})
 
@@ -79,8 +82,9 @@ def begin(session: Session, request: Request) -> Answer | None:
     }  # fmt: skip
     if session.execute(text(_CLAIM), facts).first() is not None:
         return None
-    stored = session.execute(text(_STORED), facts).one()
-    found = _stored_answer(request, stored)
+    stored = session.execute(text(_STORED), facts).one_or_none()
+    # A row that was swept between the two looks leaves its key free: it is asked for again.
+    found = _in_progress(request) if stored is None else _stored_answer(request, stored)
     if isinstance(found, Answer):
         return found
     raise found
@@ -140,6 +144,19 @@ def keep_all(session: Session, answers: Sequence[tuple[Request, Answer | None]])
     )  # fmt: skip
 
 
+def sweep_keys(session: Session, most: int = SWEPT_AT_ONCE) -> int:
+    """Remove at most so many keys whose time is over, the oldest first; gives how many went."""
+    return int(session.scalar(text("SELECT ledger_sweep_keys(:most)"), {"most": most}) or 0)
+
+
+def sweep_job() -> None:
+    """Remove expired keys, few in a transaction; the worker does it every minute."""
+    for _ in range(SWEEPS):
+        with transaction() as session:
+            if sweep_keys(session) < SWEPT_AT_ONCE:
+                return
+
+
 def _stored_answer(
     request: Request, stored: Row[Any]
 ) -> Answer | IdempotencyKeyReused | RequestInProgress:
@@ -152,11 +169,15 @@ def _stored_answer(
             "it was used for.", key=request.key,
         )  # fmt: skip
     if stored.state != "done":
-        return RequestInProgress(
-            f"The request with key {request.key} is still being done. Ask again in a second.",
-            key=request.key, retry_after_s=1,
-        )  # fmt: skip
+        return _in_progress(request)
     return Answer(stored.status, **stored.response)
+
+
+def _in_progress(request: Request) -> RequestInProgress:
+    return RequestInProgress(
+        f"The request with key {request.key} is still being done. Ask again in a second.",
+        key=request.key, retry_after_s=1,
+    )  # fmt: skip
 
 
 # A key is free if it is new, has expired, or was abandoned by a request that died.

@@ -489,6 +489,7 @@ def test_the_service_may_call_these_functions_only(posted: str) -> None:
         "ledger_register_key",
         "ledger_seal_block",
         "ledger_set_approval_policy",
+        "ledger_sweep_keys",
         "ledger_undo_allocations",
         "ledger_unsealed_batches",
         "ledger_waive_check",

@@ -1,0 +1,2 @@
+DROP FUNCTION ledger_sweep_keys(integer);
+DROP INDEX ix_idempotency_key_expires_at;

@@ -175,21 +175,33 @@ class Locks(MethodView):
     @blueprint.arguments(LockSchema)
     @blueprint.arguments(IdempotencyKeySchema, location="headers")
     @blueprint.response(HTTPStatus.CREATED, PeriodSchema)
+    @blueprint.alt_response(
+        HTTPStatus.OK, schema=PeriodSchema, success=True,
+        description="The module is locked for good already, by whom `modules` says; nothing was "
+        "written",
+    )  # fmt: skip
     def post(self, said: dict[str, Any], headers: dict[str, str], period: str) -> Any:
-        """Lock one module of a period, or open it again; no check is run. Needs If-Match."""
+        """Lock one module of a period, or open it again; no check is run. Needs If-Match.
+
+        A hard lock that stands is answered whatever was read: it is what was asked for.
+        """
         del headers
+        book, module = said["book"], said["module"]
         who = {"actor": current_actor().reference, "reason": said["reason"]}
         with transaction() as session:
-            require_period(session, said["book"], period)
+            if not (said["level"] == "hard" and _is_final(session, book, period, module)):
+                require_period(session, book, period)
             if said["level"] == "open":
                 service.reopen_period(
-                    session, said["book"], period, module=said["module"], until=said["until"], **who
+                    session, book, period, module=module, until=said["until"], **who
                 )
-            else:
-                service.lock_period(
-                    session, said["book"], period, module=said["module"], level=said["level"], **who
-                )
-            return _answer(session, said["book"], period, HTTPStatus.CREATED)
+                return _answer(session, book, period, HTTPStatus.CREATED)
+            done = service.ensure_locked(
+                session, book, period, module=module, level=said["level"], **who
+            )
+            return _answer(
+                session, book, period, HTTPStatus.OK if done.already else HTTPStatus.CREATED
+            )
 
 
 @blueprint.route("/periods/<period>/exceptions")
@@ -240,6 +252,12 @@ def states_of(session: Session, book: str, period: str) -> list[PeriodState]:
             f"Book {book} has no period {period}. Open its year first.", period=period
         )  # fmt: skip
     return states
+
+
+def _is_final(session: Session, book: str, period: str, module: str) -> bool:
+    """Tell whether a module of a period is locked for good."""
+    states = states_of(session, book, period)
+    return any(state.module == module and state.level == "hard" for state in states)
 
 
 def _told(book: str, period: str, states: list[PeriodState]) -> dict[str, Any]:

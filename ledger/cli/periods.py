@@ -71,14 +71,18 @@ def _tell(state: service.PeriodState) -> None:
 def lock_command(
     period: str, module: str, level: str, reason: str, book: str, *, yes: bool
 ) -> None:
-    """Lock PERIOD (2026-03) for a module; every exception from an earlier lock ends."""
+    """Lock PERIOD (2026-03) for a module; every exception from an earlier lock ends.
+
+    A hard lock that stands already is told, and is no fault: after a lost answer, ask again.
+    """
     if level == "hard" and not yes:
         click.confirm(f"Nothing can ever open {period} for {module} again. Lock it?", abort=True)
     with transaction() as session:
-        service.lock_period(
+        done = service.ensure_locked(
             session, book, period, module=module, level=level, actor=ACTOR, reason=reason
         )
-    click.echo(f"{period} is locked ({level}) for {module}.")
+    before = f" already, by {done.actor} since {_instant(done.since)}" if done.already else ""
+    click.echo(f"{period} is locked ({level}) for {module}{before}.")
 
 
 @click.command("reopen")

@@ -13,8 +13,10 @@ from ledger.service.books import (
 from ledger.service.known import Known, known_position, read_known, resolve_known
 from ledger.service.periods import (
     LatePosting,
+    Locked,
     PeriodException,
     PeriodState,
+    ensure_locked,
     first_open_day,
     grant_exception,
     late_postings,
@@ -76,6 +78,7 @@ __all__ = [
     "Known",
     "LatePosting",
     "LineView",
+    "Locked",
     "OpenItem",
     "PeriodException",
     "PeriodState",
@@ -90,6 +93,7 @@ __all__ = [
     "booked_by_document",
     "control_balance",
     "customer_statement",
+    "ensure_locked",
     "export_text",
     "find_account",
     "find_entry",

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from ledger.errors import Invalid
 from ledger.journal import Voucher
 from ledger.periods import MODULES, period_bounds
+from ledger.refusals import PeriodLockedForGood
 from ledger.service.books import require_book
 from ledger.service.clocks import known_only
 from ledger.service.refused import translated
@@ -60,6 +61,16 @@ class LatePosting:
     actor: str
 
 
+@dataclass(frozen=True, slots=True)
+class Locked:
+    """The lock that stands; `already`: it did before, and nothing was written."""
+
+    lock_event_id: int
+    already: bool
+    actor: str
+    since: datetime
+
+
 def lock_period(
     session: Session, book: str, period: str, *, module: str, level: str, actor: str, reason: str
 ) -> int:
@@ -76,6 +87,31 @@ def lock_period(
     Returns the id of the lock event. Raises `UnknownPeriod`, `PeriodLockedForGood`, `LockRefused`.
     """
     return _lock(session, book, period, module, level, actor, reason, None)
+
+
+def ensure_locked(
+    session: Session, book: str, period: str, *, module: str, level: str, actor: str, reason: str
+) -> Locked:
+    """Lock a period as `lock_period` does; where it is locked for good, to do it again is no fault.
+
+    Whoever lost the answer of a hard lock may ask again and learns whose lock stands. A softer one
+    is refused as ever. A soft lock is always written: it ends the exceptions from the one before.
+
+    Raises as `lock_period`.
+    """
+    already = False
+    try:
+        with session.begin_nested():
+            lock_period(
+                session, book, period, module=module, level=level, actor=actor, reason=reason
+            )
+    except PeriodLockedForGood:
+        # Its lock is final, so the refusal was of this very module.
+        if level != "hard":
+            raise
+        already = True
+    row = session.execute(text(_STANDING), {"book": book, "period": period, "module": module}).one()
+    return Locked(row.lock_event_id, already, row.actor, row.recorded_at)
 
 
 def reopen_period(
@@ -246,6 +282,10 @@ def check_reason(reason: str) -> None:
         raise Invalid("Say why, in words: an auditor reads the reason of every lock.")
 
 
+_STANDING = """
+    SELECT lock_event_id, actor, recorded_at FROM period_lock_event JOIN book USING (book_id)
+    WHERE code = :book AND period_code = :period AND module = :module
+    ORDER BY lock_event_id DESC LIMIT 1"""
 _LATEST_EVENTS = """
     SELECT DISTINCT ON (e.period_code, e.module) e.period_code, e.module, e.actor, e.reason,
         e.recorded_at, e.expires_at,

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from threading import Thread
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -196,6 +198,52 @@ def test_a_hard_lock_of_the_ledger_opens_no_module(books: str) -> None:
             )
 
 
+def test_a_hard_lock_is_asked_for_again_in_vain_and_without_harm(books: str) -> None:
+    """Whose lock stands is told, nothing is written; a softer one is refused as ever."""
+    why = {"actor": "deputy", "reason": "again"}
+    first = lock("AR", "hard")
+    with transaction() as session:
+        again = service.ensure_locked(session, BOOK, "2026-03", module="AR", level="hard", **why)
+        assert (again.lock_event_id, again.already, again.actor) == (first, True, "chief")
+        for level in ("soft", "open"):
+            with pytest.raises(refusals.PeriodLockedForGood):
+                service.ensure_locked(session, BOOK, "2026-03", module="AR", level=level, **why)
+        # A hard lock of the ledger is not one of its modules, which can still be locked for good.
+        service.ensure_locked(session, BOOK, "2026-03", module="GL", level="hard", **why)
+        vat = service.ensure_locked(session, BOOK, "2026-03", module="VAT", level="hard", **why)
+        assert (vat.already, vat.actor) == (False, "deputy")
+    with transaction() as session:
+        soft = [
+            service.ensure_locked(session, BOOK, "2026-02", module="AR", level="soft", **why)
+            for _ in range(2)
+        ]
+        assert [one.already for one in soft] == [False, False], "it ends exceptions each time"
+        assert service.verify(session) == []
+
+
+def test_of_two_that_lock_for_good_at_once_one_writes(books: str) -> None:
+    """The second waits for the first and then finds its lock."""
+    found: list[service.Locked] = []
+
+    def ask() -> None:
+        with transaction() as session:
+            found.append(service.ensure_locked(
+                session, BOOK, "2026-03", module="GL", level="hard", actor="x", reason="x"
+            ))  # fmt: skip
+
+    with transaction() as session:
+        first = service.ensure_locked(
+            session, BOOK, "2026-03", module="GL", level="hard", actor="chief", reason="done"
+        )
+        second = Thread(target=ask)
+        second.start()
+        second.join(0.3)
+        assert second.is_alive()
+    second.join(30)
+    (told,) = found
+    assert (first.already, told) == (False, replace(first, already=True))
+
+
 def test_states_say_who_when_and_why(books: str) -> None:
     """One row per period and module; exceptions that stand are listed with their lock."""
     lock("AR")
@@ -308,6 +356,11 @@ def test_the_commands_of_a_close(books: str, drafts: Drafts) -> None:
     hard = ("lock", "2026-03", "--module", "GL", "--level", "hard", *why)
     assert run(*hard, answer="n\n").exit_code == 1
     assert "locked (hard)" in run(*hard, "--yes").output
+    again = run(*hard, "--yes")
+    assert again.exit_code == 0
+    assert "is locked (hard) for GL already, by system:command-line since 20" in again.output
+    with pytest.raises(refusals.PeriodLockedForGood):
+        run("lock", "2026-03", "--module", "GL", "--level", "soft", *why)
     with transaction() as session:
         levels = session.scalars(text("SELECT level FROM period_lock_event ORDER BY 1")).all()
         assert service.verify(session) == []

@@ -135,6 +135,23 @@ def test_locks_exceptions_and_reopening(closer: FlaskClient, waiver: FlaskClient
     assert code_of(change(closer, "locks", reopening)) == (422, "lock-refused")
 
 
+def test_a_lock_for_good_is_answered_again(closer: FlaskClient) -> None:
+    """Under another key, whatever was read before: 200, and nothing new; loosening is refused."""
+    etag = closer.get(MARCH).headers["ETag"]
+    lock = {"module": "GL", "level": "hard", "reason": "audited"}
+    made = send(closer, f"{MARCH}/locks", lock, **{"If-Match": etag})
+    again = send(closer, f"{MARCH}/locks", lock, **{"If-Match": etag})
+    assert (made.status_code, again.status_code) == (201, 200)
+    assert (again.json, again.headers["ETag"]) == (made.json, made.headers["ETag"])
+    for level in ("soft", "open"):
+        assert code_of(change(closer, "locks", {**lock, "level": level})) == (
+            409, "period-locked-for-good",
+        )  # fmt: skip
+    other = send(closer, f"{MARCH}/locks", {**lock, "module": "AR"}, **{"If-Match": etag})
+    assert code_of(other) == (412, "state-changed")
+    assert closer.get(MARCH).headers["ETag"] == made.headers["ETag"]
+
+
 def _soon() -> str:
     from datetime import UTC, datetime, timedelta
 

@@ -16,7 +16,7 @@ from ledger.api.clocks import ClockArguments, ResolvedSchema, reading
 from ledger.db import transaction
 from ledger.vault import vault
 from ledger.web import Api, Blueprint, scope
-from ledger.web.fields import BookSchema, Money
+from ledger.web.fields import BookSchema, Money, Whole
 from ledger.web.tabled import TablePage, offer, tabled, whole
 from mediation.charging import month_of
 from mediation.service.rerating import as_facts, rerate_period
@@ -129,7 +129,7 @@ class InvoiceArguments(ClockArguments):
     party_id = fields.Integer(load_default=None)
     period = fields.String(
         load_default=None,
-        validate=validate.Regexp(r"^\d{4}-\d{2}$"),
+        validate=Whole(r"^\d{4}-\d{2}$"),
         metadata={"example": "2026-03"},
     )
     after = fields.String(

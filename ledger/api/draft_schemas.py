@@ -8,9 +8,9 @@ from marshmallow import Schema, fields, validate
 
 from ledger.api.entries import EntryPostedSchema, LineSchema, VoucherSchema
 from ledger.drafts import LINES_MAX, STATES, TEXT_LENGTH_MAX, Draft, content_of
-from ledger.web.fields import BookSchema, Money
+from ledger.web.fields import BookSchema, Money, Whole
 
-_HASH = validate.Regexp("^[0-9a-f]{64}$")
+_HASH = Whole("^[0-9a-f]{64}$")
 
 
 class DraftLineSchema(LineSchema):

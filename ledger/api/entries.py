@@ -18,7 +18,7 @@ from ledger.merging import Merger
 from ledger.service.intake import Sender
 from ledger.service.singles import MOST_ENTRIES, MOST_LINES, Settled, Single, post_singles
 from ledger.web import Blueprint, current_actor, scope
-from ledger.web.fields import BookSchema, IdempotencyKeySchema, Money, conditions_field
+from ledger.web.fields import BookSchema, IdempotencyKeySchema, Money, Whole, conditions_field
 from ledger.web.once import asked_with, patiently, repeat
 from ledger.web.problems import body_of
 from ledger.web.requests import request_id
@@ -56,7 +56,7 @@ class LineSchema(Schema):
 
     account = fields.String(required=True, metadata={"example": "1920"})
     amount = Money(required=True)
-    currency = fields.String(load_default="NOK", validate=validate.Regexp("^[A-Z]{3}$"))
+    currency = fields.String(load_default="NOK", validate=Whole("^[A-Z]{3}$"))
     party_id = fields.Integer(load_default=None, allow_none=True)
     vat_code = fields.String(load_default=None, allow_none=True)
     tax_base = Money(load_default=None, allow_none=True)

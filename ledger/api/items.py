@@ -30,7 +30,7 @@ from ledger.service.item_list import (
     read_allocation,
 )
 from ledger.web import Blueprint, current_actor, scope
-from ledger.web.fields import BookSchema, IdempotencyKeySchema, Money, conditions_field
+from ledger.web.fields import BookSchema, IdempotencyKeySchema, Money, Whole, conditions_field
 from ledger.web.once import once
 from ledger.web.tabled import tabled
 
@@ -49,7 +49,7 @@ class OpenItemArguments(ClockArguments, PageArguments):
     )  # fmt: skip
     party_id = fields.Integer(load_default=None)
     account = fields.String(load_default=None)
-    currency = fields.String(load_default=None, validate=validate.Regexp("^[A-Z]{3}$"))
+    currency = fields.String(load_default=None, validate=Whole("^[A-Z]{3}$"))
     kind = fields.String(load_default=None)
     document_ref = fields.String(load_default=None)
     kid = fields.String(load_default=None)

@@ -21,22 +21,20 @@ from ledger.service.dimensions import RULES, DimensionRule
 from ledger.service.rates import Rate
 from ledger.web import Blueprint, current_actor, scope
 from ledger.web.etags import require_match
-from ledger.web.fields import BookSchema, IdempotencyKeySchema, Money
+from ledger.web.fields import BookSchema, IdempotencyKeySchema, Money, Whole
 from ledger.web.once import once
 
 blueprint = Blueprint(
     "structure", __name__, url_prefix="/api/v1",
     description="Chart, dimensions, rates of exchange, posting rules, balance assertions",
 )  # fmt: skip
-_CURRENCY = validate.Regexp("^[A-Z]{3}$")
+_CURRENCY = Whole("^[A-Z]{3}$")
 
 
 class AccountSchema(Schema):
     """An account of the chart."""
 
-    number = fields.String(
-        required=True, data_key="account", validate=validate.Regexp("^[0-9]{4,10}$")
-    )
+    number = fields.String(required=True, data_key="account", validate=Whole("^[0-9]{4,10}$"))
     name = fields.String(required=True, validate=validate.Length(1, 200))
     account_class = fields.String(
         required=True, data_key="class", validate=validate.OneOf(list("ALQIED"))
@@ -80,7 +78,7 @@ class ChartSchema(ChartQuery):
 class DimensionRuleSchema(Schema):
     """What accounts that begin with a prefix do with a dimension from a day on."""
 
-    account_prefix = fields.String(load_default="", validate=validate.Regexp("^[0-9]{0,10}$"))
+    account_prefix = fields.String(load_default="", validate=Whole("^[0-9]{0,10}$"))
     rule = fields.String(required=True, validate=validate.OneOf(RULES))
     valid_from = fields.Date(required=True)
 
@@ -97,7 +95,7 @@ class DimensionValueSchema(Schema):
 class RegisteredDimensionSchema(Schema):
     """A dimension with its values and rules; what is there already is left as it is."""
 
-    code = fields.String(required=True, validate=validate.Regexp("^[a-z][a-z0-9_-]{0,40}$"))
+    code = fields.String(required=True, validate=Whole("^[a-z][a-z0-9_-]{0,40}$"))
     name = fields.String(required=True)
     values = fields.List(fields.Nested(DimensionValueSchema), load_default=list)
     rules = fields.List(fields.Nested(DimensionRuleSchema), load_default=list)

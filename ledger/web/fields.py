@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,6 +12,23 @@ from ledger.errors import Invalid
 from ledger.money import format_amount, parse_amount
 from ledger.refusals import AmountNotAString
 from ledger.web.gate import require_book_access
+
+
+class Whole(validate.Validator):
+    """A text is of a form from its first character to its last, newline and all, in ASCII digits.
+
+    `$` alone lets a newline pass at the end; Python's own anchor would tell readers of the API's
+    description nothing, so the form is written with `$` and held against the whole text.
+    """
+
+    def __init__(self, form: str) -> None:
+        self.regex = re.compile(form, re.ASCII)  # Read from here by the API's description too.
+
+    def __call__(self, value: str) -> str:
+        """Give the text back, or refuse it with `ValidationError`."""
+        if self.regex.fullmatch(value) is None:
+            raise ValidationError("String does not match expected pattern.")
+        return value
 
 
 class Money(fields.Field[int]):

@@ -12,7 +12,7 @@ from marshmallow import Schema, ValidationError, fields, validate, validates_sch
 from ledger.db import transaction
 from ledger.errors import Invalid
 from ledger.web import Blueprint, scope
-from ledger.web.fields import BookSchema, Money
+from ledger.web.fields import BookSchema, Money, Whole
 from rating import service
 from rating.explain import kroner
 from rating.quoting import MAX_EVENTS, Asked, Event, Order, Quote
@@ -36,7 +36,7 @@ class QuoteEventSchema(Schema):
         required=True, validate=validate.Range(-MAX_QUANTITY, MAX_QUANTITY),
         metadata={"description": "Seconds, messages or octets."},
     )  # fmt: skip
-    called = fields.String(load_default="", validate=validate.Regexp(r"^\d{0,20}$"))
+    called = fields.String(load_default="", validate=Whole(r"^\d{0,20}$"))
     rating_group = fields.Integer(load_default=0, validate=validate.Range(0, 2**31 - 1))
 
 
@@ -55,7 +55,7 @@ class AskedSchema(BookSchema):
 
     offering = fields.String(required=True)
     period = fields.String(
-        required=True, validate=validate.Regexp(r"^\d{4}-(0[1-9]|1[0-2])$"),
+        required=True, validate=Whole(r"^\d{4}-(0[1-9]|1[0-2])$"),
         metadata={"example": "2026-03"},
     )  # fmt: skip
     tariff = fields.String(

@@ -11,7 +11,7 @@ from marshmallow import Schema, fields, validate
 
 from ledger.db import transaction
 from ledger.web import Blueprint, current_actor, scope
-from ledger.web.fields import IdempotencyKeySchema
+from ledger.web.fields import IdempotencyKeySchema, Whole
 from rating import service
 from rating.faults import Fault
 from rating.service import APPROVED, PROPOSED, REJECTED, TariffVersion
@@ -128,7 +128,7 @@ class TariffVerdictSchema(Schema):
     """A verdict on the content with this hash, and on no other."""
 
     verdict = fields.String(required=True, validate=validate.OneOf([APPROVED, REJECTED]))
-    content_hash = fields.String(required=True, validate=validate.Regexp("^[0-9a-f]{64}$"))
+    content_hash = fields.String(required=True, validate=Whole("^[0-9a-f]{64}$"))
     comment = fields.String(load_default="", validate=validate.Length(0, 2_000))
 
 

@@ -19,7 +19,7 @@ from ledger.web.gate import require_book_access
 from reporting import norwegian
 from reporting.web.dates import OSLO
 
-_NORWEGIAN_DATE = re.compile(r"^(\d{2})\.(\d{2})\.(\d{4})$", re.ASCII)
+_NORWEGIAN_DATE = re.compile(r"\A(\d{2})\.(\d{2})\.(\d{4})\Z", re.ASCII)
 _FOLDER = Path(__file__).parent
 desk = Blueprint("desk", __name__, template_folder="templates")
 

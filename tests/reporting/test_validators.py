@@ -1,0 +1,88 @@
+"""Every form that the API demands of a text holds for the whole text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from marshmallow import Schema, ValidationError, fields, validate
+
+from ledger.web.fields import Whole
+from reporting.web import frame
+from tests.reporting.test_desk import make_app
+
+make_app()  # Loads the resources of all rooms, and so every schema there is.
+
+
+def _schemas(of: type[Schema] = Schema) -> Iterator[type[Schema]]:
+    """Every schema of the rooms, and of what they build on."""
+    for schema in of.__subclasses__():
+        yield schema
+        yield from _schemas(schema)
+
+
+def _inner(field: Any) -> Iterator[fields.Field[Any]]:
+    """A field and those within it: members of lists, keys and values of objects."""
+    yield field
+    for name in ("inner", "key_field", "value_field"):
+        if isinstance(found := getattr(field, name, None), fields.Field):
+            yield from _inner(found)
+
+
+def _forms() -> dict[str, Any]:
+    """Each validator that holds an expression against a text, by where it stands."""
+    found = {}
+    for schema in _schemas():
+        for name, declared in schema._declared_fields.items():
+            for field in _inner(declared):
+                for one in field.validators:
+                    members = one.validators if isinstance(one, validate.And) else [one]
+                    for validator in members:
+                        if isinstance(getattr(validator, "regex", None), re.Pattern):
+                            found[f"{schema.__module__}.{schema.__name__}.{name}"] = validator
+    return found
+
+
+FORMS = _forms()
+
+
+def test_the_walk_finds_the_forms() -> None:
+    """Of every room that has some, in lists as well; a walk that finds nothing proves nothing."""
+    rooms = {place.partition(".")[0] for place in FORMS}
+    assert rooms >= {"ledger", "rating", "reporting"}
+    assert "ledger.api.structure.AccountSchema.number" in FORMS
+
+
+@pytest.mark.parametrize("place", FORMS)
+@given(data=st.data())
+def test_what_is_right_is_wrong_with_a_newline(place: str, data: st.DataObject) -> None:
+    """At its end, where `$` would let it pass, and at its beginning; so are foreign digits."""
+    form = FORMS[place]
+    good = data.draw(st.from_regex(form.regex, fullmatch=True).filter(lambda s: "\n" not in s))
+    assert form(good) == good
+    for bad in (f"{good}\n", f"\n{good}", f"{good}\r\n", f"{good}\0"):
+        with pytest.raises(ValidationError):
+            form(bad)
+    for foreign in ("٣", "３"):  # Arabic-Indic and fullwidth: digits, but not of an account.
+        if good:
+            with pytest.raises(ValidationError):
+                form(foreign + good[1:])
+
+
+def test_a_form_is_described_as_others_write_it() -> None:
+    """The description of the API has anchors that every language knows."""
+    spec = make_app().test_client().get("/api/v1/openapi.json").json
+    described = spec["components"]["schemas"]["Account"]["properties"]["account"]
+    assert described["pattern"] == "^[0-9]{4,10}$"
+    with pytest.raises(ValidationError, match="does not match expected pattern"):
+        Whole("^[a-z]+$")("abc\n")
+
+
+@pytest.mark.parametrize("written", ["31.03.2026\n", "\n31.03.2026", "31.03.2026x"])
+def test_a_date_of_the_desk_is_a_whole_date(written: str) -> None:
+    """What is no date by itself is not made one."""
+    assert frame._NORWEGIAN_DATE.sub("", written) == written

@@ -97,6 +97,7 @@ class Suspense(Base):
     octets: Mapped[int] = mapped_column(BigInteger)
     detail: Mapped[str]
     turn: Mapped[int] = mapped_column(server_default="1")  # how often it was suspended for this
+    used_on: Mapped[date | None]  # in Oslo; None where the time cannot be read or trusted
     recorded_at: Mapped[datetime] = mapped_column(server_default="clock_timestamp()")
 
 

@@ -1,5 +1,6 @@
 """Instants as the calendar of the operator's country shows them, for whole columns."""
 
+from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -10,12 +11,23 @@ from mediation.records import Int64
 
 ZONE = ZoneInfo("Europe/Oslo")
 _DAY = 86_400
+_NEVER = 253_402_214_400  # The last day of the year 9999, beyond which there are no dates.
 
 
 def utc_day(instants: Int64) -> Int64:
     """Give UTC days since 1970 of instants. [UTC epoch seconds]"""
     day: Int64 = np.floor_divide(instants, _DAY)
     return day
+
+
+def day_used(started_at: int) -> date | None:
+    """Give the local date of an instant of use; None where it cannot be one. [UTC epoch seconds]
+
+    Records that hold no time are decoded with zero, and what is broken may hold any number.
+    """
+    if not 0 < started_at < _NEVER:
+        return None
+    return datetime.fromtimestamp(started_at, ZONE).date()
 
 
 def local_days(instants: Int64) -> NDArray[np.datetime64]:

@@ -7,7 +7,12 @@ from mediation.service.recycling import RecyclingOutcome, recycle_suspense
 from mediation.service.registration import files
 from mediation.service.reversing import reverse_file
 from mediation.service.settlement import SettlementOutcome, settle_content
-from mediation.service.suspense import suspend_rated, suspense, suspense_by_reason
+from mediation.service.suspense import (
+    suspend_rated,
+    suspense,
+    suspense_by_reason,
+    suspense_of_days,
+)
 from mediation.service.tracing import record_location
 from mediation.service.usage import accepted_usage
 from mediation.service.wholesale import PartnerCost, WholesaleOutcome, charge_partners
@@ -32,5 +37,6 @@ __all__ = [
     "suspend_rated",
     "suspense",
     "suspense_by_reason",
+    "suspense_of_days",
     "verify_file",
 ]

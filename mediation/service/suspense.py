@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import date, datetime
 
 from sqlalchemy import insert, text
 from sqlalchemy.orm import Session
@@ -28,6 +28,18 @@ class Suspended:
     seconds: int = 0
     octets: int = 0
     turn: int = 1
+    used_on: date | None = None  # None: the time of use cannot be read or trusted
+
+
+@dataclass(frozen=True, slots=True)
+class MonthsSuspense:
+    """What is suspended for a reason of the use of some days, `undated` of it of any day."""
+
+    reason: str
+    records: int
+    undated: int
+    seconds: int
+    octets: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +214,24 @@ def suspense_by_reason(session: Session) -> list[tuple[str, int, int, int]]:
     ]
 
 
+def suspense_of_days(session: Session, first_day: date, last_day: date) -> list[MonthsSuspense]:
+    """Sum what is suspended now of the use of some days, both included, by reason.
+
+    What may be of any day is of these too: nobody can say that it is not.
+    """
+    rows = session.execute(
+        text(
+            "SELECT reason, count(DISTINCT (file_id, record_no)),"
+            " count(DISTINCT (file_id, record_no)) FILTER (WHERE used_on IS NULL),"
+            " sum(seconds)::bigint, sum(octets)::bigint FROM suspense s"
+            " WHERE coalesce(used_on BETWEEN :first AND :last, true)"
+            f" AND {_OPEN} GROUP BY reason ORDER BY reason"
+        ),
+        {"first": first_day, "last": last_day},
+    )
+    return [MonthsSuspense(*row) for row in rows]
+
+
 def summed(moves: Iterable[Move]) -> list[Move]:
     """Sum moves of the same kind into one each."""
     sums: dict[tuple[int, str, Bucket, Bucket, str], int] = {}
@@ -218,6 +248,7 @@ _WAITING = text(
 )
 _INSERT = text(
     "INSERT INTO suspense (file_id, record_no, part_no, reason, work_group, byte_offset, line_no,"
-    " seconds, octets, detail, turn) VALUES (:file_id, :record_no, :part_no, :reason, :work_group,"
-    " :byte_offset, :line_no, :seconds, :octets, :detail, :turn) ON CONFLICT DO NOTHING"
+    " seconds, octets, detail, turn, used_on) VALUES (:file_id, :record_no, :part_no, :reason,"
+    " :work_group, :byte_offset, :line_no, :seconds, :octets, :detail, :turn, :used_on)"
+    " ON CONFLICT DO NOTHING"
 )

@@ -32,7 +32,7 @@ from mediation.sorting import (
     waiting_columns,
 )
 from mediation.usage_files import write_keys, write_outcomes, write_usage
-from mediation.wallclock import month_of, utc_day
+from mediation.wallclock import day_used, month_of, utc_day
 from party import service as party
 from party.agreements import Agreements
 
@@ -105,7 +105,7 @@ def take_usage(
     )  # fmt: skip
     made.moves = _moves(arrival.file_id, done.outcomes, decoded.faults)
     made.moves += _release_moves(done.released)
-    made.suspended = _suspended(arrival.file_id, done, decoded)
+    made.suspended = _suspended(arrival.file_id, done, decoded, waiting)
     made.usage = store_usage(store, arrival.file_id, done.usage, agreements)
     made.held = _held_rows(done.held)
     made.releases = [_release_row(one, arrival.file_id) for one in done.released]
@@ -225,8 +225,12 @@ def _release_moves(released: tuple[Release, ...]) -> list[Move]:
     ]  # fmt: skip
 
 
-def _suspended(file_id: int, done: Sorted, decoded: Decoded) -> list[Suspended]:
+def _suspended(file_id: int, done: Sorted, decoded: Decoded, waiting: Columns) -> list[Suspended]:
     outcomes = done.outcomes
+    started = decoded.columns["started_at"][decoded.columns["part_no"] == 1]
+    part_began = dict(
+        zip(waiting["held_part_id"].tolist(), waiting["started_at"].tolist(), strict=True)
+    )
     subject = decoded.header.subject
     found = [
         Suspended(
@@ -237,6 +241,12 @@ def _suspended(file_id: int, done: Sorted, decoded: Decoded) -> list[Suspended]:
             byte_offset=int(outcomes.offset[n]),
             seconds=int(outcomes.seconds[n]),
             octets=int(outcomes.octets[n]),
+            # A time that lies in the future is the very thing that is wrong with the record.
+            used_on=(
+                None
+                if REASONS[outcomes.reason[n]] == "FUTURE_TIMESTAMP"
+                else day_used(int(started[n]))
+            ),
         )
         for n in np.flatnonzero(outcomes.bucket == Bucket.SUSPENDED).tolist()
     ]
@@ -252,7 +262,7 @@ def _suspended(file_id: int, done: Sorted, decoded: Decoded) -> list[Suspended]:
         Suspended(
             file_id=one.file_id, record_no=one.record_no, reason=one.reason,
             detail="The chain of which this is a part was suspended when it was whole.",
-            seconds=one.seconds, octets=one.octets,
+            seconds=one.seconds, octets=one.octets, used_on=day_used(part_began[one.held_part_id]),
         )
         for one in done.released
         if one.bucket is Bucket.SUSPENDED

@@ -23,7 +23,7 @@ from mediation.service.suspense import (
     suspend_rated,
     unpriced_places,
 )
-from mediation.wallclock import local_days
+from mediation.wallclock import day_used, local_days
 from party import service as party
 from rating.allowances import Counters
 from rating.codes import Codes, check_codes, codes_of
@@ -205,7 +205,7 @@ def _suspend_unpriced(session: Session, usage: pa.Table, reason: Int16, month: M
     place = {
         name: usage[name].take(pa.array(rows)).to_pylist()
         for name in ("file_id", "record_no", "part_no", "offset", "seconds", "octets",
-                     "called_text", "offering")
+                     "called_text", "offering", "started_at")
     }  # fmt: skip
     suspend_rated(
         session,
@@ -218,7 +218,7 @@ def _suspend_unpriced(session: Session, usage: pa.Table, reason: Int16, month: M
                     f"no price for {place['called_text'][n] or 'this usage'}. Add it to the tariff."
                 ),
                 byte_offset=place["offset"][n], seconds=place["seconds"][n],
-                octets=place["octets"][n],
+                octets=place["octets"][n], used_on=day_used(place["started_at"][n]),
             )
             for n, row in enumerate(rows.tolist())
         ],

@@ -1,4 +1,4 @@
-"""Keys of requests: those whose time is over can be removed."""
+"""Keys of requests can be removed when their time is over; suspended usage has a day."""
 
 from ledger.db import scripts
 

@@ -1,5 +1,7 @@
 """What billing and mediation add to the checks of a month's close; wired in app.py."""
 
+from dataclasses import asdict
+
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
@@ -30,18 +32,21 @@ def _unbilled(session: Session, scope: Scope) -> Finding:
 
 
 def _suspended(session: Session, scope: Scope) -> Finding:
-    """Usage that waits in suspense: revenue of the month may be among it."""
-    del scope  # What waits is not dated before it is decoded and guided.
-    waiting = mediation.suspense_by_reason(session)
-    rows = [
-        {"reason": reason, "records": records, "seconds": seconds, "octets": octets}
-        for reason, records, seconds, octets in waiting
-    ]
-    records = sum(one[1] for one in waiting)
+    """Usage of the month that waits in suspense, and what may be of it: revenue may be among it."""
+    waiting = mediation.suspense_of_days(session, scope.first_day, scope.last_day)
+    rows = [asdict(one) for one in waiting]
+    records, undated = (
+        sum(getattr(one, name) for one in waiting) for name in ("records", "undated")
+    )
+    told = (
+        f"{records} {'record of usage is' if records == 1 else 'records of usage are'} suspended, "
+        f"for {len(rows)} {'reason' if len(rows) == 1 else 'reasons'}."
+    )
+    if undated:
+        told += f" When {undated} of them were used cannot be read; they count in every month."
     return found(
-        rows, "No usage is suspended.",
-        f"{records} records of usage are suspended, for {len(rows)} reasons.", records=records,
-    )  # fmt: skip
+        rows, "No usage of the month is suspended.", told, records=records, undated=undated
+    )
 
 
 UNBILLED = PeriodCheck("unbilled", "Charges not billed and account 1530", _unbilled)

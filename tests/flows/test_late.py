@@ -209,6 +209,10 @@ def test_a_newer_tariff_releases_what_had_no_price(books: str, month_files: Path
     _rate()
     (before,) = _rows("SELECT count(*) FROM suspense WHERE reason = 'NO_RATE'")[0]
     assert before > 0
+    used = f"coalesce(to_char(used_on, 'YYYY-MM'), '') = '{MONTH}'"
+    assert _rows(f"SELECT count(*) FROM suspense WHERE reason = 'NO_RATE' AND {used}") == [
+        (before,)
+    ]
     _bill(MONTH)
     frozen = _rows(BILLED)
     for version, first_day, prefix in ((2, "2026-02-01", '"1", "30"'), (3, "2026-02-02", '"30"')):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from itertools import permutations
 from pathlib import Path
 
@@ -13,7 +14,8 @@ from ledger.db import transaction
 from ledger.vault import vault
 from mediation.service import accepted_usage, control_totals, ingest_file, record_location, suspense
 from mediation.service.ingest import FileOutcome
-from tests.mediation.octets import TIME, container, integer, pgw, tgpp_file
+from mediation.wallclock import day_used
+from tests.mediation.octets import EPOCH, TIME, container, integer, pgw, tgpp_file
 
 REFERENCE = (
     "subscription_id,imsi,msisdn,iccid,product,billing_account,usage_split_account,user_party,"
@@ -282,3 +284,36 @@ def test_a_crash_before_the_commit_leaves_no_row(db: str, tmp_path: Path) -> Non
         assert ingest_file(session, vault(), path).state == "accepted"
     with transaction() as session:
         assert ingest_file(session, vault(), path).state == "duplicate"
+
+
+def _days(session: Session, outcome: FileOutcome) -> list[tuple[int, str, str | None]]:
+    """Give the suspended records of a file with their reason and the day of use."""
+    rows = session.execute(
+        text(
+            "SELECT record_no, reason, used_on FROM suspense WHERE file_id = :file"
+            " ORDER BY record_no"
+        ),
+        {"file": outcome.file_id},
+    )
+    return [(number, reason, day and day.isoformat()) for number, reason, day in rows]
+
+
+@pytest.mark.parametrize("instant", [0, -1, 2**40, 2**63 - 1])
+def test_a_time_that_is_none_is_no_day(instant: int) -> None:
+    """It would put usage into a month that nobody closes any more."""
+    assert day_used(instant) is None
+    assert day_used(EPOCH) == date(2026, 3, 29)
+
+
+def test_what_is_suspended_has_the_day_it_was_used(session: Session, tmp_path: Path) -> None:
+    """In Oslo, also for parts of a chain that an earlier file brought; nobody has a card here."""
+    late = TIME[:2] + b"\x29\x23\x30\x00\x2b\x00\x00"  # 23:30 UTC is the next day in Oslo.
+    future = TIME[:2] + b"\x31" + TIME[3:]  # Two days after its file: nobody knows when it was.
+    records = (_session(1), _session(2, opened=late), _part(3, 1), _session(4, opened=future))
+    (first,) = _take(session, _write(tmp_path, 1, *records))
+    (second,) = _take(session, _write(tmp_path, 2, _part(3, 2, last=True)))
+    assert _days(session, first) == [
+        (1, "UNKNOWN_SUBSCRIBER", "2026-03-29"), (2, "UNKNOWN_SUBSCRIBER", "2026-03-30"),
+        (3, "UNKNOWN_SUBSCRIBER", "2026-03-29"), (4, "FUTURE_TIMESTAMP", None),
+    ]  # fmt: skip
+    assert _days(session, second) == [(1, "UNKNOWN_SUBSCRIBER", "2026-03-29")]

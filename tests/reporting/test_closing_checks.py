@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import date
+
+from sqlalchemy import text
+
 import app
 from ledger import service
 from ledger.closing import Finding, PeriodCheck, Scope
 from ledger.db import transaction
 from ledger.service.checks import CHECKS
+from mediation.service.suspense import Suspended, record_releases, suspend
 from reporting.service.closing import SUSPENDED, UNBILLED
 from tests.ledger.conftest import Drafts
 from tests.reporting.desk_books import open_books
@@ -42,6 +47,49 @@ def test_usage_in_suspense_is_somebodys_decision(db: str) -> None:
     waiting = look(SUSPENDED)
     assert waiting.state == "open"
     assert waiting.figures["records"] == sum(row["records"] for row in waiting.figures["rows"])
+
+
+def test_usage_of_other_months_does_not_hold_up_this_one(db: str) -> None:
+    """What has a day counts in its month; what has none counts in each, and the check says so."""
+    open_books()
+    with transaction() as session:
+        days = (date(2026, 2, 28), date(2026, 3, 1), date(2026, 3, 31), date(2026, 4, 1))
+        suspend(
+            session,
+            [Suspended(2, 900 + n, "NO_RATE", "No price.", seconds=7, used_on=day)
+             for n, day in enumerate(days)],
+        )  # fmt: skip
+    march = look(SUSPENDED)
+    assert (march.figures["records"], march.figures["undated"]) == (4, 2)
+    assert march.detail == (
+        "4 records of usage are suspended, for 2 reasons. When 2 of them were used cannot be read; "
+        "they count in every month."
+    )
+    assert {row["reason"]: (row["records"], row["undated"], row["seconds"])
+            for row in march.figures["rows"]} == {
+        "NO_RATE": (3, 1, 64), "UNKNOWN_SUBSCRIBER": (1, 1, 50),
+    }  # fmt: skip
+    with transaction() as session:
+        february, may = (
+            SUSPENDED.find(session, Scope.of("NO01", f"2026-0{month}")) for month in (2, 5)
+        )
+    assert (february.figures["records"], may.figures["records"]) == (3, 2)
+
+
+def test_no_undated_usage_is_not_spoken_of(db: str) -> None:
+    """One record of March: the sentence is about it alone, and April is in order."""
+    open_books()
+    with transaction() as session:
+        file_id = session.scalar(text("SELECT file_id FROM suspense LIMIT 1"))
+        waiting = session.scalars(text("SELECT suspense_id FROM suspense")).all()
+        record_releases(
+            session, [{"suspense_id": one, "bucket": "accepted"} for one in waiting], "a test", "x"
+        )
+        found = Suspended(int(file_id or 0), 900, "NO_RATE", "-", used_on=date(2026, 3, 9))
+        suspend(session, [found])
+    assert look(SUSPENDED).detail == "1 record of usage is suspended, for 1 reason."
+    with transaction() as session:
+        assert SUSPENDED.find(session, Scope.of("NO01", "2026-04")).state == "ok"
 
 
 def test_the_door_hands_over_every_check_once(db: str) -> None:

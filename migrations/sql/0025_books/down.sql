@@ -1,2 +1,3 @@
+ALTER TABLE suspense DROP COLUMN used_on;
 DROP FUNCTION ledger_sweep_keys(integer);
 DROP INDEX ix_idempotency_key_expires_at;

@@ -6,7 +6,7 @@ A table is drawn by a renderer: CSV here, Excel by a higher room, which knows ho
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from io import StringIO
@@ -21,11 +21,27 @@ Value = str | int | date | None
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column: its heading, what its values are, and whether they are summed below."""
+    """A column: its heading, what its values are, and whether they are summed below.
+
+    `total` sums all of them, `grouped` those of each group of the table apart.
+    """
 
     heading: str
     kind: Kind = "text"
     total: bool = False
+    grouped: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Groups:
+    """Rows that are summed apart, such as those of each currency, which nobody may add up.
+
+    `column` is the place of the text that tells a row's group, from 0. `control` holds what the
+    books say of each group: one value per column with `grouped`, in their order.
+    """
+
+    column: int
+    control: Mapping[str, Sequence[int]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +56,7 @@ class Table:
     columns: Sequence[Column]
     rows: Iterable[Sequence[Value]]
     control: Sequence[int] | None = None
+    groups: Groups | None = None
 
 
 def write_csv(tables: Iterable[Table]) -> str:

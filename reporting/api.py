@@ -49,6 +49,10 @@ class BalanceSchema(Schema):
     debit = Money(required=True, attribute="debit_minor")
     credit = Money(required=True, attribute="credit_minor")
     balance = Money(required=True, attribute="balance_minor")
+    base_balance = Money(
+        required=True, attribute="base_minor",
+        metadata={"description": "In the book's own currency, in which all balances sum to zero."},
+    )  # fmt: skip
 
 
 class TrialBalanceSchema(ResolvedSchema):

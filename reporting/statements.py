@@ -23,6 +23,7 @@ class BalanceRow:
     debit_minor: int  # ≥ 0.
     credit_minor: int  # ≥ 0.
     balance_minor: int
+    base_minor: int = 0  # The balance in the book's own currency.
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,8 @@ def trial_balance(rows: Iterable[BalanceRow], book: str, as_of: date | None) -> 
 
     Raises
     ------
-    DoesNotTie : debit and credit differ in a currency, or a row's balance is not their difference.
+    DoesNotTie : debit and credit differ in a currency, or the balances in the book's own currency
+        are not zero in all, or a row's balance is not the difference of its sides.
     """
     ordered = tuple(sorted(rows, key=lambda row: (row.currency, row.account)))
     for row in ordered:
@@ -59,6 +61,13 @@ def trial_balance(rows: Iterable[BalanceRow], book: str, as_of: date | None) -> 
                 debit=format_amount(total.debit_minor),
                 credit=format_amount(total.credit_minor),
             )
+    if base := sum(total.base_minor for total in totals):
+        raise DoesNotTie(
+            f"The trial balance of {book} is off by {format_amount(base)} in the book's own "
+            "currency. Run `hovedbok ledger verify` to find the entry.",
+            book=book,
+            base=format_amount(base),
+        )
     return TrialBalance(book, as_of, ordered, totals)
 
 
@@ -70,6 +79,7 @@ def _total(rows: list[BalanceRow], currency: str) -> BalanceRow:
         debit_minor=sum(row.debit_minor for row in rows),
         credit_minor=sum(row.credit_minor for row in rows),
         balance_minor=sum(row.balance_minor for row in rows),
+        base_minor=sum(row.base_minor for row in rows),
     )
 
 

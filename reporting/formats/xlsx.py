@@ -2,7 +2,8 @@
 
 Cells are typed: money arrives as the decimal digits of its øre (no float is made), dates as dates,
 counts as numbers. Text is text whatever it begins with, so that no name becomes a formula. Below
-each column of money stands a live SUM, the figure the books gave, and their difference.
+each column of money stands a live SUM, the figure the books gave, and their difference; where rows
+may not be added up, as those of several currencies, one per group.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from openpyxl.utils import get_column_letter
 
 from ledger.money import format_amount
 from ledger.plaintext import FORMULA_STARTS
-from ledger.tables import Kind, Table, Value
+from ledger.tables import Groups, Kind, Table, Value
 
 MEDIA_TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 FORMATS: dict[Kind, str] = {
@@ -34,6 +35,7 @@ _WIDTHS: dict[Kind, int] = {"text": 24, "money": 16, "count": 12, "date": 12}
 # Characters that XML 1.0 cannot hold; a name with one must still be written.
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 _CELL_CHARACTERS = 32_767
+_LABELS = ("Sum", "Control (books)", "Difference")
 
 
 def write_workbook(
@@ -116,13 +118,16 @@ def _write_sheet(book: Workbook, content: Table) -> None:
         last_row += 1
     if last_row > 1:
         sheet.auto_filter.ref = f"A1:{last_column}{last_row}"
+    written_row = last_row
     if any(column.total for column in content.columns):
-        _write_totals(sheet, content, last_row)
+        written_row += _write_totals(sheet, content, last_row)
+    if content.groups is not None:
+        _write_groups(sheet, content, content.groups, last_row, written_row)
 
 
-def _write_totals(sheet: Any, content: Table, last_row: int) -> None:
-    """Add the live sums and, where the books gave theirs, those and the difference."""
-    labels = ["Sum"] if content.control is None else ["Sum", "Control (books)", "Difference"]
+def _write_totals(sheet: Any, content: Table, last_row: int) -> int:
+    """Add the live sums and, where the books gave theirs, the difference; say how many rows."""
+    labels = _LABELS if content.control is not None else _LABELS[:1]
     control = iter(content.control or ())
     rows: list[list[Any]] = [[] for _ in labels]
     for number, column in enumerate(content.columns, start=1):
@@ -139,6 +144,40 @@ def _write_totals(sheet: Any, content: Table, last_row: int) -> None:
             rows[2].append(_formula(sheet, f"=ROUND({difference[1:]},2)", style))
     for cells in rows:
         sheet.append(cells)
+    return len(rows)
+
+
+def _write_groups(
+    sheet: Any, content: Table, groups: Groups, last_row: int, written_row: int
+) -> None:
+    """Add per group its live sums, those of the books, and the difference.
+
+    A sum asks the cell of its own row for the group, so that no text of the books is in a formula.
+    """
+    key = get_column_letter(groups.column + 1)
+    for group, control in groups.control.items():
+        told = iter(control)
+        columns: list[Sequence[Any]] = []
+        for number, column in enumerate(content.columns):
+            letter, style = get_column_letter(number + 1), f"hb_{column.kind}_sum"
+            rows = (
+                f"${key}$2:${key}${last_row},${key}{written_row + 1},{letter}$2:{letter}${last_row}"
+            )
+            difference = f"{letter}{written_row + 1}-{letter}{written_row + 2}"
+            if column.grouped:
+                columns.append((
+                    _formula(sheet, f"=SUMIF({rows})", style),
+                    _cell(sheet, next(told), column.kind, style),
+                    _formula(sheet, f"=ROUND({difference},2)", style),
+                ))  # fmt: skip
+            elif number == groups.column:
+                columns.append([_text(sheet, group, "hb_text_sum") for _ in _LABELS])
+            else:
+                shown = _LABELS if number == 0 else ("",) * len(_LABELS)
+                columns.append([_text(sheet, one, "hb_text_sum") if one else None for one in shown])
+        for cells in zip(*columns, strict=True):
+            sheet.append(cells)
+        written_row += len(_LABELS)
 
 
 def _cell(sheet: Any, value: Value, kind: Kind, style: str | None = None) -> Any:

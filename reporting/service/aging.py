@@ -104,6 +104,7 @@ def trial_balance(
             debit_minor=balance.debit_minor,
             credit_minor=balance.credit_minor,
             balance_minor=balance.balance_minor,
+            base_minor=balance.base_minor,
         )
         for balance in balances
     ]

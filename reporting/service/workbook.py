@@ -9,7 +9,7 @@ from typing import IO
 
 from sqlalchemy.orm import Session
 
-from ledger.tables import Column, Table, Value
+from ledger.tables import Column, Groups, Table, Value
 from reporting.aging import BUCKETS
 from reporting.formats.xlsx import write_workbook as write_sheets
 from reporting.service.aging import (
@@ -21,14 +21,7 @@ from reporting.service.aging import (
 from reporting.service.invoices import IssuedInvoice, iter_invoices
 from reporting.statements import TrialBalance
 
-_TRIAL_BALANCE = (
-    Column("Account"),
-    Column("Name"),
-    Column("Currency"),
-    Column("Debit", "money", total=True),
-    Column("Credit", "money", total=True),
-    Column("Balance", "money", total=True),
-)
+_CURRENCY_AT = 2  # The column of the trial balance that tells the currency.
 _AGING = (
     Column("Account"),
     Column("Customer no."),
@@ -90,23 +83,28 @@ def parameters(book: str, as_of: date | None, made_by: str) -> list[tuple[str, V
 
 
 def trial_balance_sheet(balance: TrialBalance) -> Table:
-    """Shape the trial balance as a sheet whose sums are live."""
-    return Table(
-        title="Trial balance",
-        columns=_TRIAL_BALANCE,
-        rows=[
-            (
-                row.account, row.name, row.currency,
-                row.debit_minor, row.credit_minor, row.balance_minor,
-            )
-            for row in balance.rows
-        ],
-        control=[
-            sum(total.debit_minor for total in balance.totals),
-            sum(total.credit_minor for total in balance.totals),
-            0,
-        ],
+    """Shape the trial balance as a sheet whose sums are live.
+
+    Where there are several currencies each is summed apart; all of them only in the book's own.
+    Balances sum to zero: that is what the books say, whatever the rows do.
+    """
+    turnover = {total.currency: (total.debit_minor, total.credit_minor, 0)
+                for total in balance.totals}  # fmt: skip
+    one = len(turnover) <= 1
+    columns = (
+        Column("Account"), Column("Name"), Column("Currency"),
+        *(Column(heading, "money", total=one, grouped=not one)
+          for heading in ("Debit", "Credit", "Balance")),
+        Column("Balance in the book's currency", "money", total=True),
     )  # fmt: skip
+    rows = [
+        (row.account, row.name, row.currency, row.debit_minor, row.credit_minor,
+         row.balance_minor, row.base_minor) for row in balance.rows
+    ]  # fmt: skip
+    if one:
+        control = next(iter(turnover.values()), (0, 0, 0))
+        return Table("Trial balance", columns, rows, (*control, 0))
+    return Table("Trial balance", columns, rows, (0,), Groups(_CURRENCY_AT, turnover))
 
 
 def aging_sheet(report: AgingReport) -> Table:

@@ -16,10 +16,13 @@ from sqlalchemy import Row, text
 from sqlalchemy.orm import Session
 
 from ledger.db import transaction
+from ledger.db.life import GONE
 from ledger.errors import Conflict, Invalid
 
 KEPT = timedelta(hours=72)
-ABANDONED_AFTER = timedelta(minutes=5)  # a request that died without an answer may be taken over
+# A request that died without an answer may be taken over: at once where its process is gone, and
+# else after so long.
+ABANDONED_AFTER = timedelta(minutes=5)
 SWEPT_AT_ONCE = 1_000  # Keys of a transaction that sweeps: a request never waits long for its rows.
 SWEEPS = 100  # Transactions of a job, which comes again in a minute.
 # Refusals that another try may not meet; all others below 500 are final.
@@ -68,8 +71,13 @@ def is_final(status: int) -> bool:
     return status < HTTPStatus.INTERNAL_SERVER_ERROR and status not in _PASSING
 
 
-def begin(session: Session, request: Request) -> Answer | None:
+def begin(session: Session, request: Request, holder: int | None = None) -> Answer | None:
     """Claim a key: None means that the caller is to do the request and to `keep` its answer.
+
+    Parameters
+    ----------
+    holder : the life of the process that is going to do it (`ledger.db.life`). When that ends
+        without an answer, the same request may be begun again at once.
 
     Raises
     ------
@@ -78,7 +86,7 @@ def begin(session: Session, request: Request) -> Answer | None:
     """
     facts = {
         "client": request.client_id, "key": request.key, "path": request.method_path,
-        "digest": request.digest, "kept": KEPT, "abandoned": ABANDONED_AFTER,
+        "digest": request.digest, "kept": KEPT, "abandoned": ABANDONED_AFTER, "holder": holder,
     }  # fmt: skip
     if session.execute(text(_CLAIM), facts).first() is not None:
         return None
@@ -180,19 +188,22 @@ def _in_progress(request: Request) -> RequestInProgress:
     )  # fmt: skip
 
 
-# A key is free if it is new, has expired, or was abandoned by a request that died.
-_TAKE_OVER = """
+# A key is free if it is new, has expired, or was abandoned by a request that died. Where claims and
+# answers are one transaction there is no holder: what died with it was never claimed.
+_TAKE_OVER = f"""
     ON CONFLICT (client_id, key) DO UPDATE
     SET method_path = EXCLUDED.method_path, request_hash = EXCLUDED.request_hash,
         state = 'started', status = NULL, response = NULL, created_at = clock_timestamp(),
-        expires_at = EXCLUDED.expires_at
+        expires_at = EXCLUDED.expires_at, holder = EXCLUDED.holder
     WHERE k.expires_at <= clock_timestamp() OR (k.state = 'started'
         AND k.request_hash = EXCLUDED.request_hash AND k.method_path = EXCLUDED.method_path
-        AND k.created_at <= clock_timestamp() - CAST(:abandoned AS interval))"""
+        AND (k.created_at <= clock_timestamp() - CAST(:abandoned AS interval)
+            OR (k.holder IS NOT NULL AND {GONE.format(number="k.holder")})))"""
 _CLAIM = f"""
     INSERT INTO idempotency_key AS k
-        (client_id, key, method_path, request_hash, state, expires_at)
-    VALUES (:client, :key, :path, :digest, 'started', clock_timestamp() + :kept)
+        (client_id, key, method_path, request_hash, state, expires_at, holder)
+    VALUES (:client, :key, :path, :digest, 'started', clock_timestamp() + :kept,
+        CAST(:holder AS bigint))
     {_TAKE_OVER} RETURNING key"""
 _STORED = """
     SELECT method_path, request_hash, state, status, response FROM idempotency_key

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from flask import Response, current_app, json, make_response, request
 
 from ledger.db import transaction
+from ledger.db.life import life
 from ledger.errors import Problem
 from ledger.service.answers import (
     Answer,
@@ -37,7 +38,8 @@ def once(view: View) -> View:
     """Answer each Idempotency-Key of a caller once; put it directly beneath `scope`.
 
     A request without a key goes through: the view's own arguments say that it is missing. Another
-    request that is still being done is waited for a few seconds.
+    request that is still being done is waited for a few seconds, and taken over at once if the
+    process that did it is gone.
     """
 
     @wraps(view)
@@ -84,8 +86,9 @@ def repeat(known: Answer, status: int | None = None) -> Response:
 
 
 def _claim(asked: Request) -> Answer | None:
+    holder = life()  # Before the transaction: a process without a life of its own takes one here.
     with transaction() as session:
-        return begin(session, asked)
+        return begin(session, asked, holder)
 
 
 def _do(asked: Request, do: Callable[[], Any]) -> Response:

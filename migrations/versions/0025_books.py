@@ -1,4 +1,4 @@
-"""Keys of requests can be removed when their time is over; suspended usage has a day."""
+"""Keys of requests end, and tell whose they are; suspended usage has a day."""
 
 from ledger.db import scripts
 

@@ -1,4 +1,4 @@
-"""The frame of every page: the blueprint, the menu by scope, how figures are written."""
+"""The frame of every page: the blueprint, the menu by scope, the book, how figures are written."""
 
 from __future__ import annotations
 
@@ -8,11 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from flask import Blueprint, Flask, g, has_request_context, request
+from flask import session as browser_session
 from markupsafe import Markup
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from ledger import service as ledger
-from ledger.errors import Invalid
+from ledger.db import transaction
+from ledger.errors import Invalid, Problem
+from ledger.service.statements import BookName, read_books
 from ledger.web.assets import add_library
 from ledger.web.fields import DEFAULT_BOOK
 from ledger.web.gate import require_book_access
@@ -54,6 +58,11 @@ _MENU = (
     ),
     ("Access", (("access", "Staff and audit log", "access:read"),)),
 )
+
+MENU_PAGES = frozenset(f"desk.{name}" for _, items in _MENU for name, _, _ in items)
+# Addresses that lead to nothing of a book.
+_OF_NO_BOOK = frozenset({"desk.login", "desk.logout", "desk.choose_book"})
+_CHOICE = "book"  # Its name in the browser's signed cookie, which ends with the browser.
 
 # A page below a menu item keeps that item marked.
 _PARENTS = {
@@ -105,17 +114,31 @@ def install(app: Flask) -> None:
         person=_person,
     )
     app.url_defaults(_same_book)
-    app.context_processor(lambda: {"navigation": navigation, "here": _here()})
+    app.context_processor(
+        lambda: {
+            "navigation": navigation,
+            "here": _here(),
+            "frame_books": books,
+            "frame_book": shown_book,
+        }
+    )
     # Trimmed blocks keep a page of a thousand rows small.
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
 
 
 def _same_book(endpoint: str, values: dict[str, Any]) -> None:
-    """Let the links of a page lead to the book, and what was known, that its reader asked for."""
-    if endpoint.startswith("desk.") and has_request_context():
-        for name in ("book", "known_as_of"):
-            if request.args.get(name):
-                values.setdefault(name, request.args[name])
+    """Let the links of a page lead to the book, and what was known, that its reader asked for.
+
+    Whoever may see several books has the book in every address: a form that was left open in one
+    window must not end in the book that was chosen in another.
+    """
+    if not endpoint.startswith("desk.") or not has_request_context() or endpoint in _OF_NO_BOOK:
+        return
+    if len(books()) > 1 and (shown := shown_book()):
+        values.setdefault("book", shown.book)
+    for name in ("book", "known_as_of"):
+        if request.args.get(name):
+            values.setdefault(name, request.args[name])
 
 
 def navigation() -> list[tuple[str, list[tuple[str, str]]]]:
@@ -134,9 +157,56 @@ def navigation() -> list[tuple[str, list[tuple[str, str]]]]:
 def book() -> str:
     """Name the legal entity whose books are shown: one that the reader may see.
 
-    Raises `BookNotPermitted` for any other.
+    It is the one that the address names, else the one that was chosen. Raises `BookNotPermitted`
+    for any other; a choice that is not theirs any more is as none.
     """
-    return require_book_access(request.args.get("book") or _first_book())
+    chosen = browser_session.get(_CHOICE)
+    if chosen is not None and not g.actor.may_see(chosen):
+        chosen = None
+    return require_book_access(request.args.get("book") or chosen or _first_book())
+
+
+def choose_book(code: str | None) -> None:
+    """Show this book from now on wherever an address names none; None forgets the choice."""
+    if code is None:
+        browser_session.pop(_CHOICE, None)
+    else:
+        browser_session[_CHOICE] = code
+
+
+def books() -> list[BookName]:
+    """List the books that the reader may see, read once in a request; none for a stranger."""
+    if "desk_books" not in g:
+        g.desk_books = _books()
+    found: list[BookName] = g.desk_books
+    return found
+
+
+def _books() -> list[BookName]:
+    actor = g.get("actor")
+    if actor is None:
+        return []
+    try:
+        with transaction() as session:
+            return [one for one in read_books(session) if actor.may_see(one.book)]
+    except (Problem, SQLAlchemyError):
+        return []  # The page that says that the database is silent has a frame too.
+
+
+def show_book(code: str) -> None:
+    """Let the frame name the book of what is shown, where that says it by itself."""
+    g.desk_book = code
+
+
+def shown_book() -> BookName | None:
+    """Give the book that the page shows; None where it may not be seen, or there is none."""
+    if g.get("actor") is None:
+        return None
+    try:
+        code = g.get("desk_book") or book()
+    except Problem:
+        return None
+    return next((one for one in books() if one.book == code), None)
 
 
 def _first_book() -> str:

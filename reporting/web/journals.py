@@ -28,7 +28,7 @@ from ledger.web import current_actor, scope
 from party.service import party_labels
 from reporting.norwegian import long_date
 from reporting.web.dates import today
-from reporting.web.frame import book
+from reporting.web.frame import book, show_book
 from reporting.web.journal_form import (
     Form,
     Row,
@@ -258,6 +258,7 @@ def _attempt(
 
 def _draft_page(session: Session, view: DraftView, refusal: Problem | None = None) -> str:
     actor, names = current_actor(), _names(session, view.book)
+    show_book(view.book)
     entry, before = view.draft.entry, view.compared
     old = view.draft if before is None else before.draft
     changes = compare_lines(old.entry.lines, entry.lines)
@@ -284,6 +285,7 @@ def _form_page(
     session: Session, form: Form, draft_id: int | None, refusal: Problem | None = None
 ) -> str:
     of_book = book() if draft_id is None else draft_reading.read_draft(session, draft_id).book
+    show_book(of_book)
     own = ledger.functional_currency(session, of_book)
     accounts = [a for a in chart_of_accounts(session, of_book) if _takes_manual(a)]
     return render_template(

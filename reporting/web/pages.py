@@ -8,11 +8,18 @@ from urllib.parse import urlsplit
 from flask import Flask, make_response, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
+from ledger import service as ledger
 from ledger.access import TooManyAttempts
 from ledger.db import transaction
+from ledger.errors import Invalid
 from ledger.service import access, book_access
 from ledger.web import now, public, scope
-from ledger.web.gate import current_actor, session_cookie, set_session_cookie
+from ledger.web.gate import (
+    current_actor,
+    require_book_access,
+    session_cookie,
+    set_session_cookie,
+)
 from reporting.web import (
     books,
     chart,
@@ -39,6 +46,7 @@ def register(app: Flask) -> None:
         ("/logout", "logout", _logout, ["POST"]),
         ("/", "home", _home, ["GET"]),
         ("/access", "access", _access, ["GET"]),
+        ("/book", "choose_book", _choose_book, ["POST"]),
     ):
         app.add_url_rule(rule, f"desk.{name}", view, methods=methods)
     app.register_blueprint(frame.desk)
@@ -59,6 +67,7 @@ def _login() -> BaseResponse | str:
     if login.token is not None:
         response = make_response(redirect(target or url_for("desk.home"), HTTPStatus.SEE_OTHER))
         set_session_cookie(response, login.token)
+        frame.choose_book(None)  # Somebody else may have chosen it.
         return response
     status, fault = HTTPStatus.UNAUTHORIZED, "User name or password is wrong."
     if login.retry_after_s:
@@ -79,7 +88,23 @@ def _logout() -> BaseResponse:
         access.revoke_session(session, request.cookies.get(session_cookie(), ""), now=now())
     response = make_response(redirect(url_for("desk.login"), HTTPStatus.SEE_OTHER))
     response.delete_cookie(session_cookie(), path="/")
+    frame.choose_book(None)
     return response
+
+
+@scope("desk:read")
+def _choose_book() -> BaseResponse:
+    """Show another book from now on, and first the page of the menu that its reader was on."""
+    code = request.values.get("book", "")
+    if not code:
+        raise Invalid("No book was chosen. Choose one of those that are offered.", field="book")
+    require_book_access(code)
+    with transaction() as session:
+        ledger.require_book(session, code)
+    frame.choose_book(code)
+    page = request.form.get("page", "")
+    target = page if page in frame.MENU_PAGES else "desk.home"
+    return redirect(url_for(target, book=code), HTTPStatus.SEE_OTHER)
 
 
 @scope("desk:read")

@@ -86,6 +86,10 @@ class Month:
         """The first local day of the next month."""
         return (self.first_day + timedelta(days=32)).replace(day=1)
 
+    def next(self) -> "Month":
+        """Give the month behind it, of the same book."""
+        return Month(self.book_code, self.after.strftime("%Y-%m"))
+
     def instants(self) -> tuple[int, int]:
         """The month's local midnights as UTC epoch seconds, half-open."""
         first, after = (

@@ -13,9 +13,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ledger.errors import Invalid
+from rating.allowance_terms import BOUGHT
 from rating.drawing import NO_CAP, Cost, in_increments, pay, within_caps
 from rating.queues import Queue, event_order, queue_of
 from rating.tariff import TariffBook
+from rating.top_ups import TopUps, draw_bought
 from rating.usage import Bool, Int16, Int32, Int64, Reason, UsageBatch
 
 NOT_STATED = -1
@@ -71,7 +73,7 @@ class Counters:
 
 def consume(
     batch: UsageBatch, cell: Int32, reason: Int16, book: TariffBook, counters: Counters,
-    cost: Cost | None = None,
+    cost: Cost | None = None, top_ups: TopUps | None = None,
 ) -> tuple[Int64, Counters]:  # fmt: skip
     """Serve the priced events of a batch from their allowances, in the layers of their order.
 
@@ -82,6 +84,7 @@ def consume(
     reason : (n,) reasons so far; events that NO_GRANT or LATE suspends are marked in place.
     counters : what was used before; pools may be missing.
     cost : what parts of events cost, where the book has allowances of money.
+    top_ups : what was bought; left out, nothing.
 
     Returns
     -------
@@ -104,7 +107,10 @@ def consume(
         stays = wanted > 0
         queue = candidates.only(stays)
         if len(queue.rows):
-            counters = _pass(batch, queue, wanted[stays], free[:, layer], book, counters, cost)
+            counters = _pass(
+                batch, queue, wanted[stays], free[:, layer], book, counters, cost,
+                top_ups or TopUps.none(),
+            )  # fmt: skip
     return free, counters
 
 
@@ -142,7 +148,7 @@ def _late(batch: UsageBatch, rows: Int64, last_start: Int64, last_key: Int64) ->
 
 def _pass(
     batch: UsageBatch, queue: Queue, wanted: Int64, free: Int64, book: TariffBook,
-    counters: Counters, cost: Cost | None,
+    counters: Counters, cost: Cost | None, top_ups: TopUps,
 ) -> Counters:  # fmt: skip
     """Serve one allowance of each event of a queue; writes `free`, gives the counters after."""
     pools = _look_up(counters, queue.owner, queue.allowance, queue.month)
@@ -151,6 +157,15 @@ def _pass(
     balance = np.maximum(granted - pools.used, 0)
     members = _members(batch, queue, book, counters)
     free[queue.rows], drawn = _draw(wanted, balance, queue, members, book, cost)
+    if len(top_ups):
+        bought = np.flatnonzero((book.included.age[queue.allowance] == BOUGHT)[queue.pool])
+        rows, of = queue.rows[bought], queue.pool[bought]
+        by_then = top_ups.by(
+            queue.owner[of], queue.allowance[of], queue.month[of], batch.started_at[rows]
+        )
+        free[rows], drawn[bought] = draw_bought(
+            wanted[bought], by_then, pools.used, book.included.increment[queue.allowance], of
+        )
     last = queue.rows[queue.tails]
     touched = Counters(
         pools.subscription, pools.allowance, pools.month,

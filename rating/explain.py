@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from ledger.errors import DoesNotTie
 from ledger.money import MICRO_PER_UNIT, largest_remainder
+from rating.allowance_terms import BOUGHT, OWN
 from rating.clock import EARLIEST, LATEST
 from rating.phrases import PHRASES, Language
 from rating.pieces import Piece, Session, pieces
@@ -127,12 +128,25 @@ def _coverage(
     kind, free = USAGE_NAMES[int(batch.usage_type[row])], int(rated.free_quantity[row])
     layers = book.cells.allowances[_cell(batch, book, row)].tolist()
     drawn = rated.drawn[row].tolist()
-    parts = [(book.allowances[n], part) for n, part in zip(layers, drawn, strict=True) if part]
+    parts = [
+        (_allowance(book, n, language), part) for n, part in zip(layers, drawn, strict=True) if part
+    ]
     named = ", ".join(
         name if len(parts) == 1 else f"{name} ({_amount_used(part, kind)})" for name, part in parts
     )
     phrase = "all_free" if free == int(batch.quantity[row]) else "part_free"
     return PHRASES[language][phrase].format(free=_amount_used(free, kind), allowance=named)
+
+
+def _allowance(book: TariffBook, index: int, language: Language) -> str:
+    """Name an allowance, and say of what is there beside it where it comes from."""
+    say, age = PHRASES[language], int(book.included.age[index])
+    name = book.allowances[int(book.included.of[index])]
+    if age == OWN:
+        return name
+    if age == BOUGHT:
+        return say["bought"].format(allowance=name)
+    return say["rolled" if age == 1 else "rolled_long"].format(allowance=name, age=age)
 
 
 def _parts(

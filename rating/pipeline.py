@@ -24,6 +24,7 @@ from rating.rounding import Integers
 from rating.tariff import TariffBook
 from rating.tariff_tables import NEVER
 from rating.tariff_terms import START_BAND
+from rating.top_ups import TopUps
 from rating.usage import (
     DATA,
     MAX_CALL_SECONDS,
@@ -56,8 +57,9 @@ class Rated:
 
 
 def rate(
-    batch: UsageBatch, book: TariffBook, counters: Counters | None = None, *, chunk: int = CHUNK
-) -> Rated:
+    batch: UsageBatch, book: TariffBook, counters: Counters | None = None, *,
+    top_ups: TopUps | None = None, chunk: int = CHUNK,
+) -> Rated:  # fmt: skip
     """Rate a batch of usage events.
 
     Parameters
@@ -66,6 +68,7 @@ def rate(
     book : the tariff; one book a call, chosen by the caller by effective date.
     counters : what allowances have served before, None for nothing. A pool (subscription and month)
         must not be split over batches out of time order: such events leave with reason LATE.
+    top_ups : what was bought of allowances, in codes of the batch and the book; None for nothing.
     chunk : rows priced at a time; affects speed only.
     """
     zone = np.full(len(batch), -1, np.int32)
@@ -77,7 +80,7 @@ def rate(
     for rows in _chunks(len(batch), chunk):
         _refuse_unpriceable(batch.take(rows), book, lines, cell[rows], reason[rows])
     cost = _usage_cost(batch, book, lines, cell)
-    drawn, after = consume(batch, cell, reason, book, counters or Counters.none(), cost)
+    drawn, after = consume(batch, cell, reason, book, counters or Counters.none(), cost, top_ups)
     free = drawn[:, 0] if drawn.shape[1] == 1 else drawn.sum(axis=1)
     amount, units = np.zeros(len(batch), np.int64), np.zeros(len(batch), np.int64)
     rate_row, component = np.full(len(batch), -1, np.int32), np.full(len(batch), -1, np.int32)

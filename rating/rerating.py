@@ -19,6 +19,7 @@ from rating.allowances import Counters
 from rating.charges import sum_by_key
 from rating.pipeline import Rated, rate
 from rating.tariff import TariffBook
+from rating.top_ups import TopUps
 from rating.usage import Bool, Int16, Int64, UsageBatch
 
 Names = NDArray[np.str_]
@@ -37,6 +38,7 @@ class Snapshot:
     book: TariffBook
     counters: Counters  # before the first event: what is granted
     charge: Int64  # (n,) the charge that each event belongs to
+    top_ups: TopUps | None = None  # what was bought
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -127,7 +129,7 @@ def affected(old: Snapshot, new: Snapshot) -> tuple[Int64, Int64]:
 
 def _rate(snapshot: Snapshot, rows: Int64) -> Result:
     part = replace(snapshot, batch=snapshot.batch.take(rows), charge=snapshot.charge[rows])
-    return result_of(rate(part.batch, part.book, part.counters), part)
+    return result_of(rate(part.batch, part.book, part.counters, top_ups=part.top_ups), part)
 
 
 def _reproduce(again: Result, before: Result) -> None:
@@ -265,10 +267,17 @@ def _regranted(old: Snapshot, new: Snapshot, labels: tuple[Int64, Int64]) -> Int
 
 
 def _grants(snapshot: Snapshot) -> dict[tuple[bool, int, str, int], tuple[int, ...]]:
+    """Name what each pool begins with: its counters, or what it buys and when."""
     counters, book = snapshot.counters, snapshot.book
     count = len(book.allowances)
     columns = zip(*(getattr(counters, n).tolist() for n in Counters.__slots__), strict=True)
-    return {
+    bought: dict[tuple[bool, int, str, int], tuple[int, ...]] = {}
+    top_ups = snapshot.top_ups or TopUps.none()
+    rows = zip(*(getattr(top_ups, n).tolist() for n in TopUps.__slots__), strict=True)
+    for owner, allowance, month, *one in sorted(rows):
+        name = (bool(book.included.shared[allowance]), owner, book.allowances[allowance], month)
+        bought[name] = (*bought.get(name, ()), *one)
+    return bought | {
         (
             bool(book.included.shared[allowance % count]) and allowance < count, owner,
             f"{book.allowances[allowance % count]}/{allowance // count}", month,

@@ -25,6 +25,7 @@ from rating.tariff_terms import (
     MAX_ALLOWANCE,
     MAX_PER,
     MAX_PRICE_MICRO,
+    MAX_ROLLOVER_MONTHS,
     OCCASIONS,
     SPLIT_CARRY,
     UNITS,
@@ -198,6 +199,7 @@ def _offering(table: Reader) -> Offering:
         bindings=tuple(sections.binding(part) for part in table.tables("binding")),
         pools=tuple(sections.pool(part) for part in table.tables("pool")),
         frame=table.name("frame", None),
+        top_ups=tuple(sections.top_up(part) for part in table.tables("top_up")),
     )
     table.refuse_unknown()
     return offering
@@ -241,6 +243,10 @@ def _allowance(table: Reader) -> Allowance:
         member_cap=table.integer("member_cap", 0, MAX_ALLOWANCE, None),
         valid_from=table.optional_day("valid_from"),
         valid_to=table.optional_day("valid_to"),
+        rollover_micro=table.price("rollover", sections.HUNDRED_PERCENT, 0),
+        rollover_most=table.integer("rollover_most", 0, MAX_ALLOWANCE, None),
+        rollover_months=table.integer("rollover_months", 1, MAX_ROLLOVER_MONTHS, 1),
+        rollover_first=table.flag("rollover_first", False),
     )
     table.refuse_unknown()
     return allowance

@@ -22,6 +22,7 @@ from rating.tariff_terms import (
     Pool,
     RoamingCap,
     SpendLimit,
+    TopUp,
 )
 
 MAX_RATE_MICRO = 10**6 * MICRO
@@ -166,6 +167,16 @@ def pool(table: Reader) -> Pool:
             increment=table.integer("increment", 1, MAX_PER, 1),
             minimum=table.integer("minimum", 0, MAX_PER, 0),
         ),
+    )
+    table.refuse_unknown()
+    return found
+
+
+def top_up(table: Reader) -> TopUp:
+    """Read [[offering.top_up]]."""
+    found = TopUp(
+        allowance=table.name("allowance"),
+        quantity=table.integer("quantity", 1, MAX_ALLOWANCE),
     )
     table.refuse_unknown()
     return found

@@ -28,6 +28,7 @@ CURRENCIES = ("NOK", "XDR", "EUR", "USD", "SEK", "DKK", "GBP")
 MAX_PRICE_MICRO = 10**9 * MICRO_PER_UNIT
 MAX_PER = 2**40
 MAX_ALLOWANCE = 10**15
+MAX_ROLLOVER_MONTHS = 12
 EVERY_DAY = (1, 2, 3, 4, 5, 6, 7)
 HOLIDAY = 8  # the pseudo weekday of a public holiday
 
@@ -118,6 +119,18 @@ class Allowance:
     member_cap: int | None = None  # what one subscription may use of what is shared
     valid_from: date | None = None  # serves usage of local days [valid_from, valid_to)
     valid_to: date | None = None
+    rollover_micro: int = 0  # per cent of what is left that goes into the next month, x 10**6
+    rollover_most: int | None = None  # units at most
+    rollover_months: int = 1  # how many months what rolled over serves
+    rollover_first: bool = False  # used before what the month includes, else after it
+
+
+@dataclass(frozen=True, slots=True)
+class TopUp:
+    """What an add-on adds to an allowance, from the order to the end of the month."""
+
+    allowance: str  # of any offering of the tariff
+    quantity: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,6 +253,7 @@ class Offering:
     bindings: tuple[Binding, ...] = ()
     pools: tuple[Pool, ...] = ()
     frame: str | None = None  # whose terms hold for who has it
+    top_ups: tuple[TopUp, ...] = ()
 
 
 def components_behind(offerings: Iterable[Offering], component: str) -> tuple[str, ...]:

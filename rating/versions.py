@@ -18,6 +18,7 @@ from rating.pipeline import Rated, rate
 from rating.recurring import FlatCharges, recurring_charges
 from rating.rounding import share_of
 from rating.tariff import TariffBook, in_force
+from rating.top_ups import TopUps
 from rating.usage import Int64, Reason, UsageBatch
 
 _COLUMNS = (
@@ -102,6 +103,7 @@ def rate_versions(
     offerings: Sequence[str],
     versions: Sequence[InForce],
     grants: Sequence[Counters | None],
+    top_ups: Sequence[TopUps | None] = (),
 ) -> RatedVersions:
     """Rate a month's events, each by the version in force at its start.
 
@@ -111,6 +113,7 @@ def rate_versions(
     offerings : names of offerings.
     versions : in order of their days.
     grants : for each version, what it cannot know of its allowances (`rating.grants`).
+    top_ups : for each version, what was bought in the month; left out, nothing.
     """
     began = np.array([version.book.valid_from for version in versions], np.int64)
     # Before the first version there is none; the first says so of the event.
@@ -126,7 +129,7 @@ def rate_versions(
         before = grants[number]
         if counters is not None:
             before = carry_over(counters, versions[number - 1].book, book, before)
-        rated = rate(mine, book, before)
+        rated = rate(mine, book, before, top_ups=top_ups[number] if top_ups else None)
         counters = rated.counters
         parts.append(RatedPart(book, rows, mine, rated))
     return RatedVersions(tuple(parts))

@@ -6,7 +6,7 @@ nothing new books nothing. Everything a run records is one transaction.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from sqlalchemy.orm import Session
@@ -37,6 +37,7 @@ class RatingOutcome:
     charges_changed: int
     net_minor: int
     batch_id: int | None
+    followed: tuple[str, ...] = ()  # later months that were rated again, by what rolled over
 
 
 def rate_period(
@@ -62,7 +63,30 @@ def rate_period(
     """
     lock_period(session, month)
     versions = _versions_of(session, month, tariff)
-    return record(session, store, reckon(session, store, month, versions, billed_keys), actor)
+    done = record(session, store, reckon(session, store, month, versions, billed_keys), actor)
+    return replace(done, followed=rate_followers(session, store, month, billed_keys, actor))
+
+
+def rate_followers(
+    session: Session, store: Vault, month: Month, billed_keys: BilledKeys, actor: str
+) -> tuple[str, ...]:
+    """Rate the next month again where it took another remainder than this one now leaves.
+
+    Nothing of its run is changed: it gets a run of its own, which books the difference, and so on
+    to the month behind it.
+
+    Returns
+    -------
+    the months rated again, in order.
+    """
+    after = month.next()
+    here, there = (rating.last_run(session, one.period) for one in (month, after))
+    if here is None or there is None:
+        return ()
+    if there.remainder_in_sha256 == here.remainder_out_sha256:
+        return ()
+    done = rate_period(session, store, after, billed_keys, actor)
+    return (after.period, *done.followed)
 
 
 def _versions_of(session: Session, month: Month, tariff: str | None) -> Sequence[InForce]:
@@ -98,7 +122,8 @@ def record(
             "events": events, "unpriced": unpriced,
             "tariffs": [one.book.label for one in reckoned.versions],
         },
-        counters_sha256=store.put(used.counters(), "traffic").sha256, actor=actor,
+        counters_sha256=store.put(used.counters(), "traffic").sha256,
+        remainder_in=reckoned.remainder_in, remainder_out=reckoned.remainder_out, actor=actor,
         correcting=correcting,
     )  # fmt: skip
     return RatingOutcome(

@@ -23,6 +23,7 @@ from mediation.charging import (
     Standing,
     differences,
 )
+from mediation.service.granting import remainder_before
 from mediation.service.service_charges import charge_services
 from mediation.service.usage import accepted_usage
 from mediation.service.usage_rating import RatedUsage, add_usage, rate_usage, store_rated
@@ -47,6 +48,8 @@ class Reckoning:
     standing: tuple[Standing, ...]
     booked: tuple[Difference, ...]  # to be booked
     day: date  # the effective date of the postings
+    remainder_in: str | None = None  # what rolled over from the month before, in the vault
+    remainder_out: str | None = None  # what rolls on into the next
 
     @property
     def book(self) -> TariffBook:
@@ -61,16 +64,26 @@ class Reckoning:
             for key, amount in self.found.owed.items()
         )  # fmt: skip
         tariffs = "+".join(one.book.content_hash for one in self.versions)
-        content = json.dumps([tariffs, list(self.refs), owed])
+        rolled = [one for one in (self.remainder_in, self.remainder_out) if one is not None]
+        content = json.dumps([tariffs, list(self.refs), owed, *rolled])
         return sha256(content.encode()).hexdigest()
 
 
 def lock_period(session: Session, month: Month) -> None:
-    """Let one run of a period at a time through: two would both find the same difference."""
-    session.execute(
-        text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 0))"),
-        {"key": f"rating/{month.book_code}/{month.period}"},
-    )
+    """Let one run of a period at a time through: two would both find the same difference.
+
+    The months behind it are locked too, up to the first that was never rated: what rolls over may
+    make a run go on into them, and two runs that wait for each other's months would never end.
+    """
+    last = rating.last_period(session) or month.period
+    while True:
+        session.execute(
+            text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 0))"),
+            {"key": f"rating/{month.book_code}/{month.period}"},
+        )
+        if month.period > last:
+            return
+        month = month.next()
 
 
 def reckon(
@@ -92,7 +105,8 @@ def reckon(
     DoesNotTie : an event's amount is not what its explanation sums to.
     """
     setting = month_setting(session, month, versions)
-    used = rate_usage(session, month, versions, accepted_usage(session, store, month.period))
+    used = rate_usage(session, store, month, versions, accepted_usage(session, store, month.period))
+    remainder = used.remainder(month)
     refs = store_rated(store, used)
     found = Found()
     add_usage(session, month, setting, used, found)
@@ -102,8 +116,10 @@ def reckon(
     standing, next_bill = _stands(session, month, billed_keys)
     booked = differences(found.owed, standing, next_bill, day.strftime("%Y-%m"))
     return Reckoning(
-        month, tuple(versions), used, tuple(refs), found, tuple(standing), tuple(booked), day
-    )
+        month, tuple(versions), used, tuple(refs), found, tuple(standing), tuple(booked), day,
+        remainder_before(session, month),
+        None if remainder is None else store.put(remainder, "traffic").sha256,
+    )  # fmt: skip
 
 
 def all_month(book: TariffBook, month: Month) -> tuple[InForce]:

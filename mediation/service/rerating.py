@@ -23,10 +23,10 @@ from mediation.charging import (
     Standing,
     identity,
 )
-from mediation.counter_files import read_grants
+from mediation.counter_files import read_grants, read_top_ups
 from mediation.rated_files import Owners, batch_of, owners_of
 from mediation.records import Int64
-from mediation.service.rating_run import RatingOutcome, record
+from mediation.service.rating_run import RatingOutcome, rate_followers, record
 from mediation.service.reckoning import (
     BilledKeys,
     Reckoning,
@@ -46,6 +46,7 @@ from rating.models import RatingRun
 from rating.rerating import Correction, Result, Snapshot, rerate, result_of
 from rating.service import Correcting
 from rating.tariff import TariffBook
+from rating.top_ups import TopUps
 
 _TOLD = 5
 
@@ -132,6 +133,8 @@ def rerate_period(
     outcome = None
     if not dry_run:
         outcome = record(session, store, reckoned, actor, Correcting(last.run_id, reason))
+        followed = rate_followers(session, store, month, billed_keys, actor)
+        outcome = replace(outcome, followed=followed)
     return Rerated(
         month.period, old_book.label, new_book.label, correction.rated_again,
         len(correction.event_key), changes, outcome,
@@ -196,11 +199,11 @@ def _correct(
     owners = owners_of(booked_events, used.table)
     charge_of = _charges_of(_payers(booked_events, old_book), _payers(used.table, reckoned.book))
     grants = _grants(store, last, old_book, owners)
-    again = rate_granted(old_book, booked_events, owners, grants)
-    old = Snapshot(again.batch, old_book, grants, charge_of[0])
+    again = rate_granted(old_book, booked_events, owners, *grants)
+    old = Snapshot(again.batch, old_book, grants[0], charge_of[0], grants[1])
     new_batch, _, _ = batch_of(used.table, reckoned.book, owners)
-    granted = _recoded(used, owners)
-    new = Snapshot(new_batch, reckoned.book, granted, charge_of[1])
+    granted, bought = _recoded(used, owners)
+    new = Snapshot(new_batch, reckoned.book, granted, charge_of[1], bought)
     correction = rerate(old, _booked(booked_events, again.batch.event_key, charge_of[0]), new)
     _agree(correction.after, result_of(used.rated, new))
     return again, correction
@@ -218,16 +221,20 @@ def _events_of(store: Vault, run: RatingRun) -> pa.Table:
     return table
 
 
-def _grants(store: Vault, run: RatingRun, book: TariffBook, owners: Owners) -> Counters:
+def _grants(
+    store: Vault, run: RatingRun, book: TariffBook, owners: Owners
+) -> tuple[Counters, TopUps]:
+    """Read what a run was granted, and what was bought."""
     if run.counters_sha256 is None:
-        return Counters.none()
-    return read_grants(read_parquet(store.open(run.counters_sha256)), book, owners)
+        return Counters.none(), TopUps.none()
+    table = read_parquet(store.open(run.counters_sha256))
+    return read_grants(table, book, owners), read_top_ups(table, book, owners)
 
 
-def _recoded(used: RatedUsage, owners: Owners) -> Counters:
+def _recoded(used: RatedUsage, owners: Owners) -> tuple[Counters, TopUps]:
     """Give what the new run was granted, in the codes of both snapshots."""
     table = read_parquet(pa.BufferReader(used.counters()))
-    return read_grants(table, used.book, owners)
+    return read_grants(table, used.book, owners), read_top_ups(table, used.book, owners)
 
 
 def _payers(table: pa.Table, book: TariffBook) -> Int64:

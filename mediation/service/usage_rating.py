@@ -11,12 +11,13 @@ from sqlalchemy.orm import Session
 from ledger.vault import Vault
 from mediation.charging import USAGE, Found, Month, Setting, charge_key, usage_owed
 from mediation.counter_files import write_counters
-from mediation.rated_files import Owners, batch_of, owners_of, write_rated
+from mediation.rated_files import Owners, batch_of, write_rated
 from mediation.records import Int64
+from mediation.remainder_files import write_remainder
 from mediation.service.contract_charges import charge_beyond_fair_use, charge_pools
 from mediation.service.discount_charges import charge_usage_discounts
+from mediation.service.granting import grant
 from mediation.service.payers import payers_of
-from mediation.service.service_charges import local_day_numbers
 from mediation.service.suspense import (
     Suspended,
     release_priced,
@@ -24,12 +25,13 @@ from mediation.service.suspense import (
     unpriced_places,
 )
 from mediation.wallclock import day_used, local_days
-from party import service as party
 from rating.allowances import Counters
+from rating.clock import month_number
 from rating.codes import Codes, check_codes, codes_of
-from rating.grants import monthly_grants
 from rating.pipeline import Rated, rate
+from rating.rollover import remainder_of
 from rating.tariff import TariffBook
+from rating.top_ups import TopUps
 from rating.usage import Int16, Reason, UsageBatch
 from rating.versions import InForce, RatedPart, RatedVersions, rate_versions
 
@@ -49,11 +51,20 @@ class RatedUsage:
     rated: Rated
     parts: tuple[RatedPart, ...]  # the events of each version that priced some
     codes: tuple[Codes, ...]  # of the parts
+    top_ups: TopUps  # what was bought in the month, in the codes of the last part
 
     def counters(self) -> bytes:
         """Write how allowances stand afterwards."""
         last = self.parts[-1]
-        return write_counters(last.rated.counters, last.book, self.owners)
+        return write_counters(last.rated.counters, last.book, self.owners, self.top_ups)
+
+    def remainder(self, month: Month) -> bytes | None:
+        """Write what rolls over into the next month; None where nothing does."""
+        last = self.parts[-1]
+        left = remainder_of(
+            last.rated.counters, last.book, month_number(month.period), self.top_ups
+        )
+        return write_remainder(left, last.book, self.owners) if len(left.owner) else None
 
     @property
     def reason(self) -> Int16:
@@ -68,7 +79,7 @@ class RatedUsage:
 
 
 def rate_usage(
-    session: Session, month: Month, versions: Sequence[InForce], usage: pa.Table
+    session: Session, store: Vault, month: Month, versions: Sequence[InForce], usage: pa.Table
 ) -> RatedUsage:
     """Rate all usage of the month, each event by the version of its start, and explain it.
 
@@ -79,39 +90,41 @@ def rate_usage(
     ------
     DoesNotTie : an event's amount is not what its explanation sums to.
     """
-    owners, book = owners_of(usage), versions[0].book
-    grants = _grants(session, month, versions, owners)
+    book, granted = versions[0].book, grant(session, store, month, versions, usage)
+    owners, top_ups = granted.owners, granted.top_ups
     if len(versions) == 1:
-        return rate_granted(book, usage, owners, grants[0])
+        return rate_granted(book, usage, owners, granted.counters[0], top_ups[0])
     batch, subscription, payer = batch_of(usage, book, owners)
     names: list[str] = []
     if usage.num_rows:
         named = usage["offering"].combine_chunks().dictionary_encode()
         names = named.dictionary.to_pylist()
         batch = replace(batch, offering=named.indices.to_numpy().astype(np.int32))
-    month_rated = rate_versions(batch, names, versions, grants)
+    month_rated = rate_versions(batch, names, versions, granted.counters, top_ups)
     codes = tuple(_explained(part) for part in month_rated.parts)
     batch, rated = month_rated.in_codes_of(book, batch)
     return RatedUsage(
-        usage, book, owners, batch, subscription, payer, rated, month_rated.parts, codes
-    )
+        usage, book, owners, batch, subscription, payer, rated, month_rated.parts, codes,
+        top_ups[-1],
+    )  # fmt: skip
 
 
 def rate_granted(
-    book: TariffBook, usage: pa.Table, owners: Owners, grants: Counters | None
+    book: TariffBook, usage: pa.Table, owners: Owners, grants: Counters | None, top_ups: TopUps
 ) -> RatedUsage:
     """Rate and explain usage with what was granted; raises as `rate_usage`.
 
     Parameters
     ----------
-    grants : in the codes of `owners`.
+    grants, top_ups : in the codes of `owners`.
     """
     batch, subscription, payer = batch_of(usage, book, owners)
-    rated = rate(batch, book, grants)
+    rated = rate(batch, book, grants, top_ups=top_ups)
     part = RatedPart(book, np.arange(len(batch)), batch, rated)
     return RatedUsage(
-        usage, book, owners, batch, subscription, payer, rated, (part,), (_explained(part),)
-    )
+        usage, book, owners, batch, subscription, payer, rated, (part,), (_explained(part),),
+        top_ups,
+    )  # fmt: skip
 
 
 def _explained(part: RatedPart) -> Codes:
@@ -151,24 +164,6 @@ def settle_suspense(session: Session, month: Month, used: RatedUsage, actor: str
     """Release usage that has a price now, and suspend what has none."""
     _release_priced(session, used.table, used.reason, month, actor)
     _suspend_unpriced(session, used.table, used.reason, month)
-
-
-def _grants(
-    session: Session, month: Month, versions: Sequence[InForce], owners: Owners
-) -> list[Counters | None]:
-    """Grant what no version can know: allowances by days, and those that accounts share."""
-    if not any(one.book.included.stated.any() for one in versions):
-        return [None] * len(versions)
-    active = party.active_intervals(session, *month.instants())
-    return [
-        monthly_grants(
-            one.book, month.period, one.book.offering_codes(active.offering),
-            local_day_numbers(active.valid_from), local_day_numbers(active.valid_to),
-            owners.subscription_codes(active.subscription_id),
-            owners.payer_codes(active.billing_account_id), versions,
-        )
-        for one in versions
-    ]  # fmt: skip
 
 
 def store_rated(store: Vault, used: RatedUsage) -> list[str]:

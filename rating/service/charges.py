@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
-from sqlalchemy import select, text
+from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
 from ledger.db import driver_connection
@@ -272,6 +272,11 @@ def last_run(session: Session, period: str) -> RatingRun | None:
     return session.scalar(newest.limit(1))
 
 
+def last_period(session: Session) -> str | None:
+    """Give the latest month that was ever rated."""
+    return session.scalar(select(func.max(RatingRun.period)))
+
+
 def last_correction(session: Session, period: str) -> RatingRun | None:
     """Give the run by which a period was last rated again with another tariff."""
     newest = (
@@ -297,10 +302,18 @@ def record_run(
     rated_refs: list[Any],
     counts: dict[str, Any],
     counters_sha256: str | None = None,
+    remainder_in: str | None = None,
+    remainder_out: str | None = None,
     actor: str = "system:rating",
     correcting: Correcting | None = None,
 ) -> RatingRun:
-    """Remember a run: from now on it says where the period stands."""
+    """Remember a run: from now on it says where the period stands.
+
+    Parameters
+    ----------
+    remainder_in, remainder_out : hashes of what rolled over from the month before and of what rolls
+        on into the next; None where nothing does.
+    """
     run = RatingRun(
         period=period,
         inputs_hash=inputs_hash,
@@ -309,6 +322,8 @@ def record_run(
         rated_refs=rated_refs,
         counts=counts,
         counters_sha256=counters_sha256,
+        remainder_in_sha256=remainder_in,
+        remainder_out_sha256=remainder_out,
         actor=actor,
         corrects_run_id=correcting and correcting.run_id,
         reason=correcting.reason if correcting else "",

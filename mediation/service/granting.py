@@ -1,0 +1,152 @@
+"""What a month's allowances begin with: grants by days and sharing, what rolled over, top-ups."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+from sqlalchemy.orm import Session
+
+from ledger.vault import Vault
+from mediation.charging import Month
+from mediation.rated_files import Owners, owners_of
+from mediation.remainder_files import read_remainder
+from mediation.service.service_charges import local_day_numbers
+from mediation.usage_files import read_parquet
+from party import service as party
+from rating import service as rating
+from rating.allowance_terms import BOUGHT, name_at
+from rating.allowances import Counters
+from rating.clock import month_number
+from rating.grants import monthly_grants
+from rating.tariff import TariffBook
+from rating.tariff_terms import TopUp
+from rating.top_ups import TopUps
+from rating.versions import InForce
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Granted:
+    """What the allowances of each version hold before the first event, in the codes of owners."""
+
+    owners: Owners
+    counters: tuple[Counters | None, ...]
+    top_ups: tuple[TopUps, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Bought:
+    """An order for more of an allowance."""
+
+    allowance: str
+    quantity: int
+    subscription_id: int
+    billing_account_id: int
+    start: int  # [UTC epoch seconds]
+
+
+def remainder_before(session: Session, month: Month) -> str | None:
+    """Name what the last run of the month before left to this one; None where nothing."""
+    before = month.first_day.toordinal() - 1
+    period = type(month.first_day).fromordinal(before).strftime("%Y-%m")
+    run = rating.last_run(session, period)
+    return None if run is None else run.remainder_out_sha256
+
+
+def grant(
+    session: Session, store: Vault, month: Month, versions: Sequence[InForce], usage: pa.Table
+) -> Granted:
+    """Grant what no version can know of a month's allowances.
+
+    Where something may roll over, everybody who was active is an owner, for what nobody used rolls
+    over as well.
+    """
+    books = [one.book for one in versions]
+    stated = any(book.included.stated.any() for book in books)
+    rolls = any(book.included.rollover_micro.any() for book in books)
+    bought = _orders(session, month, versions)
+    active = party.active_intervals(session, *month.instants()) if stated else None
+    everybody = [usage]
+    if rolls and active is not None:
+        everybody.append(_people(active.subscription_id, active.billing_account_id))
+        everybody.append(_people(
+            np.array([one.subscription_id for one in bought], np.int64),
+            np.array([one.billing_account_id for one in bought], np.int64),
+        ))  # fmt: skip
+    owners = owners_of(*everybody)
+    taken = remainder_before(session, month)
+    rolled = None if taken is None else read_parquet(store.open(taken))
+    counters = []
+    for book in books:
+        parts = []
+        if active is not None:
+            parts.append(monthly_grants(
+                book, month.period, book.offering_codes(active.offering),
+                local_day_numbers(active.valid_from), local_day_numbers(active.valid_to),
+                owners.subscription_codes(active.subscription_id),
+                owners.payer_codes(active.billing_account_id), versions,
+            ))  # fmt: skip
+        if rolled is not None:
+            parts.append(read_remainder(rolled, book, owners, month_number(month.period)))
+        counters.append(_joined(parts))
+    return Granted(
+        owners, tuple(counters), tuple(_top_ups(month, book, owners, bought) for book in books)
+    )
+
+
+def _orders(session: Session, month: Month, versions: Sequence[InForce]) -> list[Bought]:
+    """List the month's top-ups, each by the terms of the version in force on its day."""
+    if not any(_terms(one.book) for one in versions):
+        return []
+    found = []
+    for order in party.order_charges(session, *month.instants()):
+        start = int(order.effective_at.timestamp())
+        day = int(local_day_numbers(np.array([start]))[0])
+        terms = next(_terms(one.book) for one in versions if day < one.to_day)
+        if order.action == "addon":
+            found += [
+                Bought(top_up.allowance, top_up.quantity, order.subscription_id,
+                       order.billing_account_id, start)
+                for top_up in terms.get(order.offering, ())
+            ]  # fmt: skip
+    return found
+
+
+def _terms(book: TariffBook) -> dict[str, tuple[TopUp, ...]]:
+    return {one.id: one.top_ups for one in book.tariff.offerings if one.top_ups}
+
+
+def _top_ups(
+    month: Month, book: TariffBook, owners: Owners, bought: Sequence[Bought]
+) -> TopUps:  # fmt: skip
+    """Give top-ups in the codes of a version; of an allowance that it does not sell, none."""
+    places = {name: index for index, name in enumerate(book.allowances)}
+    index = np.array(
+        [places.get(name_at(one.allowance, BOUGHT), -1) for one in bought], np.int32
+    )  # fmt: skip
+    shared = np.append(book.included.shared, False)[index]
+    owner = np.where(
+        shared,
+        owners.payer_codes(np.array([one.billing_account_id for one in bought], np.int64)),
+        owners.subscription_codes(np.array([one.subscription_id for one in bought], np.int64)),
+    )
+    known = np.flatnonzero((index >= 0) & (owner >= 0))
+    return TopUps(
+        owner[known].astype(np.int32), index[known],
+        np.full(len(known), month_number(month.period), np.int32),
+        np.array([one.start for one in bought], np.int64)[known],
+        np.array([one.quantity for one in bought], np.int64)[known],
+    )  # fmt: skip
+
+
+def _people(subscription: np.ndarray, payer: np.ndarray) -> pa.Table:
+    return pa.table({"subscription_id": subscription, "billing_account_id": payer})
+
+
+def _joined(parts: Sequence[Counters]) -> Counters | None:
+    if not parts:
+        return None
+    names = ("subscription", "allowance", "month", "granted")
+    return Counters.grants(
+        *(np.concatenate([getattr(part, name) for part in parts]) for name in names)
+    )

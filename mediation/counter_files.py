@@ -4,10 +4,13 @@ Owners are named by their ids and allowances by their names, so that the counter
 read into any later batch, whatever its codes.
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from mediation.rated_files import Owners
 from mediation.usage_files import write_table
@@ -19,36 +22,56 @@ from rating.usage import Bool, Int32, Int64
 ALWAYS = np.iinfo(np.int64).min
 
 
-def write_counters(counters: Counters, book: TariffBook, owners: Owners, top_ups: TopUps) -> bytes:
-    """Write counters as they stand after a run, and what was bought in the month.
+@dataclass(frozen=True, slots=True, eq=False)
+class Standing:
+    """How the allowances of one version stand after its events."""
+
+    counters: Counters
+    book: TariffBook
+    top_ups: TopUps  # what was bought in the month
+
+
+def write_counters(standing: Sequence[Standing], owners: Owners) -> bytes:
+    """Write the counters of a run, and what was bought in the month.
 
     A member's own use of what is shared is a row of the subscription, marked `of_member`. A top-up
-    is a row that says since when it is there; counters have always been.
+    is a row that says since when it is there; counters have always been. Where the month has
+    several versions of the tariff, each row says of which of them it is.
     """
+    parts = [_stands(one, owners) for one in standing]
+    columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    if (columns["since"] == ALWAYS).all():
+        del columns["since"]
+    if len(parts) > 1:
+        sizes = [len(part["owner"]) for part in parts]
+        columns["version"] = np.repeat(np.arange(len(parts)), sizes)
+    return write_table({
+        name: pa.array(column.tolist(), pa.string()) if name == "allowance" else pa.array(column)
+        for name, column in columns.items()
+    })  # fmt: skip
+
+
+def _stands(standing: Standing, owners: Owners) -> dict[str, Any]:
+    """Lay out the counters of one version, and behind them its top-ups."""
+    counters, book = standing.counters, standing.book
     count = max(len(book.allowances), 1)
     index, of_member = counters.allowance % count, counters.allowance >= count
     shared = _shared(book)[index] & ~of_member
     owner = np.zeros(len(counters), np.int64)
     owner[shared] = owners.payer[counters.subscription[shared]]
     owner[~shared] = owners.subscription[counters.subscription[~shared]]
-    names = np.array([*book.allowances, ""])
     columns = {
         "owner": owner,
         "shared": shared,
         "of_member": of_member,
-        "allowance": names[index],
+        "allowance": np.array([*book.allowances, ""])[index],
         "month": counters.month,
         "granted": counters.granted,
         "used": counters.used,
+        "since": np.full(len(counters), ALWAYS),
     }
-    if len(top_ups):
-        bought = _bought(top_ups, book, owners)
-        columns["since"] = np.full(len(counters), ALWAYS)
-        columns = {name: np.concatenate([columns[name], bought[name]]) for name in columns}
-    return write_table({
-        name: pa.array(column.tolist(), pa.string()) if name == "allowance" else pa.array(column)
-        for name, column in columns.items()
-    })  # fmt: skip
+    bought = _bought(standing.top_ups, book, owners)
+    return {name: np.concatenate([columns[name], bought[name]]) for name in columns}
 
 
 def _bought(top_ups: TopUps, book: TariffBook, owners: Owners) -> dict[str, Any]:
@@ -61,7 +84,7 @@ def _bought(top_ups: TopUps, book: TariffBook, owners: Owners) -> dict[str, Any]
         "owner": owner,
         "shared": shared,
         "of_member": np.zeros(len(top_ups), np.bool_),
-        "allowance": np.array(book.allowances)[top_ups.allowance],
+        "allowance": np.array([*book.allowances, ""])[top_ups.allowance],
         "month": top_ups.month,
         "granted": top_ups.quantity,
         "used": np.zeros(len(top_ups), np.int64),
@@ -69,24 +92,36 @@ def _bought(top_ups: TopUps, book: TariffBook, owners: Owners) -> dict[str, Any]
     }
 
 
-def read_grants(table: pa.Table, book: TariffBook, owners: Owners) -> Counters:
-    """Read what was granted before the first event; owners that are unknown are left out."""
-    owner, allowance, month, granted, since = _rows(table, book, owners)
+def read_grants(
+    table: pa.Table, book: TariffBook, owners: Owners, version: int = 0
+) -> Counters:  # fmt: skip
+    """Read what was granted before the first event; owners that are unknown are left out.
+
+    Parameters
+    ----------
+    version : which of the versions of the month; `book` is that one.
+    """
+    owner, allowance, month, granted, since = _rows(table, book, owners, version)
     stated = (granted != NOT_STATED) & (allowance >= 0) & (owner >= 0) & (since == ALWAYS)
     return Counters.grants(owner[stated], allowance[stated], month[stated], granted[stated])
 
 
-def read_top_ups(table: pa.Table, book: TariffBook, owners: Owners) -> TopUps:
-    """Read what was bought; owners that are unknown are left out."""
-    owner, allowance, month, quantity, since = _rows(table, book, owners)
+def read_top_ups(
+    table: pa.Table, book: TariffBook, owners: Owners, version: int = 0
+) -> TopUps:  # fmt: skip
+    """Read what was bought; parameters as `read_grants` has them."""
+    owner, allowance, month, quantity, since = _rows(table, book, owners, version)
     mine = (since != ALWAYS) & (allowance >= 0) & (owner >= 0)
     return TopUps(owner[mine], allowance[mine], month[mine], since[mine], quantity[mine])
 
 
 def _rows(
-    table: pa.Table, book: TariffBook, owners: Owners
+    table: pa.Table, book: TariffBook, owners: Owners, version: int
 ) -> tuple[Int32, Int32, Int32, Int64, Int64]:
     """Give owner, allowance, month, quantity and since when, in codes; -1 where unknown."""
+    # Runs of one version, and old ones, do not say of which.
+    if "version" in table.column_names:
+        table = table.filter(pc.equal(table["version"], version))
     names = {name: number for number, name in enumerate(book.allowances)}
     allowance = np.array([names.get(n, -1) for n in table["allowance"].to_pylist()], np.int32)
     column = {name: table[name].to_numpy() for name in ("owner", "shared", "granted", "month")}

@@ -21,6 +21,7 @@ from rating.pipeline import Rated, rate
 from rating.tariff import TariffBook
 from rating.top_ups import TopUps
 from rating.usage import Bool, Int16, Int64, UsageBatch
+from rating.versions import RatedVersions
 
 Names = NDArray[np.str_]
 
@@ -96,6 +97,26 @@ def result_of(rated: Rated, snapshot: Snapshot) -> Result:
     )
 
 
+def result_of_versions(rated: RatedVersions, batch: UsageBatch, charge: Int64) -> Result:
+    """Write a month that several versions priced as it is booked, in order of event keys.
+
+    Parameters
+    ----------
+    batch : all events, in the order of the rows that the parts name.
+    """
+    order = np.argsort(batch.event_key, kind="stable")
+    return Result(
+        event_key=batch.event_key[order],
+        charge=charge[order],
+        component=rated.names("component")[order],
+        quantity=batch.quantity[order],
+        **{
+            name: rated.column(name)[order]
+            for name in ("amount_micro", "free_quantity", "billed_units", "reason")
+        },
+    )
+
+
 def rerate(old: Snapshot, booked: Result, new: Snapshot) -> Correction:
     """Compare what was booked with what the new snapshot gives.
 
@@ -113,6 +134,25 @@ def rerate(old: Snapshot, booked: Result, new: Snapshot) -> Correction:
     after = _rate(new, new_rows)
     untouched = booked.take(~np.isin(booked.event_key, keys))
     return _differences(before, after, _join(untouched, after))
+
+
+def compare(again: Result, booked: Result, after: Result) -> Correction:
+    """Compare what was booked with a new result, both of a whole month, whatever priced them.
+
+    Parameters
+    ----------
+    again : the past, repeated.
+    after : the new result.
+
+    Raises
+    ------
+    DoesNotTie : the past cannot be repeated; nothing may be posted.
+    Invalid : what was booked is not of the events that were repeated.
+    """
+    if not np.array_equal(again.event_key, booked.event_key):
+        raise Invalid("What was booked is not of the events of the old snapshot.")
+    _reproduce(again, booked)
+    return _differences(booked, after, after)
 
 
 def affected(old: Snapshot, new: Snapshot) -> tuple[Int64, Int64]:

@@ -17,7 +17,14 @@ from ledger.vault import Vault
 from mediation.accruals import accrual_entries
 from mediation.charging import Difference, Found, Month
 from mediation.records import Int64
-from mediation.service.reckoning import BilledKeys, Reckoning, all_month, lock_period, reckon
+from mediation.service.reckoning import (
+    BilledKeys,
+    Reckoning,
+    all_month,
+    lock_period,
+    reckon,
+    versions_of_run,
+)
 from mediation.service.usage_rating import settle_suspense
 from mediation.tying import check_equal, sums_charged, sums_owed, sums_posted
 from rating import service as rating
@@ -95,7 +102,7 @@ def _versions_of(session: Session, month: Month, tariff: str | None) -> Sequence
         return all_month(rating.tariff_book_labelled(session, tariff), month)
     again = rating.last_correction(session, month.period)
     if again is not None:
-        return all_month(rating.tariff_book_by_hash(session, again.tariff_hash), month)
+        return versions_of_run(session, again, month)
     return rating.tariff_versions(session, month.first_day, month.after)
 
 

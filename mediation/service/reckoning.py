@@ -28,6 +28,7 @@ from mediation.service.service_charges import charge_services
 from mediation.service.usage import accepted_usage
 from mediation.service.usage_rating import RatedUsage, add_usage, rate_usage, store_rated
 from rating import service as rating
+from rating.models import RatingRun
 from rating.recurring import month_span
 from rating.tariff import TariffBook
 from rating.versions import InForce
@@ -125,6 +126,21 @@ def reckon(
 def all_month(book: TariffBook, month: Month) -> tuple[InForce]:
     """Take one version for the whole month, whatever is in force."""
     return (InForce(book, *month_span(month.period)),)
+
+
+def versions_of_run(session: Session, run: RatingRun, month: Month) -> tuple[InForce, ...]:
+    """Give the versions by which a run rated its month, each for the days it did.
+
+    Labels and first days never change, so this holds whatever was loaded since.
+    """
+    labels = run.counts.get("tariffs", [])
+    if len(labels) < 2:
+        return all_month(rating.tariff_book_by_hash(session, run.tariff_hash), month)
+    books = [rating.tariff_book_labelled(session, label) for label in labels]
+    first, after = month_span(month.period)
+    began = [max((book.tariff.valid_from - date(1970, 1, 1)).days, first) for book in books]
+    ended = [*began[1:], after]
+    return tuple(map(InForce, books, began, ended))
 
 
 def month_setting(session: Session, month: Month, versions: Sequence[InForce]) -> Setting:

@@ -26,6 +26,7 @@ from mediation.charging import (
 from mediation.counter_files import read_grants, read_top_ups
 from mediation.rated_files import Owners, batch_of, owners_of
 from mediation.records import Int64
+from mediation.service.granting import Granted
 from mediation.service.rating_run import RatingOutcome, rate_followers, record
 from mediation.service.reckoning import (
     BilledKeys,
@@ -34,6 +35,7 @@ from mediation.service.reckoning import (
     lock_period,
     month_setting,
     reckon,
+    versions_of_run,
 )
 from mediation.service.service_charges import charge_services
 from mediation.service.usage_rating import RatedUsage, add_usage, rate_granted
@@ -43,10 +45,18 @@ from rating import service as rating
 from rating.allowances import Counters
 from rating.charges import ChargeKey
 from rating.models import RatingRun
-from rating.rerating import Correction, Result, Snapshot, rerate, result_of
+from rating.rerating import (
+    Correction,
+    Result,
+    Snapshot,
+    compare,
+    rerate,
+    result_of,
+    result_of_versions,
+)
 from rating.service import Correcting
-from rating.tariff import TariffBook
 from rating.top_ups import TopUps
+from rating.versions import InForce, RatedVersions
 
 _TOLD = 5
 
@@ -76,7 +86,7 @@ class Rerated:
     """What rating a month again changes, or would change."""
 
     period: str
-    tariff_before: str
+    tariff_before: str  # its versions, in order of their days
     tariff_after: str
     rated_again: int  # events of the pools concerned
     events_changed: int
@@ -104,7 +114,7 @@ def rerate_period(
 
     Parameters
     ----------
-    tariff : NAME/VERSION; by default the one in force on the month's first day.
+    tariff : NAME/VERSION for the whole month; by default the versions in force, each for its days.
     reason : why, in words; kept with the run.
     dry_run : say what would change, and record nothing.
 
@@ -123,11 +133,11 @@ def rerate_period(
             f"{month.period} was never rated. Rate it with hovedbok rating run --month "
             f"{month.period}."
         )
-    old_book = rating.tariff_book_by_hash(session, last.tariff_hash)
-    new_book = _one_version(session, month, last, tariff)
-    reckoned = reckon(session, store, month, all_month(new_book, month), billed_keys)
-    again, correction = _correct(store, last, old_book, reckoned)
-    _repeat(session, month, again, reckoned.standing)
+    before = versions_of_run(session, last, month)
+    versions = _versions(session, month, tariff)
+    reckoned = reckon(session, store, month, versions, billed_keys)
+    again, correction = _correct(store, last, before, reckoned)
+    _repeat(session, month, again, before, reckoned.standing)
     reckoned = replace(reckoned, booked=tuple(map(_labelled, reckoned.booked)))
     changes = tuple(_changes(session, reckoned))
     outcome = None
@@ -136,29 +146,17 @@ def rerate_period(
         followed = rate_followers(session, store, month, billed_keys, actor)
         outcome = replace(outcome, followed=followed)
     return Rerated(
-        month.period, old_book.label, new_book.label, correction.rated_again,
+        month.period, _named(before), _named(versions), correction.rated_again,
         len(correction.event_key), changes, outcome,
     )  # fmt: skip
 
 
-def _one_version(session: Session, month: Month, last: RatingRun, tariff: str | None) -> TariffBook:
-    """Choose the tariff to rate with; pools are compared between one version and another.
-
-    Raises `Invalid` for a month of several versions: a plain run rates it in full.
-    """
-    before = last.counts.get("tariffs", [])
-    if tariff is None:
-        versions = rating.tariff_versions(session, month.first_day, month.after)
-        before = [*before, *(one.book.label for one in versions)] if len(versions) > 1 else before
-        book = versions[0].book
-    else:
-        book = rating.tariff_book_labelled(session, tariff)
-    if len(set(before)) > 1:
-        raise Invalid(
-            f"{month.period} has several versions of the tariff, {', '.join(sorted(set(before)))}. "
-            f"A plain run rates all of it by them: hovedbok rating run --month {month.period}."
-        )
-    return book
+def _versions(session: Session, month: Month, tariff: str | None) -> tuple[InForce, ...]:
+    """Choose the versions to rate with: one for the whole month, or each that is in force."""
+    if tariff is not None:
+        return all_month(rating.tariff_book_labelled(session, tariff), month)
+    versions = tuple(rating.tariff_versions(session, month.first_day, month.after))
+    return versions if len(versions) > 1 else all_month(versions[0].book, month)
 
 
 def as_facts(done: Rerated) -> dict[str, Any]:
@@ -191,20 +189,30 @@ def _change(change: Change) -> dict[str, Any]:
 
 
 def _correct(
-    store: Vault, last: RatingRun, old_book: TariffBook, reckoned: Reckoning
+    store: Vault, last: RatingRun, before: Sequence[InForce], reckoned: Reckoning
 ) -> tuple[RatedUsage, Correction]:
-    """Repeat the last run, and compare it with the new result in the pools that differ."""
+    """Repeat the last run, version by version, and compare it with the new result.
+
+    Between one version and another only the pools that differ are compared, and must agree with
+    the whole month. Where either side has several versions, every event is.
+    """
     booked_events = _events_of(store, last)
     used = reckoned.used
     owners = owners_of(booked_events, used.table)
-    charge_of = _charges_of(_payers(booked_events, old_book), _payers(used.table, reckoned.book))
-    grants = _grants(store, last, old_book, owners)
-    again = rate_granted(old_book, booked_events, owners, *grants)
-    old = Snapshot(again.batch, old_book, grants[0], charge_of[0], grants[1])
+    granted = _granted(store, last, before, owners)
+    again = rate_granted(before, booked_events, granted)
+    charge_of = _charges_of(_payers(again), _payers(used))
+    booked = _booked(booked_events, again.batch.event_key, charge_of[0])
+    if len(before) > 1 or len(reckoned.versions) > 1:
+        return again, compare(
+            result_of_versions(RatedVersions(again.parts), again.batch, charge_of[0]), booked,
+            result_of_versions(RatedVersions(used.parts), used.batch, charge_of[1]),
+        )  # fmt: skip
+    grants = granted.counters[0] or Counters.none()
+    old = Snapshot(again.batch, again.book, grants, charge_of[0], granted.top_ups[0])
     new_batch, _, _ = batch_of(used.table, reckoned.book, owners)
-    granted, bought = _recoded(used, owners)
-    new = Snapshot(new_batch, reckoned.book, granted, charge_of[1], bought)
-    correction = rerate(old, _booked(booked_events, again.batch.event_key, charge_of[0]), new)
+    new = Snapshot(new_batch, reckoned.book, *_recoded(used, owners, charge_of[1]))
+    correction = rerate(old, booked, new)
     _agree(correction.after, result_of(used.rated, new))
     return again, correction
 
@@ -212,7 +220,8 @@ def _correct(
 def _events_of(store: Vault, run: RatingRun) -> pa.Table:
     """Read what a run rated; raises `DoesNotTie` for one from before events kept their codes."""
     tables = [read_parquet(store.open(name)) for name in run.rated_refs]
-    table = pa.concat_tables(tables) if tables else pa.table({})
+    # Versions differ in how many allowances an event may draw on.
+    table = pa.concat_tables(tables, promote_options="default") if tables else pa.table({})
     if tables and "called" not in table.column_names:
         raise DoesNotTie(
             f"Run {run.run_id} of {run.period} kept no numbers with its events, so it cannot be "
@@ -221,32 +230,40 @@ def _events_of(store: Vault, run: RatingRun) -> pa.Table:
     return table
 
 
-def _grants(
-    store: Vault, run: RatingRun, book: TariffBook, owners: Owners
-) -> tuple[Counters, TopUps]:
-    """Read what a run was granted, and what was bought."""
+def _granted(
+    store: Vault, run: RatingRun, versions: Sequence[InForce], owners: Owners
+) -> Granted:  # fmt: skip
+    """Read what a run was granted in each version, and what was bought."""
     if run.counters_sha256 is None:
-        return Counters.none(), TopUps.none()
+        count = len(versions)
+        return Granted(owners, (Counters.none(),) * count, (TopUps.none(),) * count)
     table = read_parquet(store.open(run.counters_sha256))
-    return read_grants(table, book, owners), read_top_ups(table, book, owners)
+    books = [one.book for one in versions]
+    return Granted(
+        owners,
+        tuple(read_grants(table, book, owners, n) for n, book in enumerate(books)),
+        tuple(read_top_ups(table, book, owners, n) for n, book in enumerate(books)),
+    )
 
 
-def _recoded(used: RatedUsage, owners: Owners) -> tuple[Counters, TopUps]:
-    """Give what the new run was granted, in the codes of both snapshots."""
+def _recoded(
+    used: RatedUsage, owners: Owners, charge: Int64
+) -> tuple[Counters, Int64, TopUps]:  # fmt: skip
+    """Give what the new run was granted, in the codes of both snapshots, around its charges."""
     table = read_parquet(pa.BufferReader(used.counters()))
-    return read_grants(table, used.book, owners), read_top_ups(table, used.book, owners)
+    return (
+        read_grants(table, used.book, owners), charge, read_top_ups(table, used.book, owners)
+    )  # fmt: skip
 
 
-def _payers(table: pa.Table, book: TariffBook) -> Int64:
+def _payers(used: RatedUsage) -> Int64:
     """Give account, subscription and price basis of each event: what tells its charge."""
-    if not table.num_rows:
-        return np.zeros((3, 0), np.int64)
-    gross = np.array([o.price_basis == "gross" for o in book.tariff.offerings] + [False], np.int64)
-    offering = book.offering_codes(table["offering"].to_pylist())
-    return np.stack([
-        table["billing_account_id"].to_numpy(), table["subscription_id"].to_numpy(),
-        gross[offering],
-    ])  # fmt: skip
+    gross = np.zeros(len(used.batch), np.int64)
+    for part in used.parts:
+        offerings = part.book.tariff.offerings
+        by_offering = np.array([one.price_basis == "gross" for one in offerings] + [False])
+        gross[part.rows] = by_offering[part.batch.offering]
+    return np.stack([used.payer, used.subscription, gross])
 
 
 def _charges_of(old: Int64, new: Int64) -> tuple[Int64, Int64]:
@@ -287,11 +304,11 @@ def _agree(corrected: Result, whole: Result) -> None:
 
 
 def _repeat(
-    session: Session, month: Month, again: RatedUsage, standing: Sequence[Standing]
-) -> None:
+    session: Session, month: Month, again: RatedUsage, versions: Sequence[InForce],
+    standing: Sequence[Standing],
+) -> None:  # fmt: skip
     """Refuse to go on where the charges of the last run, at its prices, are not what is booked."""
-    found, book = Found(), again.book
-    versions = all_month(book, month)
+    found, label = Found(), _named(versions)
     setting = month_setting(session, month, versions)
     add_usage(session, month, setting, again, found)
     charge_services(session, month, versions, setting, found)
@@ -304,16 +321,26 @@ def _repeat(
     if differing:
         told = "; ".join(
             f"{key.component} of subscription {key.subscription_id} is booked at "
-            f"{stands.get(_name(key), (key, 0))[1]} millionths, {book.label} gives "
+            f"{stands.get(_name(key), (key, 0))[1]} millionths, {label} gives "
             f"{owed.get(_name(key), (key, 0))[1]}"
             for key in differing[:_TOLD]
         )
         raise DoesNotTie(
             f"{len(differing)} charges cannot be repeated: {told}. Nothing is rated "
             f"again until they agree; orders may have come since. Rate the month with its own "
-            f"tariff first: hovedbok rating run --month {month.period} --tariff {book.label}.",
+            f"tariff first: {_own_run(month, versions)}.",
             differing=len(differing),
         )
+
+
+def _own_run(month: Month, versions: Sequence[InForce]) -> str:
+    """Say how a month is rated with what it was rated with; several versions are its default."""
+    chosen = f" --tariff {versions[0].book.label}" if len(versions) == 1 else ""
+    return f"hovedbok rating run --month {month.period}{chosen}"
+
+
+def _named(versions: Sequence[InForce]) -> str:
+    return ", ".join(one.book.label for one in versions)
 
 
 def _name(key: ChargeKey) -> str:

@@ -10,13 +10,13 @@ from sqlalchemy.orm import Session
 
 from ledger.vault import Vault
 from mediation.charging import USAGE, Found, Month, Setting, charge_key, usage_owed
-from mediation.counter_files import write_counters
+from mediation.counter_files import Standing, write_counters
 from mediation.rated_files import Owners, batch_of, write_rated
 from mediation.records import Int64
 from mediation.remainder_files import write_remainder
 from mediation.service.contract_charges import charge_beyond_fair_use, charge_pools
 from mediation.service.discount_charges import charge_usage_discounts
-from mediation.service.granting import grant
+from mediation.service.granting import Granted, grant
 from mediation.service.payers import payers_of
 from mediation.service.suspense import (
     Suspended,
@@ -25,7 +25,6 @@ from mediation.service.suspense import (
     unpriced_places,
 )
 from mediation.wallclock import day_used, local_days
-from rating.allowances import Counters
 from rating.clock import month_number
 from rating.codes import Codes, check_codes, codes_of
 from rating.pipeline import Rated, rate
@@ -51,18 +50,21 @@ class RatedUsage:
     rated: Rated
     parts: tuple[RatedPart, ...]  # the events of each version that priced some
     codes: tuple[Codes, ...]  # of the parts
-    top_ups: TopUps  # what was bought in the month, in the codes of the last part
+    top_ups: tuple[TopUps, ...]  # what was bought in the month, in the codes of the parts
 
     def counters(self) -> bytes:
-        """Write how allowances stand afterwards."""
-        last = self.parts[-1]
-        return write_counters(last.rated.counters, last.book, self.owners, self.top_ups)
+        """Write what each version was granted, and how allowances stand after it."""
+        standing = [
+            Standing(part.rated.counters, part.book, bought)
+            for part, bought in zip(self.parts, self.top_ups, strict=True)
+        ]
+        return write_counters(standing, self.owners)
 
     def remainder(self, month: Month) -> bytes | None:
         """Write what rolls over into the next month; None where nothing does."""
         last = self.parts[-1]
         left = remainder_of(
-            last.rated.counters, last.book, month_number(month.period), self.top_ups
+            last.rated.counters, last.book, month_number(month.period), self.top_ups[-1]
         )
         return write_remainder(left, last.book, self.owners) if len(left.owner) else None
 
@@ -90,40 +92,31 @@ def rate_usage(
     ------
     DoesNotTie : an event's amount is not what its explanation sums to.
     """
-    book, granted = versions[0].book, grant(session, store, month, versions, usage)
-    owners, top_ups = granted.owners, granted.top_ups
-    if len(versions) == 1:
-        return rate_granted(book, usage, owners, granted.counters[0], top_ups[0])
+    return rate_granted(versions, usage, grant(session, store, month, versions, usage))
+
+
+def rate_granted(versions: Sequence[InForce], usage: pa.Table, granted: Granted) -> RatedUsage:
+    """Rate and explain usage with what was granted to each version; raises as `rate_usage`."""
+    book, owners = versions[0].book, granted.owners
     batch, subscription, payer = batch_of(usage, book, owners)
+    if len(versions) == 1:
+        rated = rate(batch, book, granted.counters[0], top_ups=granted.top_ups[0])
+        part = RatedPart(book, np.arange(len(batch)), batch, rated)
+        return RatedUsage(
+            usage, book, owners, batch, subscription, payer, rated, (part,), (_explained(part),),
+            granted.top_ups,
+        )  # fmt: skip
     names: list[str] = []
     if usage.num_rows:
         named = usage["offering"].combine_chunks().dictionary_encode()
         names = named.dictionary.to_pylist()
         batch = replace(batch, offering=named.indices.to_numpy().astype(np.int32))
-    month_rated = rate_versions(batch, names, versions, granted.counters, top_ups)
+    month_rated = rate_versions(batch, names, versions, granted.counters, granted.top_ups)
     codes = tuple(_explained(part) for part in month_rated.parts)
     batch, rated = month_rated.in_codes_of(book, batch)
     return RatedUsage(
         usage, book, owners, batch, subscription, payer, rated, month_rated.parts, codes,
-        top_ups[-1],
-    )  # fmt: skip
-
-
-def rate_granted(
-    book: TariffBook, usage: pa.Table, owners: Owners, grants: Counters | None, top_ups: TopUps
-) -> RatedUsage:
-    """Rate and explain usage with what was granted; raises as `rate_usage`.
-
-    Parameters
-    ----------
-    grants, top_ups : in the codes of `owners`.
-    """
-    batch, subscription, payer = batch_of(usage, book, owners)
-    rated = rate(batch, book, grants, top_ups=top_ups)
-    part = RatedPart(book, np.arange(len(batch)), batch, rated)
-    return RatedUsage(
-        usage, book, owners, batch, subscription, payer, rated, (part,), (_explained(part),),
-        top_ups,
+        granted.top_ups,
     )  # fmt: skip
 
 

@@ -16,6 +16,7 @@ import numpy as np
 from ledger.errors import Invalid
 from mediation.wallclock import ZONE
 from rating.charges import Booked, ChargeKey, deltas, sum_by_key
+from rating.flat_codes import FlatCode
 from rating.pipeline import Rated
 from rating.tariff import TariffBook
 from rating.usage import Int64
@@ -121,9 +122,13 @@ class Found:
 
     owed: dict[ChargeKey, Owed] = field(default_factory=dict)
     last_day: date = date.min
+    codes: list[tuple[ChargeKey, FlatCode]] = field(default_factory=list)  # of what is no event
 
-    def add(self, key: ChargeKey, owed: Owed, day: date) -> None:
-        """Add to a charge."""
+    def add(self, key: ChargeKey, owed: Owed, day: date, why: FlatCode | None = None) -> None:
+        """Add to a charge; `why` explains what no events do, and must come to the same."""
+        if why is not None:
+            owed = replace(owed, explained=why.amount_micro)
+            self.codes.append((key, why))
         before = self.owed.get(key, NOTHING)
         self.owed[key] = Owed(
             before.micro + owed.micro,

@@ -40,6 +40,8 @@ class Discounted:
     discount: Int64  # index into `book.tariff.discounts`
     amount_micro: Int64  # below zero
     days: Int64  # on which the condition held
+    of_micro: Int64  # what was left of the price before it
+    of_days: Int64  # that the percentage, or the amount of a month, is for
 
 
 def conditional_discounts(
@@ -59,7 +61,7 @@ def conditional_discounts(
     first, after = month_span(period)
     accounts, account = np.unique(holdings.account, return_inverse=True)
     left = charges.amount_micro.copy()
-    found = [np.zeros((0, 5), np.int64)]
+    found = [np.zeros((0, 7), np.int64)]
     terms = book.tariff.discounts
     # Percentages first, each in the order of the file.
     for number in sorted(range(len(terms)), key=lambda n: (not terms[n].percent_micro, n)):
@@ -74,13 +76,18 @@ def conditional_discounts(
         end = np.where(charges.of_days[rows] == 1, begin + 1, end)
         days = before[account[source], end] - before[account[source], begin]
         taken = _taken(terms[number], left[rows], days, end - begin, charges.of_days[rows])
-        given = np.stack([rows, source, np.full(len(rows), number), -taken, days], axis=1)
+        of_days = charges.of_days[rows].astype(np.int64)
+        if terms[number].percent_micro:
+            of_days = np.maximum(end - begin, 1)
+        given = np.stack(
+            [rows, source, np.full(len(rows), number), -taken, days, left[rows], of_days], axis=1
+        )
         found.append(given[taken > 0])
         left[rows] -= taken
     table = np.concatenate(found)
     table = table[np.lexsort((table[:, 2], table[:, 0]))]
-    row, source, discount, amount, days = table.T.copy()
-    return Discounted(source, charges.component[row], discount, amount, days)
+    row, source, discount, amount, days, of_micro, of_days = table.T.copy()
+    return Discounted(source, charges.component[row], discount, amount, days, of_micro, of_days)
 
 
 def _taken(

@@ -38,6 +38,8 @@ class Surcharges:
     beyond: Int64  # octets of the event
     amount_micro: Int64  # in the price basis of the offering
     component: Int32  # index into `book.components`
+    price: Int64  # for so many octets, before rounding. [millionths]
+    per: Int64
 
 
 def fair_use_volume(
@@ -80,8 +82,9 @@ def surcharges(
     """
     count = len(batch)
     found = Surcharges(
-        np.zeros(count, np.int64), np.zeros(count, np.int64), np.full(count, -1, np.int32)
-    )
+        np.zeros(count, np.int64), np.zeros(count, np.int64), np.full(count, -1, np.int32),
+        np.zeros(count, np.int64), np.ones(count, np.int64),
+    )  # fmt: skip
     agreed = np.full(count, -1, np.int64) if agreed_micro is None else agreed_micro
     for number, offering in enumerate(book.tariff.offerings):
         for terms in offering.fair_use:
@@ -123,6 +126,7 @@ def _surcharge(
         top, bottom = cap * (BASIS_POINTS + with_vat), BASIS_POINTS * terms.gigabyte
         if terms.price_micro is not None and terms.price_micro * BASIS_POINTS < top:
             top, bottom = terms.price_micro, terms.gigabyte
+        found.price[mine], found.per[mine] = top, bottom
         found.amount_micro[mine] = share_of(found.beyond[mine], top, bottom)
 
 

@@ -139,6 +139,7 @@ class RatingRun(Base):
         Index("ix_rating_run_period", "period", "run_id"),
         CheckConstraint(f"period ~ {_MONTH}", name="period_is_month"),
         CheckConstraint("counters_sha256 ~ '^[0-9a-f]{64}$'", name="counters_sha256"),
+        CheckConstraint("explained_sha256 ~ '^[0-9a-f]{64}$'", name="explained_sha256"),
         CheckConstraint("remainder_in_sha256 ~ '^[0-9a-f]{64}$'", name="remainder_in_sha256"),
         CheckConstraint("remainder_out_sha256 ~ '^[0-9a-f]{64}$'", name="remainder_out_sha256"),
         CheckConstraint(
@@ -159,6 +160,8 @@ class RatingRun(Base):
     # What rolled over from the month before, and what rolls on into the next, in the vault.
     remainder_in_sha256: Mapped[str | None] = mapped_column(Text)
     remainder_out_sha256: Mapped[str | None] = mapped_column(Text)
+    # Why the charges that are no events cost what they do, in the vault.
+    explained_sha256: Mapped[str | None] = mapped_column(Text)
     rated_refs: Mapped[list[Any]] = mapped_column(JSONB, server_default="[]")
     counts: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default="{}")
     recorded_at: Mapped[datetime] = mapped_column(server_default=text("now()"))

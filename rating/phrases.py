@@ -16,6 +16,17 @@ _NORWEGIAN = {
     "days": "{text}: {price} i måneden, {days} av {of_days} dager: {amount}, etter {label}.",
     "month": "{text}: {amount} for måneden, etter {label}.",
     "once": "{text}: {amount} én gang, etter {label}.",
+    "binding": "{text}: {price} da bindingstiden begynte, {days} av {of_days} dager er igjen: "
+    "{amount}, etter {label}.",
+    "percent": "{text}: {percent} % av {of} for {days} av {of_days} dager: {amount}, etter "
+    "{label}.",
+    "amount": "{text}: {price} i måneden av {of}, {days} av {of_days} dager: {amount}, etter "
+    "{label}.",
+    "frame": "{text}: {percent} % av {of}: {amount}, etter {label}.",
+    "pool": "{text}: {cards} kort bringer {included} B og har brukt {used} B; {beyond} B utover "
+    "à {price} per {per} B er {total}, kortets andel for {part} B: {amount}, etter {label}.",
+    "fair_use": "{text}: {octets} B utover rimelig bruk i {events} økter, hver avrundet for seg: "
+    "{amount}, etter {label}.",
     "version": "Pris etter {label}, gyldig fra {day}.",
     "all_free": "{free} er inkludert i {allowance}; ingenting å betale.",
     "part_free": "{free} er inkludert i {allowance}; resten betales.",
@@ -63,6 +74,15 @@ _ENGLISH = {
     "days": "{text}: {price} a month, {days} of {of_days} days: {amount}, by {label}.",
     "month": "{text}: {amount} for the month, by {label}.",
     "once": "{text}: {amount} once, by {label}.",
+    "binding": "{text}: {price} when the term began, {days} of {of_days} days are left: "
+    "{amount}, by {label}.",
+    "percent": "{text}: {percent} % of {of} for {days} of {of_days} days: {amount}, by {label}.",
+    "amount": "{text}: {price} a month off {of}, {days} of {of_days} days: {amount}, by {label}.",
+    "frame": "{text}: {percent} % of {of}: {amount}, by {label}.",
+    "pool": "{text}: {cards} cards bring {included} B and used {used} B; {beyond} B beyond at "
+    "{price} per {per} B are {total}, this card's part for {part} B: {amount}, by {label}.",
+    "fair_use": "{text}: {octets} B beyond fair use in {events} sessions, each rounded by itself: "
+    "{amount}, by {label}.",
     "version": "Priced by {label}, in force from {day}.",
     "all_free": "{free} is included in {allowance}; nothing to pay.",
     "part_free": "{free} is included in {allowance}; the rest is paid for.",

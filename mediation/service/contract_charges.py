@@ -17,7 +17,14 @@ from party.service import OrderCharge
 from rating.binding import NO_START, binding_charges
 from rating.dated import day_number
 from rating.fair_use import surcharges
-from rating.iot import pool_month
+from rating.flat_codes import (
+    FlatCode,
+    binding_code,
+    fair_use_code,
+    pool_codes,
+    surcharge,
+)
+from rating.iot import Cards, PoolTerms, pool_month
 from rating.pipeline import Rated
 from rating.tariff import TariffBook
 from rating.usage import Reason, UsageBatch
@@ -40,13 +47,19 @@ def charge_beyond_fair_use(
         rated, amount_micro=extra.amount_micro, component=extra.component,
         reason=np.where(dear, Reason.OK, Reason.NO_RATE).astype(np.int16),
     )  # fmt: skip
+    explained = np.zeros(len(batch), np.int64)
+    for row in np.flatnonzero(dear).tolist():
+        explained[row] = surcharge(
+            int(extra.beyond[row]), int(extra.price[row]), int(extra.per[row])
+        )  # fmt: skip
     owed = usage_owed(
-        added, book, batch.offering.astype(np.int64), subscription, payer, extra.beyond
+        added, book, batch.offering.astype(np.int64), subscription, payer, extra.beyond, explained
     )
     payers = payers_of(session, {account for account, *_ in owed})
     for (account, subscriber, component, basis), amount in owed.items():
         key = charge_key(book, setting, payers[account], subscriber, component, basis, USAGE)
-        found.add(key, amount, last_day)
+        why = fair_use_code(book, amount.quantity, amount.events, amount.explained_micro)
+        found.add(key, amount, last_day, why)
 
 
 def charge_pools(
@@ -72,6 +85,7 @@ def charge_pools(
             cards, _ = pool_month(
                 pool.terms, card, account, subscription[rows], batch.quantity[rows]
             )
+            told = _pool_codes(book, pool.terms, cards)
             for n in np.flatnonzero(cards.amount_micro).tolist():
                 key = charge_key(
                     book, setting, payers[int(account[n])], int(cards.card[n]),
@@ -80,7 +94,17 @@ def charge_pools(
                 owed = Owed(
                     int(cards.amount_micro[n]), int(cards.sessions[n]), int(cards.counted[n])
                 )
-                found.add(key, owed, last_day)
+                found.add(key, owed, last_day, told[n])
+
+
+def _pool_codes(book: TariffBook, terms: PoolTerms, cards: Cards) -> dict[int, FlatCode]:
+    """Explain each card's part by its row, pool by pool."""
+    told: dict[int, FlatCode] = {}
+    for pool in np.unique(cards.pool).tolist():
+        rows = np.flatnonzero(cards.pool == pool).tolist()
+        counted = cards.counted[rows].tolist()
+        told |= dict(zip(rows, pool_codes(book, terms, counted), strict=True))
+    return told
 
 
 def charge_bindings(
@@ -115,4 +139,6 @@ def charge_bindings(
             book, setting, payers[order.billing_account_id], order.subscription_id,
             int(charges.component[n]), basis, ONE_OFF, order.order_ref, unit="day",
         )  # fmt: skip
-        found.add(key, Owed(int(charges.amount_micro[n]), 1, int(charges.days[n])), days[source])
+        left, whole = int(charges.days[n]), int(charges.of_days[n])
+        why = binding_code(book, int(charges.full_micro[n]), left, whole)
+        found.add(key, Owed(int(charges.amount_micro[n]), 1, left), days[source], why)

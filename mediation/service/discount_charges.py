@@ -25,7 +25,8 @@ from mediation.charging import (
 from mediation.records import Int64
 from party.service import ActiveIntervals
 from rating.conditions import Holdings, conditional_discounts
-from rating.frames import frame_discounts, frame_percents
+from rating.flat_codes import FlatCode, discount_code, frame_code
+from rating.frames import NONE, frame_discounts, frame_percents
 from rating.pipeline import Rated
 from rating.recurring import FlatCharges
 from rating.tariff import TariffBook
@@ -56,19 +57,22 @@ def charge_recurring_discounts(
             int(active.subscription_id[source]), int(given.component[n]),
             _basis(book, int(offering[source])), f"{DISCOUNT}{terms.id}", terms.text,
             Owed(int(given.amount_micro[n]), 1, int(given.days[n])), month, found,
+            discount_code(
+                book, terms, int(given.of_micro[n]), int(given.days[n]), int(given.of_days[n])
+            ),
         )  # fmt: skip
     source = np.concatenate([charges.source, given.source])
     component = np.concatenate([charges.component, given.component])
     keys, place = np.unique(np.stack([source, component]), axis=1, return_inverse=True)
     left = np.zeros(keys.shape[1], np.int64)
     np.add.at(left, place.ravel(), np.concatenate([charges.amount_micro, given.amount_micro]))
-    off = _frame_off(book, month, offering[keys[0]], keys[1], left)
+    off, percent = _frame_off(book, month, offering[keys[0]], keys[1], left)
     for n in np.flatnonzero(off).tolist():
         stretch = int(keys[0, n])
         _add_frame(
             book, setting, payers[int(active.billing_account_id[stretch])],
             int(active.subscription_id[stretch]), int(keys[1, n]), int(offering[stretch]),
-            int(off[n]), month, found,
+            int(off[n]), month, found, frame_code(book, int(percent[n]), int(left[n])),
         )  # fmt: skip
 
 
@@ -89,47 +93,51 @@ def charge_usage_discounts(
         )
         component = np.array([part for _, _, part, _ in owed], np.int64)
         amount = np.array([each.micro for each in owed.values()], np.int64)
-        off = _frame_off(book, month, np.full(len(owed), number, np.int32), component, amount)
-        for (account, subscriber, part, _), less in zip(owed, off.tolist(), strict=True):
-            if less:
+        off, percent = _frame_off(
+            book, month, np.full(len(owed), number, np.int32), component, amount
+        )
+        for n, (account, subscriber, part, _) in enumerate(owed):
+            if off[n]:
                 _add_frame(
-                    book, setting, payers[account], subscriber, part, number, less, month, found
-                )
+                    book, setting, payers[account], subscriber, part, number, int(off[n]), month,
+                    found, frame_code(book, int(percent[n]), int(amount[n])),
+                )  # fmt: skip
 
 
 def _frame_off(
     book: TariffBook, month: Month, offering: Int32, component: Int64, amount: Int64
-) -> Int64:
-    """Give what frames take off amounts, by the terms of the month's first day."""
+) -> tuple[Int64, Int64]:
+    """Give what frames take off amounts, and their percentages, on the month's first day."""
     names = [frame.id for frame in book.tariff.frames]
     of_offering = [
         -1 if each.frame is None else names.index(each.frame) for each in book.tariff.offerings
     ]
     frame = np.array([*of_offering, -1], np.int64)[offering]
     percents = frame_percents(book.tariff.frames, book.components, month.first_day)
-    off: Int64 = frame_discounts(amount, component, frame, percents)
-    return off
+    wide = np.concatenate([percents, np.zeros((1, percents.shape[1]), np.int64)])
+    taken: Int64 = np.maximum(wide[frame, component], NONE)
+    return frame_discounts(amount, component, frame, percents), taken
 
 
 def _add_frame(
     book: TariffBook, setting: Setting, payer: Payer, subscription: int, component: int,
-    offering: int, off: int, month: Month, found: Found,
+    offering: int, off: int, month: Month, found: Found, why: FlatCode,
 ) -> None:  # fmt: skip
     name = book.tariff.offerings[offering].frame
     _add(
         book, setting, payer, subscription, component, _basis(book, offering), f"{FRAME}{name}",
-        f"Rammeavtale {name}", Owed(-off, 1, 1), month, found,
+        f"Rammeavtale {name}", Owed(-off, 1, 1), month, found, why,
     )  # fmt: skip
 
 
 def _add(
     book: TariffBook, setting: Setting, payer: Payer, subscription: int, component: int, basis: str,
-    reference: str, text: str, owed: Owed, month: Month, found: Found,
+    reference: str, text: str, owed: Owed, month: Month, found: Found, why: FlatCode,
 ) -> None:  # fmt: skip
     key = charge_key(
         book, setting, payer, subscription, component, basis, ONE_OFF, reference, unit="piece"
     )
-    found.add(replace(key, text=f"{text}: {key.text}"), owed, month.first_day)
+    found.add(replace(key, text=f"{text}: {key.text}"), owed, month.first_day, why)
 
 
 def _basis(book: TariffBook, offering: int) -> str:

@@ -16,6 +16,7 @@ from ledger.journal import BatchDraft
 from ledger.vault import Vault
 from mediation.accruals import accrual_entries
 from mediation.charging import Difference, Found, Month
+from mediation.flat_files import write_flat
 from mediation.records import Int64
 from mediation.service.reckoning import (
     BilledKeys,
@@ -130,7 +131,8 @@ def record(
             "tariffs": [one.book.label for one in reckoned.versions],
         },
         counters_sha256=store.put(used.counters(), "traffic").sha256,
-        remainder_in=reckoned.remainder_in, remainder_out=reckoned.remainder_out, actor=actor,
+        remainder_in=reckoned.remainder_in, remainder_out=reckoned.remainder_out,
+        explained=store.put(write_flat(reckoned.found.codes), "traffic").sha256, actor=actor,
         correcting=correcting,
     )  # fmt: skip
     return RatingOutcome(

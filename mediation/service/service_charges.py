@@ -21,6 +21,7 @@ from mediation.service.discount_charges import charge_recurring_discounts
 from mediation.service.payers import payers_of
 from mediation.wallclock import ZONE, local_days
 from party import service as party
+from rating.flat_codes import month_code, once_code
 from rating.recurring import NOT_AGREED, one_off_charges
 from rating.tariff import TariffBook
 from rating.versions import InForce, recurring_by_version, taken_charges
@@ -51,7 +52,9 @@ def charge_services(
             # A price by days counts days, whatever it is a price for.
             unit="day" if charges.of_days[n] > 1 else "",
         )  # fmt: skip
-        found.add(key, Owed(int(charges.amount_micro[n]), 1, int(charges.days[n])), last)
+        days_of, whole = int(charges.days[n]), int(charges.of_days[n])
+        why = month_code(book, int(charges.full_micro[n]), days_of, whole)
+        found.add(key, Owed(int(charges.amount_micro[n]), 1, days_of), last, why)
     spans = set(zip(priced.since.tolist(), priced.version.tolist(), strict=True))
     for since, until in sorted(spans):
         rows = np.flatnonzero((priced.since == since) & (priced.version == until))
@@ -92,7 +95,8 @@ def _charge_orders(
             order.order_ref,
         )  # fmt: skip
         day = order.effective_at.astimezone(ZONE).date()
-        found.add(key, Owed(int(charges.amount_micro[n]), 1, 1), day)
+        why = once_code(book, int(charges.full_micro[n]))
+        found.add(key, Owed(int(charges.amount_micro[n]), 1, 1), day, why)
     charge_bindings(session, book, setting, ordered, offering, found)
 
 

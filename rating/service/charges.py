@@ -304,6 +304,7 @@ def record_run(
     counters_sha256: str | None = None,
     remainder_in: str | None = None,
     remainder_out: str | None = None,
+    explained: str | None = None,
     actor: str = "system:rating",
     correcting: Correcting | None = None,
 ) -> RatingRun:
@@ -313,6 +314,7 @@ def record_run(
     ----------
     remainder_in, remainder_out : hashes of what rolled over from the month before and of what rolls
         on into the next; None where nothing does.
+    explained : hash of the explanations of charges that are no events.
     """
     run = RatingRun(
         period=period,
@@ -324,6 +326,7 @@ def record_run(
         counters_sha256=counters_sha256,
         remainder_in_sha256=remainder_in,
         remainder_out_sha256=remainder_out,
+        explained_sha256=explained,
         actor=actor,
         corrects_run_id=correcting and correcting.run_id,
         reason=correcting.reason if correcting else "",

@@ -31,22 +31,30 @@ def trace_cli() -> None:
 @click.argument("voucher")
 @_BOOK
 @_SHOWN
+@_LANGUAGE
 @_JSON
-def voucher(*, voucher: str, book: str, events: int, as_json: bool) -> None:
+def voucher(
+    *, voucher: str, book: str, events: int, language: Language, as_json: bool
+) -> None:  # fmt: skip
     """Walk VOUCHER, such as USG/2026/1, back to what caused it."""
     with transaction("auditor") as session:
-        _show(tracing.trace_voucher(session, vault(), book, voucher, events), as_json=as_json)
+        trail = tracing.trace_voucher(session, vault(), book, voucher, events, language)
+    _show(trail, as_json=as_json)
 
 
 @trace_cli.command()
 @click.argument("number")
 @_BOOK
 @_SHOWN
+@_LANGUAGE
 @_JSON
-def invoice(*, number: str, book: str, events: int, as_json: bool) -> None:
+def invoice(
+    *, number: str, book: str, events: int, language: Language, as_json: bool
+) -> None:  # fmt: skip
     """Walk invoice NUMBER, such as 2026-000042, back to records and their bytes."""
     with transaction("auditor") as session:
-        _show(tracing.trace_invoice(session, vault(), book, number, events), as_json=as_json)
+        trail = tracing.trace_invoice(session, vault(), book, number, events, language)
+    _show(trail, as_json=as_json)
 
 
 @trace_cli.command()

@@ -21,11 +21,13 @@ from ledger.money import format_amount
 from ledger.service import EntryView
 from ledger.vault import Vault
 from mediation.charging import DISCOUNT, FRAME
+from mediation.flat_files import codes_of_charge
 from mediation.models import SourceFile
 from mediation.rated_files import explain_row
 from mediation.service.tracing import find_file, record_location
 from mediation.usage_files import read_parquet
 from rating import service as rating
+from rating.flat_codes import say_flat
 from rating.models import ChargeKeyRow
 from rating.phrases import Language
 from rating.tariff_terms import components_behind
@@ -45,21 +47,25 @@ _RECORD_DIGITS = 9  # Records are counted in 32 bits.
 
 
 def trace_invoice(
-    session: Session, store: Vault, book: str, number: str, shown: int = EVENTS_SHOWN
-) -> Trail:
+    session: Session, store: Vault, book: str, number: str, shown: int = EVENTS_SHOWN,
+    language: Language = "nb",
+) -> Trail:  # fmt: skip
     """Walk an invoice back: its lines, their charges, the events behind them, the bytes.
 
     Parameters
     ----------
     number : as printed, 2026-000042.
     shown : how many events to list per charge; all are counted and summed.
+    language : of the explanations of months, orders, discounts and settlements.
     """
-    return _invoice_trail(session, store, find_invoice(session, book, number), shown)
+    events = _Events(session, store, language)
+    return _invoice_trail(events, find_invoice(session, book, number), shown)
 
 
 def trace_voucher(
-    session: Session, store: Vault, book: str, voucher: str, shown: int = EVENTS_SHOWN
-) -> Trail:
+    session: Session, store: Vault, book: str, voucher: str, shown: int = EVENTS_SHOWN,
+    language: Language = "nb",
+) -> Trail:  # fmt: skip
     """Walk a voucher such as USG/2026/1 back to what caused it."""
     try:
         series, year, number = voucher.split("/")
@@ -67,12 +73,12 @@ def trace_voucher(
     except ValueError:
         raise Invalid(f"{voucher!r} is no voucher; write SERIES/YEAR/NO, as SAL/2026/1.") from None
     trail: Trail = {"entry": _entry(entry)}
+    events = _Events(session, store, language)
     invoice = invoice_of_entry(session, entry.entry_id)
     if invoice is not None:
-        trail["invoice"] = _invoice_trail(session, store, invoice, shown)
+        trail["invoice"] = _invoice_trail(events, invoice, shown)
     charges = rating.charges_of_batch(session, entry.batch_id)
     if charges:
-        events = _Events(session, store)
         trail["charges"] = [
             _charge(events, session.get_one(ChargeKeyRow, charge.charge_key_id), shown)
             for charge in charges[:shown]
@@ -98,23 +104,35 @@ def trace_record(
     location = record_location(session, store, file.file_id, int(number))
     trail: Trail = {"record": {**asdict(location), "usage": list(location.usage)}}
     if location.usage:
-        events = _Events(session, store)
+        events = _Events(session, store, language)
         row = location.usage[0]
         trail["charges"] = [
-            _forward(events, book, event, language)
+            _forward(events, book, event)
             for event in events.at(int(row["file_id"]), int(row["record_no"]))  # type: ignore[call-overload]
         ]
     return trail
 
 
 class _Events:
-    """Rated events of the periods asked for, read once each."""
+    """Rated events of the periods asked for, and explanations, read once each."""
 
-    def __init__(self, session: Session, store: Vault) -> None:
-        self.session, self.store = session, store
+    def __init__(self, session: Session, store: Vault, language: Language) -> None:
+        self.session, self.store, self.language = session, store, language
         self._tables: dict[str, pa.Table] = {}
+        self._told: dict[str, pa.Table | None] = {}
 
-    def explain(self, event: Mapping[str, Any], language: Language) -> Sequence[str]:
+    def tell(self, key: ChargeKeyRow) -> Sequence[Trail]:
+        """Say why a charge that is no event costs what it does, on all its bills together."""
+        period = key.usage_period
+        if period not in self._told:
+            run = rating.last_run(self.session, period)
+            name = run and run.explained_sha256
+            self._told[period] = read_parquet(self.store.open(name)) if name else None
+        table = self._told[period]
+        codes = codes_of_charge(table, key) if table is not None else ()
+        return [{"text": say_flat(code, key.text, self.language)} for code in codes]
+
+    def explain(self, event: Mapping[str, Any]) -> Sequence[str]:
         """Say why an event costs what it does; nothing of runs that stored no codes."""
         run = rating.last_run(self.session, event["period"])
         if run is None or event.get("pieces") is None:
@@ -123,7 +141,7 @@ class _Events:
         if event["tariff_version"] != book.tariff.version:  # One of several versions of the month.
             label = f"{book.tariff.name}/{event['tariff_version']}"
             book = rating.find_tariff(self.session, label).book
-        return explain_row(event, book, language).sentences
+        return explain_row(event, book, self.language).sentences
 
     def of_period(self, period: str) -> pa.Table:
         """Read the last run's events of a month."""
@@ -170,8 +188,8 @@ class _Events:
         return found
 
 
-def _invoice_trail(session: Session, store: Vault, invoice: IssuedInvoice, shown: int) -> Trail:
-    events = _Events(session, store)
+def _invoice_trail(events: _Events, invoice: IssuedInvoice, shown: int) -> Trail:
+    session = events.session
     lines = []
     for line in lines_of(session, invoice.invoice_id):
         keys = [
@@ -200,7 +218,7 @@ def _invoice_trail(session: Session, store: Vault, invoice: IssuedInvoice, shown
 
 
 def _charge(events: _Events, key: ChargeKeyRow, shown: int) -> Trail:
-    """Describe a charge and the first events behind it; orders and services have none."""
+    """Describe a charge, why it costs what it does, and the first events behind it."""
     trail: Trail = {
         "charge_key": key.charge_key_id,
         "subscription": key.subscription_id,
@@ -212,6 +230,8 @@ def _charge(events: _Events, key: ChargeKeyRow, shown: int) -> Trail:
         trail["discount"] = key.charge_ref
     elif key.charge_ref:
         trail["order"] = _order(events.session, key.charge_ref)
+    if told := events.tell(key):
+        trail["explanation"] = told
     table = events.of_charge(key)
     if table.num_rows:
         trail["events"] = table.num_rows
@@ -236,7 +256,7 @@ def _event(session: Session, row: dict[str, Any]) -> Trail:
     }
 
 
-def _forward(events: _Events, book: str, event: dict[str, Any], language: Language) -> Trail:
+def _forward(events: _Events, book: str, event: dict[str, Any]) -> Trail:
     """Follow a rated event to its charge, its postings, the invoice line and the payments of it."""
     session = events.session
     trail: Trail = {
@@ -244,7 +264,7 @@ def _forward(events: _Events, book: str, event: dict[str, Any], language: Langua
         for name in ("component", "zone", "quantity", "free_quantity", "billed_units",
                      "amount_micro", "period")
     }  # fmt: skip
-    if told := events.explain(event, language):
+    if told := events.explain(event):
         trail["explanation"] = [{"text": sentence} for sentence in told]
     keys = session.execute(
         select(ChargeKeyRow)

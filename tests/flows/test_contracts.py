@@ -140,6 +140,12 @@ def test_a_traveller_beyond_fair_use_who_leaves_in_his_term(books: str, tmp_path
         trail = trace_voucher(session, vault(), "NO01", "USG/2026/2")
     surcharge = next(one for one in trail["charges"] if one["component"] == "surcharge")
     assert (surcharge["events"], surcharge["counted"]) == (2, "eea")
+    (told,) = surcharge["explanation"]
+    assert f"{beyond} B utover rimelig bruk i 1 økter" in told["text"]
+    with transaction() as session:
+        first = trace_voucher(session, vault(), "NO01", "USG/2026/1", language="en")
+    (rest_of_term,) = [one for one in first["charges"] if one["component"] == "rest"]
+    assert "2400.00 when the term began, 291 of 365 days are left: " in str(rest_of_term)
     told = CliRunner().invoke(mediation_cli, ["limits", "--month", MONTH, "--json"])
     assert told.exit_code == 0, told.output
     reached = [json.loads(line) for line in told.output.splitlines()]
@@ -188,6 +194,11 @@ def test_a_fleet_pays_for_its_pool_and_each_card_its_part(books: str, tmp_path: 
     _take_octets(tmp_path, "PGW_0002.dat", 1, 7002, {0x83: other})
     charged = _rate()
     assert charged["surcharge"] == (8_000_000, 5050)  # 3050 beyond: four steps at 2.00
+    with transaction() as session:
+        trail = trace_voucher(session, vault(), "NO01", "USG/2026/1", language="en")
+    parts = [one["explanation"] for one in trail["charges"] if one["component"] == "surcharge"]
+    (told,) = [part for part in parts if "for 4950 B" in str(part)]
+    assert "2 cards bring 2000 B and used 5050 B; 4000 B beyond at 2.00 per" in told[0]["text"]
     with transaction("auditor") as session:
         rows = session.execute(
             text("SELECT sum(micro)::bigint FROM charge WHERE component = 'surcharge'"

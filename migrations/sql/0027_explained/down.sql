@@ -1,0 +1,1 @@
+ALTER TABLE rating_run DROP COLUMN explained_sha256;

@@ -1,0 +1,16 @@
+"""Explanations of charges that are no events: each run names the codes it stored of them."""
+
+from ledger.db import scripts
+
+revision = "0027_explained"
+down_revision = "0026_rollover"
+
+
+def upgrade() -> None:
+    """Run the scripts of this revision."""
+    scripts.run_all(revision)
+
+
+def downgrade() -> None:
+    """Undo them."""
+    scripts.run(revision, "down.sql")

@@ -37,15 +37,6 @@ class MixedPriceBasis(Conflict):
     title = "Prices with and without VAT on one account"
 
 
-class NegativeInvoice(Conflict):
-    """The charges of an account sum to less than nothing; that is a credit note, not an invoice.
-
-    Raise as: f"The charges of account {no} sum to {total}; …".
-    """
-
-    title = "Invoice would be negative"
-
-
 @dataclass(frozen=True, slots=True)
 class Charge:
     """What one charge key owes: øre rounded cumulatively in the basis of its price."""
@@ -126,7 +117,11 @@ class VatLine:
 
 @dataclass(frozen=True, slots=True)
 class Invoice:
-    """A claim ready to be posted; its number is given by the sales series when it is."""
+    """A claim ready to be posted; its number is given by the sales series when it is.
+
+    Below zero it is a credit note: the same document with the same numbering, which gives the
+    customer a credit in the place of a claim.
+    """
 
     account: BillingAccount
     terms: Terms
@@ -138,17 +133,23 @@ class Invoice:
     vat: tuple[VatLine, ...]
     net_minor: int
     vat_minor: int
+    corrects: tuple[str, ...] = ()  # The numbers of the invoices that a credit note refers to.
 
     @property
     def gross_minor(self) -> int:
-        """What the customer pays, in øre."""
+        """What the customer pays, or is given credit for where below zero, in øre."""
         return self.net_minor + self.vat_minor
+
+    @property
+    def is_credit(self) -> bool:
+        """Whether this is a credit note."""
+        return self.gross_minor < 0
 
 
 def build(
     charges: Sequence[Charge], account: BillingAccount, terms: Terms, bill_seq: int
 ) -> Invoice | None:
-    """Make the invoice of one account; none when the charges sum to nothing.
+    """Make the invoice of one account, or its credit note; none when the charges sum to nothing.
 
     Parameters
     ----------
@@ -158,7 +159,6 @@ def build(
     Raises
     ------
     MixedPriceBasis : some prices include VAT and some do not.
-    NegativeInvoice : the sum is below zero; a credit note is another document.
     DoesNotTie : a charge's net is not what its gross splits into.
     """
     if not charges:
@@ -169,13 +169,6 @@ def build(
     net_minor = sum(line.base_minor for line in vat)
     vat_minor = sum(line.vat_minor for line in vat)
     total_minor = net_minor + vat_minor
-    if total_minor < 0:
-        raise NegativeInvoice(
-            f"The charges of account {account.number} sum to {format_amount(total_minor)}; "
-            "only positive invoices are issued. Correct the charges or wait for the next period.",
-            account=account.number,
-            total=format_amount(total_minor),
-        )
     if total_minor == 0:
         return None
     credit_days = account.credit_days if terms.credit_days is None else terms.credit_days
@@ -184,7 +177,10 @@ def build(
         terms=terms,
         bill_seq=bill_seq,
         kid=make_kid(account.number, bill_seq),
-        due_date=due_date(terms.invoice_date, credit_days),
+        # A credit is there at once; nobody has to wait for it.
+        due_date=due_date(terms.invoice_date, credit_days)
+        if total_minor > 0
+        else terms.invoice_date,
         basis=basis,
         lines=lines,
         vat=vat,

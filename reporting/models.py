@@ -47,7 +47,7 @@ class BillRun(Base):
 
 
 class InvoiceRow(Base):
-    """An issued invoice: the posted entry, its figures, and the words of its document.
+    """An issued invoice or, below zero, credit note: its entry, figures and words.
 
     Name and address as printed are in `snapshot`, never in the journal. The voucher number is the
     one that the sales series gave the entry; it is repeated here to be searched for.
@@ -62,7 +62,7 @@ class InvoiceRow(Base):
         UniqueConstraint("open_item_id"),
         Index(None, "party_id", "invoice_date"),
         CheckConstraint("net_minor + vat_minor = gross_minor", name="totals_add_up"),
-        CheckConstraint("gross_minor > 0", name="gross_positive"),
+        CheckConstraint("gross_minor <> 0", name="gross_not_zero"),
         CheckConstraint("period_start < period_end", name="period_not_empty"),
         CheckConstraint("due_date >= invoice_date", name="due_after_invoice"),
         CheckConstraint("basis IN ('gross', 'net')", name="basis_known"),

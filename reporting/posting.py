@@ -36,7 +36,9 @@ def source_ref(book: str, invoice: Invoice) -> str:
 def entry_of(invoice: Invoice, book: str, accounts: Accounts) -> EntryDraft:
     """Draft the entry of an invoice: receivable (gross), unbilled (net), VAT per code.
 
-    The tax base has the sign of its line: a credit of VAT stands on a credit of revenue.
+    The tax base has the sign of its line: a credit of VAT stands on a credit of revenue. Of a
+    credit note every side is the opposite one: the customer has a credit, unbilled revenue is
+    emptied of what was taken back, and the VAT is owed no longer.
 
     Source: design.md section 4, "invoice of unbilled usage".
     """
@@ -47,9 +49,10 @@ def entry_of(invoice: Invoice, book: str, accounts: Accounts) -> EntryDraft:
         amount_minor=invoice.gross_minor,
         party_id=invoice.account.party_id,
         item=ItemDraft(
-            kind="invoice",
+            kind="credit_note" if invoice.is_credit else "invoice",
             document_ref=reference,
-            kid=invoice.kid,
+            # Nobody pays a credit note: a payment must not find it by its KID.
+            kid=None if invoice.is_credit else invoice.kid,
             document_date=dated,
             due_date=invoice.due_date,
         ),
@@ -70,9 +73,10 @@ def entry_of(invoice: Invoice, book: str, accounts: Accounts) -> EntryDraft:
         series=SERIES,
         effective_date=dated,
         document_date=dated,
-        entry_type="invoice",
+        entry_type="credit_note" if invoice.is_credit else "invoice",
         source_ref=source_ref(book, invoice),
-        text=f"Invoice of {period}, billing account {invoice.account.number}",
+        text=f"{'Credit note' if invoice.is_credit else 'Invoice'} of {period}, billing account "
+        f"{invoice.account.number}",
         lines=tuple(line for line in (claim, delivered, *taxes) if line.amount_minor),
         document_ref=reference,
     )

@@ -23,8 +23,10 @@ def snapshot_of(invoice: Invoice, seller: Seller) -> dict[str, Any]:
 
     Personal data (the buyer's name and address as printed) live here and never in the journal.
     """
+    corrects = {"corrects": list(invoice.corrects)} if invoice.is_credit else {}
     return {
         "format": "hovedbok-invoice/1",
+        **corrects,
         "seller": asdict(seller),
         "buyer": {
             "account_no": invoice.account.number,
@@ -70,38 +72,61 @@ def page_of(snapshot: dict[str, Any], invoice_no: str) -> dict[str, Any]:
     )
     last_day = end - timedelta(days=1)
     with_vat = snapshot["basis"] == "gross"
+    given = snapshot["gross_minor"] < 0
+    heading = "Kreditnota" if given else "Faktura"
     return {
-        "title": f"Faktura {invoice_no}",
-        "heading": "Faktura",
+        "title": f"{heading} {invoice_no}",
+        "heading": heading,
         "seller": {"name": snapshot["seller"]["name"], "imprint": _imprint(snapshot["seller"])},
         "buyer": _buyer(snapshot["buyer"]),
         "facts": [
-            ["Fakturanummer", invoice_no],
-            ["Fakturadato", no.long_date(invoice_date)],
-            ["Forfallsdato", no.long_date(due_date)],
+            [f"{heading}nummer", invoice_no],
+            [f"{heading}dato", no.long_date(invoice_date)],
+            *([] if given else [["Forfallsdato", no.long_date(due_date)]]),
             ["Kundekonto", snapshot["buyer"]["account_no"]],
             ["Leveringsperiode", f"{no.long_date(start)}–{no.long_date(last_day)}"],
         ],
-        "payment": [
-            ["Til konto", no.bank_account(snapshot["seller"]["bank_account"])],
-            ["KID", snapshot["kid"]],
-            ["Betales innen", no.long_date(due_date)],
-            ["Å betale", f"{no.kroner(snapshot['gross_minor'])}{no.NBSP}kr"],
-        ],
+        "payment": _credit(snapshot) if given else _payment(snapshot, due_date),
         "columns": ["Beskrivelse", "Mengde", "Mva", f"Beløp {'inkl.' if with_vat else 'eks.'} mva"],
         "sections": _sections(snapshot["lines"]),
         "vat": _vat(snapshot["vat"]),
         "totals": [
             ["Sum eks. mva", no.kroner(snapshot["net_minor"])],
             ["Merverdiavgift", no.kroner(snapshot["vat_minor"])],
-            ["Å betale, NOK", no.kroner(snapshot["gross_minor"])],
+            ["Til gode, NOK", no.kroner(-snapshot["gross_minor"])]
+            if given
+            else ["Å betale, NOK", no.kroner(snapshot["gross_minor"])],
         ],
         "note": (
-            "Oppgi KID ved betaling. Betales fakturaen etter forfall, løper forsinkelsesrente "
+            "Beløpet står til gode på kundekontoen og skal ikke betales. Spørsmål om kreditnotaen: "
+            f"{snapshot['seller']['web']}."
+            if given
+            else "Oppgi KID ved betaling. Betales fakturaen etter forfall, løper forsinkelsesrente "
             f"etter forsinkelsesrenteloven. Spørsmål om fakturaen: {snapshot['seller']['web']}."
         ),
         "words": {"page": "Side", "of": "av"},
     }
+
+
+def _payment(snapshot: dict[str, Any], due_date: date) -> list[list[str]]:
+    """Say where to, by when and how much to pay; the amount is last."""
+    return [
+        ["Til konto", no.bank_account(snapshot["seller"]["bank_account"])],
+        ["KID", snapshot["kid"]],
+        ["Betales innen", no.long_date(due_date)],
+        ["Å betale", f"{no.kroner(snapshot['gross_minor'])}{no.NBSP}kr"],
+    ]
+
+
+def _credit(snapshot: dict[str, Any]) -> list[list[str]]:
+    """Say which invoices are corrected, and how much the customer has to his credit."""
+    corrected = ", ".join(snapshot["corrects"]) or "ingen tidligere faktura"
+    return [
+        ["Gjelder faktura", corrected],
+        ["Kundekonto", snapshot["buyer"]["account_no"]],
+        ["Til gode fra", no.long_date(date.fromisoformat(snapshot["invoice_date"]))],
+        ["Til gode", f"{no.kroner(-snapshot['gross_minor'])}{no.NBSP}kr"],
+    ]
 
 
 def _imprint(seller: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""Explanations of charges that are no events: each run names the codes it stored of them."""
+"""What was charged is explained, and what was charged too much is credited by a document."""
 
 from ledger.db import scripts
 

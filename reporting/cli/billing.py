@@ -165,8 +165,14 @@ def show(*, number: str, book: str, pdf: Path | None, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(_as_json(invoice, lines, outstanding), ensure_ascii=False))
         return
-    click.echo(f"Invoice {invoice.number} to {invoice.name}, KID {invoice.kid}")
-    click.echo(f"Dated {no.long_date(invoice.invoice_date)}, due {no.long_date(invoice.due_date)}")
+    given = invoice.gross_minor < 0
+    if given:
+        click.echo(f"Credit note {invoice.number} to {invoice.name}")
+        click.echo(f"Dated {no.long_date(invoice.invoice_date)}")
+    else:
+        click.echo(f"Invoice {invoice.number} to {invoice.name}, KID {invoice.kid}")
+        dated, due = (no.long_date(day) for day in (invoice.invoice_date, invoice.due_date))
+        click.echo(f"Dated {dated}, due {due}")
     for text in table(
         ["Line", "Text", "VAT", "Amount"],
         [
@@ -177,7 +183,7 @@ def show(*, number: str, book: str, pdf: Path | None, as_json: bool) -> None:
         totals=[
             ["", "Net", "", no.kroner(invoice.net_minor)],
             ["", "VAT", "", no.kroner(invoice.vat_minor)],
-            ["", "To pay", "", no.kroner(invoice.gross_minor)],
+            ["", "Credit" if given else "To pay", "", no.kroner(invoice.gross_minor)],
             ["", "Outstanding", "", no.kroner(outstanding)],
         ],
     ):

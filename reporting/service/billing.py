@@ -9,7 +9,7 @@ primary key of `invoice_charge` and an entry's source reference is unique for ev
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 from sqlalchemy import func, insert, select
@@ -61,7 +61,7 @@ class Refusal:
 
     billing_account_id: int
     account_no: str  # "" where the account itself is unknown.
-    reason: str  # The problem's code, e.g. "negative-invoice".
+    reason: str  # The problem's code, e.g. "mixed-price-basis".
     detail: str
 
 
@@ -134,6 +134,8 @@ def _build(
                 )
             seq = bill_seq.get(account_id, 0) + 1
             invoice = build(charges.get(account_id, ()), account, terms, seq)
+            if invoice is not None and invoice.is_credit:
+                invoice = replace(invoice, corrects=sources.corrected_by(session, invoice))
         except Problem as problem:
             number = account.number if account else ""
             refused.append(Refusal(account_id, number, problem.code(), str(problem)))

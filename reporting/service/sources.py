@@ -11,7 +11,7 @@ from typing import Any, cast
 from zoneinfo import ZoneInfo
 
 import numpy as np
-from sqlalchemy import ARRAY, BigInteger, ColumnElement, Select, any_, func, literal, select
+from sqlalchemy import ARRAY, BigInteger, ColumnElement, Select, any_, func, literal, select, text
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session
 
@@ -20,7 +20,7 @@ from party.models import Party, SubscriptionIdentifier
 from rating import service as rating
 from rating.models import ChargeDelta, ChargeKeyRow
 from reporting import norwegian
-from reporting.invoicing import BillingAccount, Charge
+from reporting.invoicing import BillingAccount, Charge, Invoice, invoice_number
 from reporting.models import InvoiceCharge
 
 LOCAL = ZoneInfo("Europe/Oslo")
@@ -158,6 +158,26 @@ def _text(key: ChargeKeyRow) -> str:
     if key.usage_period == key.billing_period:
         return text
     return f"{text}, {norwegian.month_name(date.fromisoformat(f'{key.usage_period}-01'))}"
+
+
+def corrected_by(session: Session, note: Invoice) -> tuple[str, ...]:
+    """Name the invoices that a credit note refers to: those of the same use, in their order.
+
+    Source: bookkeeping regulation § 5-2-7, a sales document is corrected by a credit note.
+    """
+    keys = [charge.charge_key_id for line in note.lines for charge in line.charges]
+    rows = session.execute(
+        text(
+            "SELECT DISTINCT i.voucher_year, i.voucher_no FROM charge_key k"
+            " JOIN charge_key o USING (book_code, billing_account_id, subscription_id,"
+            "  usage_period)"
+            " JOIN invoice_charge c ON c.charge_key_id = o.charge_key_id"
+            " JOIN invoice i USING (invoice_id)"
+            " WHERE k.charge_key_id = ANY(:keys) ORDER BY 1, 2"
+        ),
+        {"keys": keys},
+    )
+    return tuple(invoice_number(year, number) for year, number in rows)
 
 
 def _unbilled(book: str, period: str) -> Select[int]:

@@ -339,7 +339,7 @@ def _paid(session: Session, invoice: IssuedInvoice) -> Sequence[Trail]:
             " LEFT JOIN open_item i ON i.open_item_id = a.credit_item_id"
             " LEFT JOIN bank_payment p ON p.entry_id = i.entry_id AND p.kid = :kid"
             " LEFT JOIN source_file f ON f.file_id = p.file_id"
-            " WHERE a.debit_item_id = :item ORDER BY a.allocation_id"
+            " WHERE :item IN (a.debit_item_id, a.credit_item_id) ORDER BY a.allocation_id"
         ),
         {"item": invoice.open_item_id, "kid": invoice.kid},
     )

@@ -131,6 +131,29 @@ def test_a_lower_price_is_credited_beside_later_usage(billed: str) -> None:
     _ties()
 
 
+def test_a_credit_beyond_the_next_bill_is_a_credit_note(billed: str) -> None:
+    """Who used nothing in April gets what March charged too much by a document that names it."""
+    _load(billed, 2, ('price = "0.79"', 'price = "0.59"'))
+    done = _rerate()
+    assert done.difference_minor < 0
+    count = len({one.account_no for one in done.changes})
+    assert _bill("2026-04") == count > 0
+    lines = (
+        "SELECT sum(l.amount_minor)::bigint FROM invoice_line l JOIN invoice i USING (invoice_id)"
+    )
+    assert _rows(f"{lines} WHERE i.gross_minor < 0") == [(done.difference_minor,)]
+    corrected = _rows(
+        "SELECT count(*) FROM invoice n JOIN invoice i ON i.billing_account_id ="
+        " n.billing_account_id AND i.voucher_year || '-' || lpad(i.voucher_no::text, 6, '0')"
+        " = n.snapshot -> 'corrects' ->> 0 WHERE n.gross_minor < 0 AND i.gross_minor > 0"
+    )
+    assert corrected == [(count,)]
+    with transaction("auditor") as session:
+        assert ledger.control_balance(session, "NO01", ["1530"]) == 0
+    assert _bill("2026-04") == 0
+    _ties()
+
+
 def test_all_who_share_are_put_right(books: str, tmp_path: Path) -> None:
     """A smaller pool: the member who calls last pays, though nobody's own terms but the pool's."""
     assert books

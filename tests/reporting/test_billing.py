@@ -151,17 +151,54 @@ def test_late_charges_make_a_further_invoice(month: Unbilled) -> None:
 
 
 def test_what_cannot_be_billed_is_listed_and_the_rest_goes_on(month: Unbilled) -> None:
-    """A negative account and one without payer are named; a zero account is passed over."""
-    month.owes(other(3), charge(10, -500))
+    """A mixed account and one without payer are named; a zero account is passed over."""
+    month.owes(other(3), charge(10, 500), charge(14, 400, "net"))
     month.owes(other(4), charge(11, 0))
     month.owes(other(5), charge(12, 100), known=False)
     billed = bill(size=2)
     assert billed.invoices == 2
     assert [(refusal.billing_account_id, refusal.reason) for refusal in billed.refused] == [
-        (3, "negative-invoice"),
+        (3, "mixed-price-basis"),
         (5, "invalid"),
     ]
     assert bill(size=2).refused == billed.refused
+
+
+def test_more_credit_than_charges_is_a_credit_note(month: Unbilled) -> None:
+    """A document of the sales series that names what it corrects; nothing stays on 1530."""
+    bill()
+    before = balances()
+    month.owes(CONSUMER, charge(20, -50_000), charge(21, 10_000))
+    billed = bill()
+    assert (billed.invoices, billed.gross_minor, billed.refused) == (1, -40_000, ())
+    after = balances()
+    assert after["1530"] == 0
+    assert after["1500"] == before["1500"] - 40_000
+    assert after["2700"] == before["2700"] + 8_000
+    assert bill().invoices == 0
+    with transaction() as session:
+        first, note = service.iter_invoices(session, "NO01", party_id=CONSUMER.party_id)
+        items = ledger.open_items(session, "NO01", party_id=CONSUMER.party_id)
+        assert {item.kind: item.outstanding_minor for item in items} == {
+            "invoice": first.gross_minor, "credit_note": -40_000,
+        }  # fmt: skip
+        assert ledger.open_items(session, "NO01", kids=[note.kid]) == []
+        snapshot = session.get_one(InvoiceRow, note.invoice_id).snapshot
+        assert snapshot["corrects"] == [first.number]
+        # The credit pays for the invoice, as any credit of the customer may.
+        claim, credit = sorted(items, key=lambda item: -item.outstanding_minor)
+        assert service.outstanding_of(session, "NO01", note, None) == -40_000
+        assert (claim.open_item_id, credit.open_item_id) == (
+            first.open_item_id, note.open_item_id,
+        )  # fmt: skip
+    assert render_all("NO01") == 3
+
+
+def test_a_credit_smaller_than_the_bill_is_a_line_of_it(month: Unbilled) -> None:
+    """Only what is left below zero is a document of its own."""
+    month.owes(CONSUMER, charge(20, -10_000))
+    assert bill().gross_minor == 30029 - 10_000 + 11524
+    assert balances()["1530"] == 0
 
 
 def other(account_id: int) -> BillingAccount:

@@ -426,11 +426,6 @@ def _manual_posting_refused(session: Session) -> object:
     return _post(session, drafts.journal("j-1", ("1530", 1_00), ("3000", -1_00)))
 
 
-@provokes("negative-invoice")
-def _negative_invoice(_session: Session) -> object:
-    return build([charge(1, -100)], CONSUMER, TERMS, 1)
-
-
 @provokes("mixed-price-basis")
 def _mixed_price_basis(_session: Session) -> object:
     return build([charge(1, 100, "gross"), charge(2, 100, "net")], CONSUMER, TERMS, 1)

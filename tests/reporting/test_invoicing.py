@@ -17,12 +17,13 @@ from reporting.invoicing import (
     Charge,
     Invoice,
     MixedPriceBasis,
-    NegativeInvoice,
     build,
     invoice_number,
     parse_invoice_number,
 )
 from reporting.posting import Accounts, entry_of
+from reporting.printing import page_of, snapshot_of
+from reporting.seller import DEMO_SELLER
 from tests.reporting.bills import BUSINESS, CONSUMER, MARCH, charge
 
 ACCOUNTS = Accounts({"consumer": "1500", "business": "1505"}, "1530", {"3": "2700", "33": "2703"})
@@ -145,10 +146,26 @@ def test_nothing_to_bill_is_no_invoice() -> None:
     assert build([charge(1, 100), charge(2, -100)], CONSUMER, MARCH, 1) is None
 
 
-def test_a_negative_total_is_refused() -> None:
-    """A credit is another document; the refusal names the account and the amount."""
-    with pytest.raises(NegativeInvoice, match=r"account 10000001 sum to -1\.00"):
-        build([charge(1, -100)], CONSUMER, MARCH, 1)
+def test_a_negative_total_is_a_credit_note() -> None:
+    """The customer gets a credit without KID, there at once; unbilled and VAT go the other way."""
+    note = build([charge(1, -1000), charge(2, 250)], CONSUMER, MARCH, 3)
+    assert note is not None
+    assert note.is_credit
+    assert (note.net_minor, note.vat_minor, note.gross_minor) == (-600, -150, -750)
+    assert note.due_date == MARCH.invoice_date
+    entry = entry_of(note, "NO01", ACCOUNTS)
+    check_balanced(entry)
+    assert [(line.account, line.amount_minor) for line in entry.lines] == [
+        ("1500", -750), ("1530", 600), ("2700", 150),
+    ]  # fmt: skip
+    claim = entry.lines[0].item
+    assert claim is not None
+    assert (entry.entry_type, claim.kind, claim.kid) == ("credit_note", "credit_note", None)
+    named = replace(note, corrects=("2026-000007",))
+    page = page_of(snapshot_of(named, DEMO_SELLER), "2026-000042")
+    assert (page["heading"], page["totals"][-1]) == ("Kreditnota", ["Til gode, NOK", "7,50"])
+    assert page["payment"][0] == ["Gjelder faktura", "2026-000007"]
+    assert "KID" not in str(page)
 
 
 def test_prices_with_and_without_vat_do_not_mix() -> None:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from http import HTTPStatus
 from typing import Any
 
+from flask import g
 from flask.views import MethodView
 from marshmallow import Schema, fields, validate
 
 from ledger.db import transaction
 from ledger.errors import NotFound
+from ledger.vault import vault
 from ledger.web import Api, Blueprint, scope
+from ledger.web.fields import IdempotencyKeySchema
+from ledger.web.once import once
 from mediation import service
 
 blueprint = Blueprint(
@@ -118,6 +123,35 @@ class SuspensePageSchema(SuspenseArguments):
     next = fields.Integer(required=True, allow_none=True)
 
 
+class ReverseSchema(Schema):
+    """Why a file is taken back."""
+
+    reason = fields.String(
+        required=True, validate=validate.Length(1, 500),
+        metadata={"example": "The switch counted every call twice."},
+    )  # fmt: skip
+    dry_run = fields.Boolean(
+        load_default=False, metadata={"description": "Say what would change; record nothing."}
+    )
+
+
+class WithdrawnSchema(Schema):
+    """What taking back a file withdraws, or would."""
+
+    file_id = fields.Integer(required=True)
+    name = fields.String(required=True)
+    periods = fields.List(
+        fields.String(), required=True, metadata={"description": "Months to be rated once more."}
+    )
+    events = fields.Integer(required=True)
+    seconds = fields.Integer(required=True)
+    octets = fields.Integer(required=True)
+    suspended = fields.Integer(
+        required=True, metadata={"description": "Records that wait no longer."}
+    )
+    recorded = fields.Boolean(required=True)
+
+
 @blueprint.route("/files")
 class Files(MethodView):
     """Files received."""
@@ -147,6 +181,34 @@ class File(MethodView):
         if not found:
             raise NotFound(f"There is no file {file_id}; GET /files lists them.", file_id=file_id)
         return _with_totals(found[0], totals)
+
+
+@blueprint.route("/files/<int:file_id>/reversal")
+class FileReversal(MethodView):
+    """A usage file taken back."""
+
+    @scope("mediation:run")
+    @once
+    @blueprint.arguments(ReverseSchema)
+    @blueprint.arguments(IdempotencyKeySchema, location="headers")
+    @blueprint.response(HTTPStatus.OK, WithdrawnSchema)
+    @blueprint.alt_response(
+        HTTPStatus.CONFLICT,
+        description="It is taken back already, holds no usage in use, or other files stand on it",
+    )
+    def post(
+        self, wanted: dict[str, Any], _headers: dict[str, str], file_id: int
+    ) -> dict[str, Any]:
+        """Take back a usage file as a whole; the next run of its months un-charges its usage.
+
+        Nothing is deleted: the file and the reason stay, and a corrected one may take its place.
+        """
+        with transaction() as session:
+            done = service.reverse_file(
+                session, vault(), str(file_id), g.actor.reference, wanted["reason"],
+                dry_run=wanted["dry_run"],
+            )  # fmt: skip
+        return {**asdict(done), "recorded": not wanted["dry_run"]}
 
 
 @blueprint.route("/suspense")

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from flask import Flask
+from werkzeug.test import TestResponse
 
 from ledger import service as ledger
+from ledger import web
 from ledger.db import transaction
 from ledger.errors import Conflict, Invalid
+from ledger.service import access
 from ledger.vault import vault
+from mediation import api as mediation_api
 from mediation import service as mediation
 from mediation.cli import files_under, ingest_paths, mediation_cli
 from party import service as party
@@ -96,3 +102,44 @@ def test_a_file_with_copies_elsewhere_is_refused(tmp_path: Path) -> None:
     )
     assert isinstance(told.exception, Conflict)
     assert "second.csv hold copies of its records" in str(told.exception)
+
+
+@pytest.mark.usefixtures("family")
+def test_a_file_is_taken_back_over_rest(tmp_path: Path) -> None:
+    """Its scope, a reason and a key are needed; a retry with the key gets the first answer."""
+    _take(tmp_path, "wrong.csv", (1, 5, 60), (1, 6, 60))
+    ((file_id,),) = _rows("SELECT file_id FROM source_file WHERE name = 'wrong.csv'")
+    app = Flask("trial", static_folder=None)
+    app.config["SECRET_KEY"] = "only for this test"
+    mediation_api.register(web.install(app))
+    with transaction() as session:
+        tokens = {
+            name: access.add_client(session, name, [wanted], actor="test", now=datetime.now(UTC))
+            for name, wanted in (("reader", "mediation:read"), ("runner", "mediation:run"))
+        }
+    path = f"/api/v1/files/{file_id}/reversal"
+
+    def post(key: str, name: str = "runner", where: str = path, **asked: Any) -> TestResponse:
+        headers = {"Authorization": f"Bearer {tokens[name]}", "Idempotency-Key": key}
+        return app.test_client().post(where, json=asked, headers=headers)
+
+    assert post("a", "reader", reason="counted twice").status_code == 403
+    assert post("", reason="counted twice").status_code == 422
+    assert post("b").status_code == 422
+    missing = post("c", where="/api/v1/files/999/reversal", reason="counted twice")
+    assert (missing.status_code, missing.json["type"]) == (404, "/problems/not-found")
+    tried = post("d", reason="counted twice", dry_run=True)
+    assert tried.json == {
+        "file_id": file_id, "name": "wrong.csv", "periods": [MONTH], "events": 2, "seconds": 120,
+        "octets": 0, "suspended": 0, "recorded": False,
+    }  # fmt: skip
+    assert _rows("SELECT count(*) FROM file_reversal") == [(0,)]
+    done = post("e", reason="counted twice")
+    assert done.json == {**tried.json, "recorded": True}
+    again = post("e", reason="counted twice")
+    assert (again.json, again.headers["Idempotency-Hit"]) == (done.json, "true")
+    assert post("e", reason="another reason").status_code == 422
+    refused = post("f", reason="counted twice")
+    assert (refused.status_code, refused.json["type"]) == (409, "/problems/conflict")
+    assert "it is taken back already" in refused.json["detail"]
+    assert _rows("SELECT actor, reason FROM file_reversal") == [("client:runner", "counted twice")]

@@ -46,6 +46,17 @@ def contract_lines(offering: Offering) -> list[str]:
             f"pool of {terms.included} a card for {', '.join(pool.components)}; beyond, "
             f"{_plain(terms.price_micro)} per {terms.per}, {pool.overage}"
         )
+    for allowance in offering.allowances:
+        if allowance.rollover_micro:
+            most = "" if allowance.rollover_most is None else f", {allowance.rollover_most} at most"
+            lines.append(
+                f"{_percent(allowance.rollover_micro)} % of what is left of {allowance.id} rolls "
+                f"over{most}, serves {allowance.rollover_months} more months"
+            )
+    lines += [
+        f"adds {each.quantity} to {each.allowance} until the month ends"
+        for each in offering.top_ups
+    ]
     if offering.frame is not None:
         lines.append(f"terms of frame {offering.frame}")
     return lines

@@ -14,11 +14,28 @@ from typing import Any
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
+from rating.all_terms import (
+    component_of,
+    contracts_of,
+    name_of,
+    said,
+    sections_of,
+    terms_of,
+)
 from rating.explain import kroner
+from rating.rounding import Mode
 from rating.tariff_terms import Offering, Rate, Tariff
 
 BASE = "/tmf-api/productCatalogManagement/v4"
 Resource = dict[str, Any]
+
+# A kind that is not here is refused by the test that walks them all.
+_PRICE_TYPES = {
+    "fair_use": "usage", "bindings": "oneTime", "pools": "usage",
+    "exchange": "exchangeRate", "carried": "usage", "roaming_caps": "cap",
+    "spend_limits": "limit", "binding_limits": "limit", "discounts": "discount",
+    "frames": "discount",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +74,16 @@ def product_offerings(versions: Sequence[Listed], today: date) -> list[Resource]
 
 
 def product_offering_prices(versions: Sequence[Listed], today: date) -> list[Resource]:
-    """Give every price of every offering."""
+    """Give every price of every offering, and every term that holds for all of them.
+
+    Exchange rates, carried prices and their shares, caps, limits, discounts and frames are prices
+    of the version: they alter those of its offerings, and none has them by itself.
+    """
     return [
         price
         for one, offering, _ in _offerings(versions)
         for price in _prices(one, offering, today)
-    ]
+    ] + [term for one in versions for term in _terms_for_all(one, today)]
 
 
 def product_specifications(versions: Sequence[Listed], today: date) -> list[Resource]:
@@ -80,7 +101,8 @@ def product_specifications(versions: Sequence[Listed], today: date) -> list[Reso
                     one.tariff.currency if allowance.money else _unit(one, allowance.components[0]),
                 )
                 for allowance in offering.allowances
-            ],
+            ]
+            + _characteristics(one, offering),
         }
         for one, offering, identity in _offerings(versions)
     ]
@@ -98,6 +120,7 @@ def _prices(one: Listed, offering: Offering, today: date) -> Iterator[Resource]:
         yield {
             **_price(one, offering, today, f"{identity}:recurring:{number}", month.component),
             "priceType": "recurring",
+            "prodSpecCharValueUse": [_value_use("proration", month.proration)],
             "recurringChargePeriodType": "month",
             "recurringChargePeriodLength": 1,
             "price": _money(one, month.price_micro),
@@ -109,6 +132,14 @@ def _prices(one: Listed, offering: Offering, today: date) -> Iterator[Resource]:
             "price": _money(one, once.price_micro),
             "prodSpecCharValueUse": [_value_use("on", once.on)],
         }
+    for kind, number, part in contracts_of(offering):
+        component = component_of(part)
+        if component is not None:
+            yield {
+                **_price(one, offering, today, f"{identity}:{kind}:{number}", component),
+                "priceType": _PRICE_TYPES[kind],
+                "prodSpecCharValueUse": [_value_use(*term) for term in terms_of(part)],
+            }
     for number, rate in enumerate(offering.rates, 1):
         yield {
             **_price(one, offering, today, f"{identity}:rate:{number}", rate.component),
@@ -117,6 +148,36 @@ def _prices(one: Listed, offering: Offering, today: date) -> Iterator[Resource]:
             "unitOfMeasure": {"amount": rate.per, "units": _unit(one, rate.component)},
             "prodSpecCharValueUse": list(_terms(rate)),
         }
+
+
+def _terms_for_all(one: Listed, today: date) -> Iterator[Resource]:
+    """Give what holds for all offerings of a version, every term of it."""
+    for kind, number, part in sections_of(one.tariff):
+        identity = f"{_catalog_id(one)}:{kind}:{number}"
+        name = f"{kind} {name_of(part)}".strip()
+        yield {
+            **_resource("productOfferingPrice", "ProductOfferingPrice", identity, name, one, today),
+            "isBundle": False,
+            "priceType": _PRICE_TYPES[kind],
+            "prodSpecCharValueUse": [_value_use(*term) for term in terms_of(part)],
+        }
+
+
+def _characteristics(one: Listed, offering: Offering) -> list[Resource]:
+    """Say the terms of what is included and bought beside, the frame, and who asks the prices."""
+    found = [
+        _value_use(f"{allowance.id} terms", said(allowance)) for allowance in offering.allowances
+    ]
+    found += [
+        _value_use(f"{kind} {name_of(part)}", said(part))
+        for kind, _, part in contracts_of(offering)
+        if component_of(part) is None
+    ]
+    if offering.frame is not None:
+        found.append(_value_use("frame", offering.frame))
+    if one.tariff.sells != "retail":
+        found.append(_value_use("sells", one.tariff.sells))
+    return found
 
 
 def _terms(rate: Rate) -> Iterator[Resource]:
@@ -133,9 +194,14 @@ def _terms(rate: Rate) -> Iterator[Resource]:
         yield _value_use("minimum", kroner(rate.minimum_micro, "en"))
     if rate.max_charge_micro is not None:
         yield _value_use("max_charge", kroner(rate.max_charge_micro, "en"))
+    if rate.whole_step:
+        yield _value_use("step_mode", "whole")
+    if rate.until:
+        yield _value_use("until", rate.until)
+    if rate.rounding != Mode.HALF_UP or rate.round_to_micro != 1:
+        yield _value_use("rounding", f"{rate.rounding} to {kroner(rate.round_to_micro, 'en')}")
     for step in rate.steps:
-        said = f"{kroner(step.price_micro, 'en')} per {step.per} from {step.start}"
-        yield _value_use("step", said)
+        yield _value_use("step", said(step))
 
 
 def _price(one: Listed, offering: Offering, today: date, identity: str, component: str) -> Resource:

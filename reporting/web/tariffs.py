@@ -12,13 +12,21 @@ from ledger.db import transaction
 from ledger.errors import Problem
 from ledger.web import current_actor, scope
 from rating import service
+from rating.all_terms import (
+    component_of,
+    contracts_of,
+    name_of,
+    said,
+    sections_of,
+    terms_of,
+)
 from rating.explain import kroner
 from rating.faults import Fault
 from rating.listing import rate_lines, tariff_lines
 from rating.service import APPROVED, PROPOSED, TariffVersion
 from rating.tariff_diff import TariffDiff, tariff_diff
 from rating.tariff_gaps import tariff_gaps
-from rating.tariff_terms import UNIT_OF_USAGE, Offering, Rate
+from rating.tariff_terms import UNIT_OF_USAGE, Offering, Rate, Tariff
 
 
 def add_pages(app: Flask) -> None:
@@ -33,7 +41,7 @@ def add_pages(app: Flask) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class _Price:
+class Price:
     """A line of a price list: what it is for, what it costs, and its further terms."""
 
     what: str
@@ -101,7 +109,8 @@ def _page(name: str, version: int, refusal: Problem | None = None) -> str:
     return render_template(
         "tariff.html", found=found, tariff=tariff, others=others, since=since, refusal=refusal,
         changes=_changes(since, found), gaps=_gaps(found), lines=tariff_lines(tariff),
-        lists=[(offering, _prices(offering)) for offering in tariff.offerings],
+        lists=[(offering, price_list(offering)) for offering in tariff.offerings],
+        for_all=terms_for_all(tariff),
         own=actor.reference == found.loaded_by, money=_money,
         judges=found.state == PROPOSED and actor.may("tariffs:approve")
         and actor.reference != found.loaded_by,
@@ -126,10 +135,25 @@ def _gaps(found: TariffVersion) -> list[Fault]:
     return tariff_gaps(found.book.tariff) if found.state == PROPOSED else []
 
 
-def _prices(offering: Offering) -> list[_Price]:
-    """Write the price list of a product: by the month, once, what is included, by use."""
+def terms_for_all(tariff: Tariff) -> list[Price]:
+    """Write what holds for all products: exchange, carried prices, limits, discounts, frames."""
     listed = [
-        _Price(
+        Price(f"{kind.replace('_', ' ').capitalize()}: {name_of(part)}", "", said(part, "nb"),
+              component_of(part) or "")
+        for kind, _, part in sections_of(tariff)
+    ]  # fmt: skip
+    if tariff.currency != "NOK":
+        listed.insert(0, Price("Currency", "", f"all prices are in {tariff.currency}", ""))
+    if tariff.sells != "retail":
+        listed.insert(0, Price("Prices of partners", "", f"{tariff.sells}: customers do not pay "
+                               "by it", ""))  # fmt: skip
+    return listed
+
+
+def price_list(offering: Offering) -> list[Price]:
+    """Write the price list of a product: by the month, once, what is included, by use, by term."""
+    listed = [
+        Price(
             "Each month", _money(month.price_micro),
             "by the days it is active" if month.proration == "days" else "whole, once a month",
             month.component,
@@ -137,7 +161,7 @@ def _prices(offering: Offering) -> list[_Price]:
         for month in offering.recurring
     ]  # fmt: skip
     listed += [
-        _Price(f"Once, on {once.on}", _money(once.price_micro), "", once.component)
+        Price(f"Once, on {once.on}", _money(once.price_micro), "", once.component)
         for once in offering.one_off
     ]
     for included in offering.allowances:
@@ -147,18 +171,30 @@ def _prices(offering: Offering) -> list[_Price]:
             for word, holds in (("shared", included.shared), ("by days", included.prorate))
             if holds
         ]
+        terms += [
+            f"{key.replace('_', ' ')} {text}"
+            for key, text in terms_of(included, "nb")
+            if key not in {"id", "components", "quantity", "prorate", "shared", "money"}
+        ]
         listed.append(
-            _Price(
+            Price(
                 f"Included: {included.id}", amount.replace(",", " ") if not included.money else
                 amount, ", ".join(terms), ", ".join(included.components),
             )
         )  # fmt: skip
+    listed += [
+        Price(f"{kind.replace('_', ' ').capitalize()}: {name_of(part)}", "", said(part, "nb"),
+              component_of(part) or "")
+        for kind, _, part in contracts_of(offering)
+    ]  # fmt: skip
+    if offering.frame is not None:
+        listed.append(Price("Frame", "", offering.frame, ""))
     for rate in offering.rates:
         first, *more = rate_lines(rate, "nb")
         del first  # The price and what it is for have columns of their own.
         where = f"{rate.usage} to {rate.zone}{f', {rate.band}' if rate.band else ''}"
         listed.append(
-            _Price(
+            Price(
                 where, f"{_money(rate.price_micro)} per {_per(rate)}",
                 "; ".join(" ".join(line.split()) for line in more), rate.component,
             )

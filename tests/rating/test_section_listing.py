@@ -8,11 +8,25 @@ from pathlib import Path
 from rating.section_listing import contract_lines, section_lines
 from rating.tariff import parse_tariff
 from rating.tariff_gaps import tariff_gaps
+from tests.rating.tariffs import SMALL
 from tests.rating.test_conditions import TARIFF as CONDITIONS
 from tests.rating.test_frames import TARIFF as FRAMES
 from tests.rating.test_margins import WHOLESALE
 from tests.reporting.test_pricing_page import FRAME
 
+ROLLING = """  quantity = 1000
+  rollover = "12.5"
+  rollover_most = 300
+  rollover_months = 2
+"""
+TOP_UP = """[[offering]]
+id = "MORE"
+name = "Mer"
+price_basis = "gross"
+  [[offering.top_up]]
+  allowance = "one-gb"
+  quantity = 500
+"""
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "pricing.md"
 
 
@@ -56,6 +70,12 @@ def test_other_tariffs_tell_what_they_have() -> None:
     assert contract_lines(parse_tariff(FRAMES.encode()).tariff.offerings[0]) == [
         "terms of frame SALG"
     ]
+    offering = SMALL.replace("  quantity = 1000\n", ROLLING, 1) + TOP_UP
+    own, more = parse_tariff(offering.encode()).tariff.offerings
+    assert contract_lines(own) == [
+        "12.5 % of what is left of one-gb rolls over, 300 at most, serves 2 more months"
+    ]
+    assert contract_lines(more) == ["adds 500 to one-gb until the month ends"]
     assert section_lines(parse_tariff(CONDITIONS.encode()).tariff)[0] == (
         "discount BUNDLE 50.00 off month of MOBIL with BREDBAND from 2026-03-05 before 2026-03-28"
     )

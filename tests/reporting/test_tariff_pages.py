@@ -51,6 +51,29 @@ def test_an_approver_reads_what_changes_and_approves(client: FlaskClient) -> Non
     assert "In force from 01.01.2026 until 15.03.2026" in text_of(client, "/tariffs/SMALL/1")
 
 
+DISCOUNT = """[[discount]]
+id = "PAIR"
+text = "Parrabatt"
+reduces = "month"
+percent = "12.5"
+subscriptions = 2
+[[offering]]"""
+
+
+def test_terms_for_all_products_are_on_the_page(client: FlaskClient) -> None:  # noqa: F811
+    """A discount is no price of one product: it stands in a table of its own."""
+    with transaction() as session:
+        source = SECOND.replace("[[offering]]", DISCOUNT, 1)
+        rating.propose_tariff(session, source.encode(), actor="staff:maja")
+    enter(client, "approver")
+    told = text_of(client, "/tariffs/SMALL/2")
+    assert "For all products" in told
+    assert (
+        "Discounts: PAIR id PAIR, text Parrabatt, reduces month, percent 12,50, at_least 2" in told
+    )
+    assert "For all products" not in text_of(client, "/tariffs/SMALL/1")
+
+
 def test_whoever_loaded_it_and_whoever_only_reads_have_no_button(
     client: FlaskClient,  # noqa: F811
 ) -> None:

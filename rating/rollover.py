@@ -66,9 +66,9 @@ def remainder_of(
     are over.
     """
     included = book.included
-    mine = np.flatnonzero(
-        (counters.month == month) & (counters.allowance < len(book.allowances))
-    )  # fmt: skip
+    # The second half counts what members used; of a pool that is capped nothing rolls over.
+    rolls = np.concatenate([included.rollover_micro > 0, np.zeros(len(book.allowances), np.bool_)])
+    mine = np.flatnonzero((counters.month == month) & rolls[counters.allowance])
     owner, allowance = counters.subscription[mine], counters.allowance[mine]
     age, base = included.age[allowance], included.of[allowance]
     granted = np.where(
@@ -77,7 +77,7 @@ def remainder_of(
     left = np.where(age == BOUGHT, -counters.used[mine], granted - counters.used[mine])
     left = np.where(age == BOUGHT, left, np.maximum(left, 0))
     bought = top_ups or TopUps.none()
-    now = bought.month == month
+    now = (bought.month == month) & rolls[bought.allowance]
     fresh = age <= OWN
     owners, bases, sums = _summed(
         np.concatenate([owner[fresh], bought.owner[now]]),

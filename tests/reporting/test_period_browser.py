@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import Page, expect
 
-from ledger import service
+from ledger import closing, service
 from ledger.db import transaction
 from ledger.service.signing import signer
+from reporting.service.closing import SUSPENDED, UNBILLED
 from tests.ledger.conftest import seal_all
 from tests.reporting.test_desk_browser import address, browser, check, log_in, page, shots
 from tests.reporting.test_journal_browser import log_out
@@ -17,9 +19,10 @@ __all__ = ["address", "browser", "page", "shots"]
 
 
 def test_a_month_end_from_the_first_look_to_the_hard_lock(
-    page: Page, home: Path, shots: Path
+    page: Page, home: Path, shots: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Two people; accessible and quiet at every step, on a screen and on a phone."""
+    monkeypatch.setattr(closing, "_room_checks", lambda: [UNBILLED, SUSPENDED])
     with transaction() as session:
         service.lock_period(session, "NO01", "2026-02", module="GL", level="soft", actor="x",
                             reason="x")  # fmt: skip
@@ -42,9 +45,11 @@ def test_a_month_end_from_the_first_look_to_the_hard_lock(
     page.goto("/periods/2026-03")
     check(page, "to waive")
     page.screenshot(path=shots / "period-to-waive.png", full_page=True)
-    page.get_by_label("may pass").fill("The worker is on its way.")
-    page.get_by_role("button", name="Waive").click()
-    expect(page.get_by_text("Waived by approver: The worker is on its way.")).to_be_visible()
+    for what, why in (("requests and jobs", "The worker is on its way."),
+                      ("usage in suspense", "Nobody's SIM cards.")):  # fmt: skip
+        page.get_by_label(f"Why {what} may pass").fill(why)
+        page.get_by_role("button", name="Waive").first.click()
+        expect(page.get_by_text(f"Waived by approver: {why}")).to_be_visible()
     expect(page.get_by_role("button", name="Waive")).to_have_count(0)
     log_out(page)
 

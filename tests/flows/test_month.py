@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import time
 from collections import Counter
 from decimal import Decimal
 from pathlib import Path
@@ -25,7 +26,7 @@ from mediation.cli import files_under, ingest_paths
 from rating import service as rating
 from reporting.cli.month import month_cli
 from tests.flows.conftest import Finished
-from tests.flows.home import MONTH
+from tests.flows.home import MONTH, Home
 
 # Charges by what they are, whatever numbers their rows got.
 CHARGES = (
@@ -50,8 +51,15 @@ def _facts() -> dict[str, int]:
     """Count the rows of every table that can only be added to."""
     tables = [name for (name,) in _rows(FACTS)]
     assert {"source_file", "journal_line", "charge_delta", "invoice", "allocation"} <= {*tables}
-    tables = [name for name in tables if not name.startswith("seal_")]
     return {name: _rows(f'SELECT count(*) FROM "{name}"')[0][0] for name in tables}
+
+
+def _seal(home: Home) -> None:
+    """Seal everything; what the server itself has open may hold some back for a moment."""
+    deadline = time.monotonic() + 60
+    while _rows("SELECT 1 FROM ledger_unsealed_batches() LIMIT 1"):
+        assert time.monotonic() < deadline
+        home.run("ledger", "seal")
 
 
 @pytest.fixture
@@ -146,11 +154,9 @@ def test_every_tie_holds_and_is_written_as_money_or_count(finished: Finished) ->
 
 
 def test_a_second_run_changes_nothing(finished_books: Finished) -> None:
-    """The same files again: the summary byte for byte, no fact more, no voucher more.
-
-    Seals alone go by the clock: the second run may find a minute gone and seal what the first did.
-    """
+    """The same files again: the summary byte for byte, no fact more, no voucher more."""
     home = finished_books.home
+    _seal(home)  # A worker does by the minute; the second run would where a minute has gone since.
     summary = (home.folder / "out" / "summary.json").read_bytes()
     facts = _facts()
     vouchers = _rows("SELECT series_id, fiscal_year, last_no FROM voucher_counter ORDER BY 1, 2")

@@ -91,6 +91,10 @@ class Month:
         """Give the month behind it, of the same book."""
         return Month(self.book_code, self.after.strftime("%Y-%m"))
 
+    def previous(self) -> "Month":
+        """Give the month before it, of the same book."""
+        return Month(self.book_code, (self.first_day - timedelta(days=1)).strftime("%Y-%m"))
+
     def instants(self) -> tuple[int, int]:
         """The month's local midnights as UTC epoch seconds, half-open."""
         first, after = (

@@ -57,11 +57,8 @@ def _stands(standing: Standing, owners: Owners) -> dict[str, Any]:
     count = max(len(book.allowances), 1)
     index, of_member = counters.allowance % count, counters.allowance >= count
     shared = _shared(book)[index] & ~of_member
-    owner = np.zeros(len(counters), np.int64)
-    owner[shared] = owners.payer[counters.subscription[shared]]
-    owner[~shared] = owners.subscription[counters.subscription[~shared]]
     columns = {
-        "owner": owner,
+        "owner": owners.ids_of(counters.subscription, shared),
         "shared": shared,
         "of_member": of_member,
         "allowance": np.array([*book.allowances, ""])[index],
@@ -77,11 +74,8 @@ def _stands(standing: Standing, owners: Owners) -> dict[str, Any]:
 def _bought(top_ups: TopUps, book: TariffBook, owners: Owners) -> dict[str, Any]:
     """Lay out what was bought as rows of counters."""
     shared = book.included.shared[top_ups.allowance]
-    owner = np.zeros(len(top_ups), np.int64)
-    owner[shared] = owners.payer[top_ups.owner[shared]]
-    owner[~shared] = owners.subscription[top_ups.owner[~shared]]
     return {
-        "owner": owner,
+        "owner": owners.ids_of(top_ups.owner, shared),
         "shared": shared,
         "of_member": np.zeros(len(top_ups), np.bool_),
         "allowance": np.array([*book.allowances, ""])[top_ups.allowance],
@@ -125,10 +119,7 @@ def _rows(
     names = {name: number for number, name in enumerate(book.allowances)}
     allowance = np.array([names.get(n, -1) for n in table["allowance"].to_pylist()], np.int32)
     column = {name: table[name].to_numpy() for name in ("owner", "shared", "granted", "month")}
-    owner = np.where(
-        column["shared"].astype(np.bool_), owners.payer_codes(column["owner"]),
-        owners.subscription_codes(column["owner"]),
-    ).astype(np.int32)  # fmt: skip
+    owner = owners.codes_of(column["owner"], column["owner"], column["shared"].astype(np.bool_))
     # Runs in whose month nothing was bought, and old ones, do not say since when.
     since = np.full(len(owner), ALWAYS)
     if "since" in table.column_names:

@@ -19,7 +19,7 @@ from rating.explain import Explanation, explain_event
 from rating.phrases import Language
 from rating.pipeline import Rated
 from rating.tariff import TariffBook
-from rating.usage import Int32, Int64, UsageBatch, check_usage
+from rating.usage import Bool, Int32, Int64, UsageBatch, check_usage
 
 # What is rated; subscription, pool and offering become codes of a batch.
 RATED_COLUMNS = {
@@ -47,6 +47,23 @@ class Owners:
     def payer_codes(self, ids: Int64) -> Int32:
         """Give the codes of billing accounts, -1 for unknown ones."""
         return _codes(self.payer, ids)
+
+    def ids_of(self, codes: Int32, shared: Bool) -> Int64:
+        """Give the ids of who holds balances: accounts where those are shared, else subscriptions.
+
+        A code is known by its own kind alone, so the two are looked up apart.
+        """
+        ids = np.empty(len(codes), np.int64)
+        ids[shared] = self.payer[codes[shared]]
+        ids[~shared] = self.subscription[codes[~shared]]
+        return ids
+
+    def codes_of(self, subscription: Int64, payer: Int64, shared: Bool) -> Int32:
+        """Give the codes of who holds balances, -1 for unknown ones; as `ids_of` has them.
+
+        Where each row has one id, of whichever kind, both columns are that.
+        """
+        return np.where(shared, self.payer_codes(payer), self.subscription_codes(subscription))
 
 
 def owners_of(*tables: pa.Table) -> Owners:

@@ -18,12 +18,9 @@ from rating.tariff import TariffBook
 def write_remainder(left: Remainder, book: TariffBook, owners: Owners) -> bytes:
     """Write what a month leaves to the next."""
     shared = book.included.shared[left.allowance]
-    owner = np.zeros(len(left.owner), np.int64)
-    owner[shared] = owners.payer[left.owner[shared]]
-    owner[~shared] = owners.subscription[left.owner[~shared]]
     names = [book.allowances[index] for index in left.allowance.tolist()]
     return write_table({
-        "owner": pa.array(owner),
+        "owner": pa.array(owners.ids_of(left.owner, shared)),
         "shared": pa.array(shared),
         "money": pa.array(book.included.money[left.allowance]),
         "allowance": pa.array(names, pa.string()),
@@ -53,10 +50,7 @@ def read_remainder(table: pa.Table, book: TariffBook, owners: Owners, month: int
         [places.get((name_at(name, age), *kind), -1) for name, age, *kind in rows], np.int32
     )
     ids = table["owner"].to_numpy()
-    owner = np.where(
-        table["shared"].to_numpy(zero_copy_only=False), owners.payer_codes(ids),
-        owners.subscription_codes(ids),
-    ).astype(np.int32)  # fmt: skip
+    owner = owners.codes_of(ids, ids, table["shared"].to_numpy(zero_copy_only=False))
     known = (index >= 0) & (owner >= 0)
     return Counters.grants(
         owner[known], index[known], np.full(int(known.sum()), month, np.int32),

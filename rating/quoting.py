@@ -15,6 +15,7 @@ from ledger.errors import Invalid
 from ledger.money import MINOR_PER_UNIT
 from rating.allowances import Counters
 from rating.charges import rounded
+from rating.dated import day_number
 from rating.explain import Explanation, explain_event, kroner
 from rating.grants import whole_grants
 from rating.phrases import PHRASES, Language
@@ -228,8 +229,8 @@ def _charge_months(
     if asked.active_from is None:
         return
     first, after = month_span(asked.period)
-    begin = max(_number(asked.active_from), first)
-    end = after if asked.active_to is None else min(_number(asked.active_to), after)
+    begin = max(day_number(asked.active_from), first)
+    end = after if asked.active_to is None else min(day_number(asked.active_to), after)
     priced = recurring_by_version(
         versions, asked.period, [asked.offering], _one(begin), _one(end), _one(NOT_AGREED), _one(0)
     )
@@ -257,7 +258,7 @@ def _charge_orders(
     for number, order in enumerate(asked.orders, 1):
         if order.on not in OCCASIONS:
             raise Invalid(f"{order.on!r} is no order; choose among {', '.join(OCCASIONS)}.")
-        day = _number(order.day)
+        day = day_number(order.day)
         held = [one for one in versions if one.from_day <= day < one.to_day]
         if not held:
             raise Invalid(f"No version of the tariff is in force on {order.day} in {asked.period}.")
@@ -318,7 +319,3 @@ def _totals(
 
 def _one(number: int) -> Int64:
     return np.array([number], np.int64)
-
-
-def _number(day: date) -> int:
-    return (day - date(1970, 1, 1)).days

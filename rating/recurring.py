@@ -10,12 +10,12 @@ from datetime import date
 
 import numpy as np
 
+from rating.dated import day_number
 from rating.rounding import share_of
 from rating.tariff import TariffBook
 from rating.usage import Int32, Int64
 
 NOT_AGREED = -1
-_EPOCH = date(1970, 1, 1)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,7 +38,7 @@ def month_span(period: str) -> tuple[int, int]:
     """
     first = date.fromisoformat(f"{period}-01")
     after = date(first.year + first.month // 12, first.month % 12 + 1, 1)
-    return (first - _EPOCH).days, (after - _EPOCH).days
+    return day_number(first), day_number(after)
 
 
 def recurring_charges(

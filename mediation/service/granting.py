@@ -47,9 +47,7 @@ class Bought:
 
 def remainder_before(session: Session, month: Month) -> str | None:
     """Name what the last run of the month before left to this one; None where nothing."""
-    before = month.first_day.toordinal() - 1
-    period = type(month.first_day).fromordinal(before).strftime("%Y-%m")
-    run = rating.last_run(session, period)
+    run = rating.last_run(session, month.previous().period)
     return None if run is None else run.remainder_out_sha256
 
 
@@ -124,15 +122,14 @@ def _top_ups(
     index = np.array(
         [places.get(name_at(one.allowance, BOUGHT), -1) for one in bought], np.int32
     )  # fmt: skip
-    shared = np.append(book.included.shared, False)[index]
-    owner = np.where(
-        shared,
-        owners.payer_codes(np.array([one.billing_account_id for one in bought], np.int64)),
-        owners.subscription_codes(np.array([one.subscription_id for one in bought], np.int64)),
+    owner = owners.codes_of(
+        np.array([one.subscription_id for one in bought], np.int64),
+        np.array([one.billing_account_id for one in bought], np.int64),
+        np.append(book.included.shared, False)[index],
     )
     known = np.flatnonzero((index >= 0) & (owner >= 0))
     return TopUps(
-        owner[known].astype(np.int32), index[known],
+        owner[known], index[known],
         np.full(len(known), month_number(month.period), np.int32),
         np.array([one.start for one in bought], np.int64)[known],
         np.array([one.quantity for one in bought], np.int64)[known],

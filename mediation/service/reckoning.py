@@ -28,6 +28,7 @@ from mediation.service.service_charges import charge_services
 from mediation.service.usage import accepted_usage
 from mediation.service.usage_rating import RatedUsage, add_usage, rate_usage, store_rated
 from rating import service as rating
+from rating.dated import day_number
 from rating.models import RatingRun
 from rating.recurring import month_span
 from rating.tariff import TariffBook
@@ -138,7 +139,7 @@ def versions_of_run(session: Session, run: RatingRun, month: Month) -> tuple[InF
         return all_month(rating.tariff_book_by_hash(session, run.tariff_hash), month)
     books = [rating.tariff_book_labelled(session, label) for label in labels]
     first, after = month_span(month.period)
-    began = [max((book.tariff.valid_from - date(1970, 1, 1)).days, first) for book in books]
+    began = [max(day_number(book.tariff.valid_from), first) for book in books]
     ended = [*began[1:], after]
     return tuple(map(InForce, books, began, ended))
 

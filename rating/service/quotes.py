@@ -7,6 +7,7 @@ from sqlalchemy.orm import Session
 from ledger import service as ledger
 from ledger.service.statements import read_books
 from rating import quoting
+from rating.dated import day_of
 from rating.phrases import Language
 from rating.quoting import Asked, Quote
 from rating.recurring import month_span
@@ -31,7 +32,7 @@ def quote(
 
     Raises `TariffNotFound`, `UnknownBook`, `UnknownVatCode`, else as `rating.quoting.quote`.
     """
-    first, after = (date.fromordinal(_EPOCH + day) for day in month_span(asked.period))
+    first, after = (day_of(day) for day in month_span(asked.period))
     if tariff is not None and "/" in tariff:
         versions = [InForce(find_tariff(session, tariff).book, *month_span(asked.period))]
     else:
@@ -43,6 +44,3 @@ def quote(
     codes = {part.vat for one in versions for part in one.book.tariff.components}
     rates = {code: ledger.vat_rate_bp(session, book, code, on=last) for code in sorted(codes)}
     return quoting.quote(versions, asked, language, rates)
-
-
-_EPOCH = date(1970, 1, 1).toordinal()

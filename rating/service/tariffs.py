@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from ledger.errors import Conflict, Forbidden, Invalid, NotFound
 from ledger.refusals import CommentMissing
 from ledger.service.access import record_event
+from rating.dated import day_number
 from rating.models import TariffBookRow, TariffVerdict
 from rating.service.checking import require_known
 from rating.tariff import TariffBook, compile_tariff, parse_tariff
@@ -242,7 +243,7 @@ def tariff_versions(
     for one in ready:
         begin, end = max(one.valid_from, first), min(one.valid_to or after, after)
         if one.name == names[0] and begin < end:
-            found.append(InForce(one.book, _day_number(begin), _day_number(end)))
+            found.append(InForce(one.book, day_number(begin), day_number(end)))
     return found
 
 
@@ -325,10 +326,6 @@ def _view(
         comment="" if verdict is None else verdict.comment,
         judged_at=None if verdict is None else verdict.judged_at,
     )  # fmt: skip
-
-
-def _day_number(day: date) -> int:
-    return (day - date(1970, 1, 1)).days
 
 
 def _not_found(on: date, name: str | None, versions: list[TariffVersion]) -> TariffNotFound:

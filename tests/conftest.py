@@ -28,7 +28,7 @@ _SEEDED = "hovedbok_seeded"
 _HOME = "HOVEDBOK_TEST_HOME"
 # A database for each test is some three hundred files, which a disk takes its time to make.
 _MEMORY = Path("/dev/shm")
-_ROOM = 8 << 30  # Octets; pytest and the servers that tests start need less than half of it.
+_ROOM = 8 << 30  # Octets; where less is free, the disk is used.
 
 
 def pytest_configure(config: pytest.Config) -> None:

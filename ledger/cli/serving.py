@@ -17,9 +17,8 @@ from ledger.errors import Conflict
 # Threads mostly wait: for the database, or for another that posts their entry with its own. So many
 # single entries at most are posted together in a process; each thread finds a pooled connection.
 THREADS = POOLED
-REQUEST_LINE = (
-    8190  # Octets that are read of an address with its parameters: the most there can be.
-)
+# Octets that are read of an address with its parameters; gunicorn allows no more.
+REQUEST_LINE = 8190
 _ROOT = Path(__file__).resolve().parents[2]
 
 

@@ -167,8 +167,7 @@ def _engine(role: Role) -> Engine:
 def _check_alive() -> Callable[..., None]:
     """Make the check of a pooled connection: one whose server is gone is replaced by a new one.
 
-    A server that ends says so on the connection, and to look for that costs no trip. Only where
-    something was said, or nothing for so long that a network may have forgotten it, it is asked.
+    One that was idle for so long that a network may have forgotten it is asked.
     """
     from psycopg import Error  # noqa: PLC0415 - with the engine, not with the module
 
@@ -177,15 +176,25 @@ def _check_alive() -> Callable[..., None]:
         idle_s = now - record.info.get("looked_at_s", now)
         record.info["looked_at_s"] = now
         try:
-            spoken, _, _ = select.select([connection], [], [], 0)
-            if spoken or idle_s > _TRUSTED_S:
-                connection.autocommit = True
-                connection.execute("")
-                connection.autocommit = False
+            listen(connection, ask=idle_s > _TRUSTED_S)
         except (OSError, ValueError, Error) as fault:
             raise InvalidatePoolError(str(fault)) from fault
 
     return check
+
+
+def listen(connection: Any, *, ask: bool = False) -> None:
+    """Look whether an idle connection still has its server; raises psycopg.Error or OSError if not.
+
+    A server that ends says so on the connection, and to look for that costs no trip. Only where
+    something was said, or with `ask`, the server is asked.
+    """
+    spoken, _, _ = select.select([connection], [], [], 0)
+    if spoken or ask:
+        was = connection.autocommit
+        connection.autocommit = True
+        connection.execute("")
+        connection.autocommit = was
 
 
 def _connect_again(revive: Callable[[], object]) -> Callable[..., Any]:

@@ -7,14 +7,13 @@ once, also where nobody could say goodbye. No pid is compared, so it holds acros
 
 import os
 import secrets
-import select
 import threading
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Engine, event
 
-from ledger.db import engine
+from ledger.db import engine, listen
 
 # Where `number` is an SQL expression, tells that no process of this life is connected. Locks are
 # seen by every role, and those of another database are not ours.
@@ -70,13 +69,10 @@ def _hold(own: Engine, number: int) -> Any:
 
 
 def _is_open(connection: Any) -> bool:
-    """Tell whether a connection still stands; a server that went away has said so on it."""
     from psycopg import Error  # noqa: PLC0415 - with the engine, not with the module
 
     try:
-        spoken, _, _ = select.select([connection], [], [], 0)
-        if spoken:
-            connection.execute("SELECT")
+        listen(connection)
     except (OSError, ValueError, Error):
         return False
     return not connection.closed

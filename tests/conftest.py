@@ -8,16 +8,19 @@ import tempfile
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import psycopg
 import pytest
+from argon2 import PasswordHasher
 from sqlalchemy.orm import Session
 
 from ledger import db as ledger_db
 from ledger import places, service, vault
 from ledger.db import migrate
 from ledger.db.server import SUPERUSER, PrivateServer, admit_logins, furnish_database
+from ledger.service import access
 
 # Durability is relaxed except where it is what is tested (those start a server of their own).
 # Autovacuum takes transaction ids at times of its own, and any open one holds the seals back.
@@ -28,7 +31,7 @@ _SEEDED = "hovedbok_seeded"
 _HOME = "HOVEDBOK_TEST_HOME"
 # A database for each test is some three hundred files, which a disk takes its time to make.
 _MEMORY = Path("/dev/shm")
-_ROOM = 8 << 30  # Octets; where less is free, the disk is used.
+_ROOM = 2 << 30  # Octets: four times what all tests of two workers were seen to take at once.
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -57,6 +60,18 @@ def _has_room(folder: Path) -> bool:
         return os.access(folder, os.W_OK) and shutil.disk_usage(folder).free >= _ROOM
     except OSError:
         return False
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _passwords_are_cheap() -> Iterator[None]:
+    """Hash passwords fast: a sixth of a second each, seven for a desk, is half of its test.
+
+    What they cost in earnest is held by tests/ledger/test_access.py.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        fast = partial(PasswordHasher, time_cost=1, memory_cost=8, parallelism=1)
+        patch.setattr(access, "PasswordHasher", fast)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from itertools import accumulate
 from pathlib import Path
 
@@ -48,9 +49,13 @@ def _is_door(path: Path) -> bool:
     return bool(DOORS & set(parts[1:]))
 
 
+@cache
+def _tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
 def _trees(paths: list[Path]) -> Iterator[tuple[Path, ast.Module]]:
-    for path in paths:
-        yield path, ast.parse(path.read_text())
+    return ((path, _tree(path)) for path in paths)
 
 
 def _where(path: Path, line: int) -> str:

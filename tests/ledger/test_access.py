@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import argon2
 import pytest
 from click.testing import CliRunner
 from sqlalchemy import text
@@ -237,3 +238,15 @@ def test_the_command_line_adds_lists_and_disables(db: str) -> None:
     with ledger_db.transaction() as session:
         assert access.client_actor(session, token, now=datetime.now(UTC)).name == "billing"
     assert run(access_cli, ["client", "revoke", token.partition(".")[0]]).exit_code == 0
+
+
+def test_a_password_costs_what_its_library_recommends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other tests hash fast; outside of them it is argon2id as RFC 9106 has it."""
+    monkeypatch.setattr(access, "PasswordHasher", argon2.PasswordHasher)
+    access._hasher.cache_clear()
+    try:
+        made = access._hasher()
+    finally:
+        access._hasher.cache_clear()
+    known = argon2.extract_parameters(made.hash("secret"))
+    assert known == argon2.profiles.RFC_9106_LOW_MEMORY

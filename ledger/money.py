@@ -115,7 +115,7 @@ def parse_amount(text: object) -> int:
     if match is None:
         raise Invalid(f"{text!r} is not an amount; write digits with at most two decimals.")
     sign, whole, decimals = match.groups()
-    minor = int(whole) * MINOR_PER_UNIT + int((decimals or "").ljust(2, "0"))
+    minor = int(whole + (decimals or "").ljust(2, "0"))
     return -minor if sign else minor
 
 

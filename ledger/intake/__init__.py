@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 from ledger.errors import Invalid
 from ledger.intake.ndjson import read_ndjson
-from ledger.intake.records import Defaults, Drafted, Fault
+from ledger.intake.records import Defaults, Drafted, Fault, checked
 from ledger.intake.tables import read_csv, read_parquet
 
 FORMATS = ("ndjson", "csv", "parquet")
@@ -58,6 +58,6 @@ def read_entries(
     """
     readers = {"ndjson": read_ndjson, "csv": read_csv, "parquet": read_parquet}
     try:
-        yield from readers[file_format](stream, defaults)
+        yield from checked(readers[file_format](stream, defaults))
     except Invalid as refusal:
         raise JournalFileUnreadable(f"{name}: {refusal}", file=name, **refusal.facts) from refusal

@@ -11,7 +11,7 @@ import msgspec
 from ledger.errors import Invalid, Problem
 from ledger.intake.conditions import ConditionRecord
 from ledger.intake.ndjson import read_ndjson, read_record
-from ledger.intake.records import Defaults, Drafted, Fault
+from ledger.intake.records import Defaults, Drafted, Fault, checked
 from ledger.intake.tables import check_columns, read_rows
 from ledger.strict_json import NameTwice, check_names
 
@@ -116,6 +116,10 @@ def _option(name: str, told: str | None, decoder: msgspec.json.Decoder[Option]) 
 
 def entries_of(envelope: Envelope, body: bytes, defaults: Defaults) -> Iterator[Drafted | Fault]:
     """Draft the entries of a request in order; `body` is what an NDJSON request consists of."""
+    return checked(_read(envelope, body, defaults))
+
+
+def _read(envelope: Envelope, body: bytes, defaults: Defaults) -> Iterator[Drafted | Fault]:
     if envelope.entries is not None:
         for number, source in enumerate(envelope.entries, 1):
             yield read_record(bytes(source), number, defaults)

@@ -16,12 +16,12 @@ from ledger.intake.records import (
     Fault,
     RecordMalformed,
     amount_of,
-    checked,
     entry_of,
     fault_of,
     line_of,
 )
 from ledger.journal import ItemDraft, Line
+from ledger.money import parse_amount
 from ledger.refusals import AmountNotAString
 from ledger.strict_json import NameTwice, check_names
 
@@ -86,7 +86,10 @@ def read_ndjson(stream: BinaryIO, defaults: Defaults) -> Iterator[Drafted | Faul
 
 
 def read_record(source: bytes, number: int, defaults: Defaults) -> Drafted | Fault:
-    """Read one entry of JSON; `number` is its place in the file or request, from 1."""
+    """Read one entry of JSON; `number` is its place in the file or request, from 1.
+
+    What the entry says is not `checked` yet, only that it says it as documented.
+    """
     try:
         record = _decoder.decode(source)
         check_names(source)
@@ -116,35 +119,36 @@ def draft_record(record: EntryRecord, number: int, defaults: Defaults) -> Drafte
         document_ref=record.document_ref,
     )  # fmt: skip
     try:
-        return checked(number, entry, conditions_of(record.conditions, defaults.currency))
+        conditions = conditions_of(record.conditions, defaults.currency)
     except Invalid as refusal:
         return fault_of(number, str(refusal.facts.get("pointer", "/conditions")), refusal)
+    return Drafted(number, entry, conditions)
 
 
 def _line(line: LineRecord, defaults: Defaults) -> Line:
-    amount = _amount(line, "amount")
-    assert amount is not None
+    name = "amount"
+    try:
+        amount = parse_amount(line.amount)
+        name = "base_amount"
+        base = amount_of(line.base_amount)
+        name = "tax_base"
+        tax_base = amount_of(line.tax_base)
+    except Invalid as refusal:
+        raise RecordMalformed(f"{name}: {refusal}", column=name) from refusal
     item = line.item
     return line_of(
         account=line.account,
         amount_minor=amount,
         currency=line.currency or defaults.currency,
-        base_minor=_amount(line, "base_amount"),
+        base_minor=base,
         party_id=line.party_id,
         vat_code=line.vat_code,
-        tax_base_minor=_amount(line, "tax_base"),
+        tax_base_minor=tax_base,
         dimensions=line.dimensions,
         text=line.text,
         item=None if item is None else ItemDraft(
             item.kind, item.document_ref, item.kid, item.document_date, item.due_date),
     )  # fmt: skip
-
-
-def _amount(line: LineRecord, name: str) -> int | None:
-    try:
-        return amount_of(getattr(line, name))
-    except Invalid as refusal:
-        raise RecordMalformed(f"{name}: {refusal}", column=name) from refusal
 
 
 def _validation_fault(number: int, message: str) -> Fault:

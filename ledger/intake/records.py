@@ -1,15 +1,19 @@
 """What a record of a journal file becomes: a drafted entry, or a fault that says why not."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
+from itertools import islice
 
+from ledger.columns import check_columns, columns_of
 from ledger.conditions import Condition
 from ledger.errors import Invalid, Problem
 from ledger.journal import BatchDraft, EntryDraft, ItemDraft, Line, check_batch
 from ledger.money import parse_amount
 
 MAX_RECORD_BYTES = 16 * 2**20  # one entry; more is no journal entry but an attack or a mistake
+_CHECKED_AT_ONCE = 4_096  # Entries; a file of any length is read in the memory of so many.
+_WORTH_COLUMNS = 50  # Fewer entries are checked sooner one by one than in columns.
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,16 +69,39 @@ def fault_of(record: int, pointer: str, problem: Problem) -> Fault:
     return Fault(record, pointer, problem.code(), str(problem))
 
 
-def checked(
-    record: int, entry: EntryDraft, conditions: tuple[Condition, ...] = ()
-) -> Drafted | Fault:
-    """Check an entry by itself: it balances, and holds what a journal can hold."""
-    alone = BatchDraft(book="-", source_system="-", source_ref="-", actor="-", entries=(entry,))
+def checked(read: Iterable[Drafted | Fault]) -> Iterator[Drafted | Fault]:
+    """Check each entry by itself: it balances, and holds what a journal can hold.
+
+    Where all of some thousand are sound, as columns tell at once, none is looked at alone.
+    """
+    records = iter(read)
+    while some := tuple(islice(records, _CHECKED_AT_ONCE)):
+        drafted = tuple(one.entry for one in some if isinstance(one, Drafted))
+        if len(drafted) >= _WORTH_COLUMNS and _all_sound(drafted):
+            yield from some
+        else:
+            yield from (_alone(one) if isinstance(one, Drafted) else one for one in some)
+
+
+def _all_sound(entries: tuple[EntryDraft, ...]) -> bool:
+    together = _batch_of(entries)
     try:
-        check_batch(alone)
+        check_columns(columns_of(together), together)
+    except Problem:
+        return False
+    return True
+
+
+def _alone(drafted: Drafted) -> Drafted | Fault:
+    try:
+        check_batch(_batch_of((drafted.entry,)))
     except Problem as refusal:
-        return fault_of(record, "", refusal)
-    return Drafted(record, entry, conditions)
+        return fault_of(drafted.record, "", refusal)
+    return drafted
+
+
+def _batch_of(entries: tuple[EntryDraft, ...]) -> BatchDraft:
+    return BatchDraft(book="-", source_system="-", source_ref="-", actor="-", entries=entries)
 
 
 def amount_of(text: str | None) -> int | None:

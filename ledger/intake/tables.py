@@ -13,7 +13,6 @@ from ledger.intake.records import (
     Drafted,
     Fault,
     RecordMalformed,
-    checked,
     entry_of,
     fault_of,
     line_of,
@@ -144,7 +143,7 @@ def _entry(gathered: list[tuple[int, Row]], seen: set[str], defaults: Defaults) 
         )  # fmt: skip
     except Invalid as refusal:
         return fault_of(row_number, str(refusal.facts.get("column", "")), refusal)
-    return checked(number, entry)
+    return Drafted(number, entry)
 
 
 def _changed(first: Row, row: Row) -> str:

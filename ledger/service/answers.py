@@ -5,13 +5,13 @@ not kept, so that a retry may still succeed. Keys are kept for `KEPT` and then s
 entries and batches are unique for ever, whatever became of the key.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from http import HTTPStatus
 from typing import Any
 
+import msgspec
 from sqlalchemy import Row, text
 from sqlalchemy.orm import Session
 
@@ -62,7 +62,7 @@ class Answer:
     """A stored answer."""
 
     status: int
-    body: Any
+    body: Any  # what JSON can say, or JSON already written (`msgspec.Raw`)
     location: str | None = None  # of what the request made, as its header says
 
 
@@ -125,7 +125,7 @@ def keep(session: Session, request: Request, answer: Answer) -> None:
             " response = CAST(:body AS jsonb) WHERE client_id = :client AND key = :key"
         ),
         {"client": request.client_id, "key": request.key, "status": answer.status,
-         "body": json.dumps({"body": answer.body, "location": answer.location})},
+         "body": _told(answer)},
     )  # fmt: skip
 
 
@@ -142,8 +142,7 @@ def give_up(session: Session, request: Request) -> None:
 
 def keep_all(session: Session, answers: Sequence[tuple[Request, Answer | None]]) -> None:
     """Store the answers of claimed keys; None lets a key be claimed again, as `give_up` does."""
-    told = [None if a is None else json.dumps({"body": a.body, "location": a.location}, default=str)
-            for _, a in answers]  # fmt: skip
+    told = [None if answer is None else _told(answer) for _, answer in answers]
     session.execute(
         text(_KEEP_ALL),
         {"clients": [request.client_id for request, _ in answers],
@@ -163,6 +162,11 @@ def sweep_job() -> None:
         with transaction() as session:
             if sweep_keys(session) < SWEPT_AT_ONCE:
                 return
+
+
+def _told(answer: Answer) -> str:
+    told = {"body": answer.body, "location": answer.location}
+    return msgspec.json.encode(told, enc_hook=str).decode()
 
 
 def _stored_answer(

@@ -11,7 +11,7 @@ from pathlib import Path
 from flask import Flask
 from jinja2 import BaseLoader, ChoiceLoader, FileSystemLoader
 
-from ledger.web import assets, gate, openapi, probes, problems, requests
+from ledger.web import answers, assets, gate, openapi, probes, problems, requests
 from ledger.web.fields import AsOfSchema, Money
 from ledger.web.gate import current_actor, now, public, scope
 from ledger.web.openapi import Api, Blueprint
@@ -36,6 +36,7 @@ def install(app: Flask) -> Api:
     """Install the plumbing in the order in which a request meets it; gives the REST API."""
     own: list[BaseLoader] = [FileSystemLoader(Path(__file__).parent / "templates")]
     app.jinja_loader = ChoiceLoader(own + ([app.jinja_loader] if app.jinja_loader else []))
+    answers.install(app)
     requests.install(app)
     problems.install(app)
     gate.install(app)

@@ -92,8 +92,10 @@ def _disturb(home: Home, words: list[str], kill: Deed, instants: Iterator[float]
 
 
 def _instants(chance: random.Random, longest: float) -> Iterator[float]:
+    """Draw when to strike, ever later: on a machine that got busy it still comes to an end."""
     while True:
         yield chance.uniform(0.3, longest)
+        longest *= 1.1
 
 
 @pytest.mark.timeout(900)

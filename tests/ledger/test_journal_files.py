@@ -130,6 +130,23 @@ def test_a_bad_record_is_a_fault_with_its_place(record: object, code: str, point
     assert (found.record, found.code, found.pointer) == (2, code, pointer)
 
 
+@pytest.mark.parametrize("bad", [
+    {"lines": [{"account": "4300", "amount": "5.00"}]},
+    {"lines": []},
+    {"text": "NUL\0"},
+    {"text": "\ud800"},
+    {"lines": [{"account": "4300", "amount": "0.00"}] * 2},
+    {"entry_type": "reversal"},
+], ids=lambda bad: str(bad)[:40])  # fmt: skip
+def test_in_a_long_file_a_bad_entry_is_named_as_in_a_short_one(bad: dict[str, Any]) -> None:
+    """Sound entries are checked all at once; the one that is not is still told from the others."""
+    alone = fault(ndjson(rent(**bad)))
+    long = read(ndjson(*[rent()] * 70, rent(**bad), *[rent()] * 30))
+    assert long[70] == Fault(71, alone.pointer, alone.code, alone.sentence.replace(":1'", ":71'"))
+    assert all(isinstance(one, Drafted) for place, one in enumerate(long) if place != 70)
+    assert [one.record for one in long] == list(range(1, 102))
+
+
 def test_a_table_with_a_strange_column_is_refused_by_its_name() -> None:
     """A misspelled column would else be lost silently."""
     with pytest.raises(JournalFileUnreadable, match="acount"):

@@ -87,6 +87,8 @@ class Pieces:
 def whole_increments(quantity: Integers, increment: Integers) -> Integers:
     """Round up to whole increments; increment 0 is proportional."""
     step: Integers = np.maximum(increment, 1)
+    if len(step) == 1 and step[0] == 1:
+        return quantity
     if quantity.dtype == np.object_:
         exact: Integers = -(-quantity // step) * step
         return exact
@@ -107,7 +109,7 @@ def walk(tables: StepTables, line: Timeline, sessions: Sessions, rows: Int64) ->
     prices, increments = tables.steps.prices.ravel(), tables.steps.increments.ravel()
     now, cell, border = sessions.start[rows], sessions.cell[rows], np.append(line.borders, _END)
     end = now + sessions.quantity[rows]
-    at = np.searchsorted(line.borders, now, side="right") - 1
+    at = line.at(now)
     origin = now if sessions.elapsed is None else now - sessions.elapsed[rows]
     in_one_band = np.full(len(rows), tables.band_split == START_BAND) | ~sessions.spans[rows]
     paid_until, event = now, np.arange(len(rows))

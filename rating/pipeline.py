@@ -264,8 +264,7 @@ def _untimed(batch: UsageBatch, book: TariffBook, line: Timeline, rows: Int64) -
     if book.tariff.band_split != START_BAND:
         calls = batch.usage_type[rows] == VOICE
         seconds[calls] = np.maximum(np.abs(batch.quantity[rows[calls]]), 1)
-    first = np.searchsorted(line.borders, start, side="right") - 1
-    last = np.searchsorted(line.borders, start + seconds - 1, side="right") - 1
+    first, last = line.at(start), line.at(start + seconds - 1)
     found: Int64 = rows[line.gaps_before[last + 1] > line.gaps_before[first]]
     return found
 

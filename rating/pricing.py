@@ -81,7 +81,7 @@ def _first_rows(
     for number, line in enumerate(lines):
         own = book.cells.plan == number
         rows = slice(None) if own.all() else np.flatnonzero(own[cell])
-        at = np.searchsorted(line.borders, start[rows], side="right") - 1
+        at = line.at(start[rows])
         row[rows] = flat[cell[rows] * slots + line.slots[at]]
         if book.tariff.band_split != START_BAND:
             ends = np.append(line.borders[1:], MAX_MICRO)[at]

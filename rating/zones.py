@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rating.prefixes import TextMap, compile_texts, flatten, intervals_of_texts
-from rating.usage import Int32, Int64
+from rating.usage import Int16, Int32, Int64
 
 DIGITS = 15
 _HEAD, _NEXT = 6, 2
@@ -23,15 +23,18 @@ _TAIL = 11 ** (DIGITS - _HEAD)
 _REST = 11 ** (DIGITS - _HEAD - _NEXT)
 _OPEN = 11**_NEXT  # places that a head leaves open
 _SEARCH = -2  # no table settles it
+_NARROW = 2**15 - 3  # Zones and blocks below it fit in int16, and half the table in the cache.
 _OPENED = -3  # and below: the next digits settle it, in block _OPENED - head
+
+Codes = Int16 | Int32
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ZoneMap:
     """The zones of one tariff book, compiled for look-up; -1 is no zone."""
 
-    head: Int32  # (11**6 + 1,) zone by the first six digits, or _OPENED; (1,) _SEARCH: always
-    opened: Int32  # (blocks * 11**2,) zone by the next two digits of opened heads, or _SEARCH
+    head: Codes  # (11**6 + 1,) zone by the first six digits, or _OPENED; (1,) _SEARCH: always
+    opened: Codes  # (blocks * 11**2,) zone by the next two digits of opened heads, or _SEARCH
     borders: Int64  # (k,) first code of each interval
     border_zones: Int32  # (k,)
     groups: Int64  # (g,) rating groups, increasing
@@ -130,7 +133,7 @@ def zones_of_numbers(zones: ZoneMap, codes: Int64) -> Int32:
     """
     sound = np.maximum(codes, 0).view(np.uint64)
     at = np.minimum(sound // np.uint64(_TAIL), np.uint64(len(zones.head) - 1)).view(np.int64)
-    found: Int32 = zones.head[at]
+    found: Int32 = zones.head[at].astype(np.int32)
     longer = np.flatnonzero(found <= _OPENED)
     if len(longer):
         rest = (sound[longer] // np.uint64(_REST)).view(np.int64) - at[longer] * _OPEN
@@ -165,7 +168,7 @@ def _span(prefix: str) -> tuple[int, int]:
     return low, low + int(_POWERS[len(prefix) - 1])
 
 
-def _tables(prefixes: Mapping[str, int]) -> tuple[Int32, Int32]:
+def _tables(prefixes: Mapping[str, int]) -> tuple[Codes, Codes]:
     """Paint short prefixes over the heads, longer ones over blocks of the heads they open.
 
     A block takes half a kilobyte; there are at most as many as prefixes of more than six digits.
@@ -189,7 +192,10 @@ def _tables(prefixes: Mapping[str, int]) -> tuple[Int32, Int32]:
             block[first : high // _REST - at * _OPEN] = prefixes[prefix]
         else:
             block[first] = _SEARCH
-    return head, np.concatenate(blocks) if blocks else np.zeros(0, np.int32)
+    opened = np.concatenate(blocks) if blocks else np.zeros(0, np.int32)
+    if max(int(head.max()), int(opened.max(initial=0)), len(blocks)) < _NARROW:
+        return head.astype(np.int16), opened.astype(np.int16)
+    return head, opened
 
 
 def _intervals(prefixes: Mapping[str, int]) -> tuple[Int64, Int32]:

@@ -14,6 +14,7 @@ from pathlib import Path
 import psycopg
 import pytest
 from argon2 import PasswordHasher
+from hypothesis import settings
 from sqlalchemy.orm import Session
 
 from ledger import db as ledger_db
@@ -32,6 +33,10 @@ _HOME = "HOVEDBOK_TEST_HOME"
 # A database for each test is some three hundred files, which a disk takes its time to make.
 _MEMORY = Path("/dev/shm")
 _ROOM = 2 << 30  # Octets: four times what all tests of two workers were seen to take at once.
+
+# How long an example takes says something of the machine, and nothing of what is tested.
+settings.register_profile("hovedbok", deadline=None)
+settings.load_profile("hovedbok")
 
 
 def pytest_configure(config: pytest.Config) -> None:

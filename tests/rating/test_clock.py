@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from rating.clock import (
     EARLIEST,
     LATEST,
+    Timeline,
     anchor_days,
     clock_of,
     local_seconds,
@@ -96,6 +97,27 @@ def test_a_timeline_holds_at_every_instant_what_the_wall_clock_says(
         assert slot == _slot(wall(instant), priced)
     assert (line.slots[1:] != line.slots[:-1]).all()
     assert line.gaps_before[-1] == (line.slots < 0).sum()
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.integers(1, 40), min_size=1, max_size=20, unique=True),
+    st.sampled_from([1, 60, 900, 3600]),
+    st.integers(0, 3599),
+    st.integers(0, 2**32),
+)
+def test_many_instants_find_the_stretch_that_a_search_finds(
+    hours: list[int], step: int, early: int, seed: int
+) -> None:
+    """The table says what a search says: at borders, between them and far behind."""
+    borders = np.array(sorted(hours)) * step + 1_772_600_000
+    borders = np.insert(borders, 0, borders[0] - 1 - early)
+    line = Timeline(borders, np.zeros(len(borders), np.int32), np.zeros(len(borders) + 1, np.int64))
+    drawn = np.random.default_rng(seed).integers(borders[0], borders[-1] + 2 * step, 16_384)
+    instants = np.concatenate([drawn, borders, borders[1:] - 1])
+    expected = np.searchsorted(borders, instants, side="right") - 1
+    assert line.at(instants).tolist() == expected.tolist()
+    assert line.at(instants.astype(object)).tolist() == expected.tolist()
 
 
 def _slot(at: datetime, priced: list[str | None]) -> int:

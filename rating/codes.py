@@ -16,7 +16,7 @@ from ledger.errors import DoesNotTie
 from rating.clock import Timeline
 from rating.pieces import NO_PLAN, Pieces, Sessions, walk
 from rating.pipeline import Rated
-from rating.pricing import may_overflow, timelines
+from rating.pricing import MAX_MICRO, may_overflow, timelines
 from rating.rounding import Integers, Mode, divide
 from rating.tariff import TariffBook
 from rating.tariff_tables import MODES, NEVER, of_rows
@@ -173,6 +173,8 @@ def _explain(
     usage = divide(numerator, of_rows(book.rows.denominator, first).astype(kind), Mode.HALF_UP)
     rounded = _rounded(book, first, numerator, setup, usage)
     limited = np.minimum(np.maximum(rounded, minimum), of_rows(book.rows.most, first))
+    if kind is np.object_:
+        usage, rounded = _as_far_as_fits(usage, rounded, setup)
     codes.band[at], codes.step[at], codes.pieces[at] = bands[first], begun.step, count
     codes.setup_micro[at], codes.usage_micro[at] = setup, usage.astype(np.int64)
     if book.rows.rounded:
@@ -205,6 +207,12 @@ def _rounded(
             step = unit[chosen].astype(object)
             rounded[chosen] = divide(exact, per * step, how) * step
     return rounded
+
+
+def _as_far_as_fits(usage: Integers, rounded: Integers, setup: Int64) -> tuple[Integers, Integers]:
+    """Say of what only its limit made payable that it cost the most that a column can hold."""
+    beyond = usage >= MAX_MICRO
+    return np.where(beyond, MAX_MICRO - 1, usage), np.where(beyond, MAX_MICRO - 1 + setup, rounded)
 
 
 def _bands(book: TariffBook) -> Int32:

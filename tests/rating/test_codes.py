@@ -56,6 +56,22 @@ def test_codes_name_band_step_and_limit() -> None:
     assert codes.limit_micro.tolist() == [0, 4_005_000]
 
 
+def test_what_only_its_limit_makes_payable_is_explained_as_far_as_columns_go() -> None:
+    """Data worth 10**20 millionths for at most five kroner: the parts still sum to the amount."""
+    (offering,) = BOOK.tariff.offerings
+    dear = [
+        replace(one, price_micro=10**12, per=1, steps=(), max_charge_micro=5_000_000)
+        for one in offering.rates
+    ]
+    book = compile_tariff(replace(BOOK.tariff, offerings=(replace(offering, rates=tuple(dear)),)))
+    batch = batch_of([replace(CALL, usage=3, number="", group=100, quantity=10**8)])
+    rated = rate(batch, book)
+    codes = codes_of(batch, rated, book)
+    check_codes(codes, batch, rated, book)
+    assert rated.amount_micro.tolist() == [5_000_000]
+    assert codes.usage_micro.tolist() == [2**62 - 1]
+
+
 def test_an_amount_that_is_not_explained_is_refused() -> None:
     """One millionth too much on one event names the event and both sums."""
     batch = batch_of([CALL, replace(CALL, key=7)])

@@ -12,14 +12,10 @@ from sqlalchemy.orm import Session
 
 from ledger import service as ledger
 from ledger.errors import NotFound
+from ledger.service.clocks import known_only
 from reporting.invoicing import invoice_number, parse_invoice_number
 from reporting.models import BillRun, Document, InvoiceCharge, InvoiceLineRow, InvoiceRow
 from reporting.service.sources import any_of
-
-# An invoice is known with the batch of its entry.
-_KNOWN = text(
-    "invoice.entry_id >> 20 IN (SELECT batch_id FROM seal_member WHERE position <= :known)"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +59,7 @@ def iter_invoices(
         this seal position.
     after, limit : for pages: only numbers beyond this printed one, at most so many.
     """
-    query = _issued(known_as_of).where(InvoiceRow.book == book)
+    query = _issued(session, known_as_of).where(InvoiceRow.book == book)
     if party_id is not None:
         query = query.where(InvoiceRow.party_id == party_id)
     if period is not None:
@@ -88,7 +84,7 @@ def find_invoice(
     year, voucher_no = parse_invoice_number(number)
     return _one(
         session,
-        _issued(known_as_of).where(
+        _issued(session, known_as_of).where(
             InvoiceRow.book == book,
             InvoiceRow.voucher_year == year,
             InvoiceRow.voucher_no == voucher_no,
@@ -102,14 +98,14 @@ def get_invoice(session: Session, invoice_id: int) -> IssuedInvoice:
     """Find an invoice by its id. Raises `NotFound`."""
     return _one(
         session,
-        _issued().where(InvoiceRow.invoice_id == invoice_id),
+        _issued(session).where(InvoiceRow.invoice_id == invoice_id),
         f"There is no invoice with id {invoice_id}.",
     )
 
 
 def invoice_of_entry(session: Session, entry_id: int) -> IssuedInvoice | None:
     """Find the invoice that an entry posted; None for entries of other kinds."""
-    row = session.execute(_issued().where(InvoiceRow.entry_id == entry_id)).one_or_none()
+    row = session.execute(_issued(session).where(InvoiceRow.entry_id == entry_id)).one_or_none()
     return None if row is None else _shaped(row)
 
 
@@ -166,7 +162,8 @@ def outstanding_of(
     )
 
 
-def _issued(known_as_of: int | None = None) -> Select[InvoiceRow, str, str]:
+def _issued(session: Session, known_as_of: int | None = None) -> Select[InvoiceRow, str, str]:
+    """Select the invoices that are known: each with the batch of its entry."""
     query = (
         select(InvoiceRow, BillRun.period, Document.sha256)
         .join(BillRun, BillRun.bill_run_id == InvoiceRow.bill_run_id)
@@ -174,7 +171,10 @@ def _issued(known_as_of: int | None = None) -> Select[InvoiceRow, str, str]:
             Document, (Document.invoice_id == InvoiceRow.invoice_id) & (Document.kind == "pdf")
         )
     )
-    return query if known_as_of is None else query.where(_KNOWN.bindparams(known=known_as_of))
+    if known_as_of is None:
+        return query
+    known = f"true{known_only(session, 'invoice.entry_id >> 20', known_as_of)}"
+    return query.where(text(known).bindparams(known=known_as_of))
 
 
 def _one(session: Session, query: Select[InvoiceRow, str, str], absent: str) -> IssuedInvoice:

@@ -59,6 +59,18 @@ class Table:
     groups: Groups | None = None
 
 
+def clock_cells(
+    effective_as_of: date | None, known_as_of: int | None, *, sealed: bool
+) -> list[tuple[str, Value]]:
+    """Name the clocks that a table was read by, as they were resolved; see `Clocks`."""
+    return [
+        ("Effective as of", effective_as_of or "no limit of days"),
+        ("Known as of seal position", "everything committed" if known_as_of is None
+         else known_as_of),
+        ("Sealed", "yes" if sealed else "no: something is not sealed yet"),
+    ]  # fmt: skip
+
+
 def write_csv(tables: Iterable[Table]) -> str:
     """Write tables of the same columns below one heading: RFC 4180, amounts with a decimal point.
 

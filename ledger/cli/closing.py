@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import click
 from sqlalchemy.orm import Session
 
-from ledger import service
-from ledger.cli.options import ACTOR, book_option, json_option, now
+from ledger.cli.options import (
+    ACTOR,
+    begin_reading,
+    book_option,
+    clocks_json,
+    clocks_line,
+    json_option,
+    known_option,
+    now,
+)
 from ledger.closing import in_the_way
 from ledger.db import transaction
 from ledger.money import format_amount
@@ -124,16 +133,17 @@ def close_year_command(year: int, username: str | None, book: str, *, as_json: b
 
 @click.command("year")
 @click.argument("year", type=int)
-@click.option("--known-as-of", type=int, help="Only what was sealed up to this position.")
+@known_option
 @book_option
 @json_option
 def year_command(year: int, known_as_of: int | None, book: str, *, as_json: bool) -> None:
     """Show every account of YEAR: what it opened with, what moved, what it closes with."""
     with transaction("auditor") as session:
-        service.hold_snapshot(session)
+        clocks = begin_reading(session, book, None, known_as_of)
         seen = year_end.read_year(session, book, year, known_as_of)
+    clocks = replace(clocks, effective_as_of=seen.last_day)
     if as_json:
-        click.echo(json.dumps(told_year(seen), ensure_ascii=False))
+        click.echo(json.dumps({**told_year(seen), **clocks_json(clocks)}, ensure_ascii=False))
         return
     for one in seen.balances:
         figures = (one.opening_minor, one.movement_minor, one.closing_minor)
@@ -146,6 +156,7 @@ def year_command(year: int, known_as_of: int | None, book: str, *, as_json: bool
     if seen.left_before_minor:
         click.echo(f"A result of {format_amount(-seen.left_before_minor)} of earlier years is not "
                    "moved to equity.")  # fmt: skip
+    click.echo(clocks_line(clocks))
 
 
 COMMANDS = (

@@ -10,7 +10,17 @@ from typing import Any
 import click
 
 from ledger import service
-from ledger.cli.options import ACTOR, book_option, day_option, json_option
+from ledger.cli.options import (
+    ACTOR,
+    as_of_option,
+    begin_reading,
+    book_option,
+    clocks_json,
+    clocks_line,
+    day_option,
+    json_option,
+    known_option,
+)
 from ledger.db import transaction
 from ledger.periods import MODULES
 
@@ -129,14 +139,20 @@ def except_command(
 
 @click.command("late")
 @click.argument("period")
+@as_of_option
+@known_option
 @book_option
 @json_option
-def late_command(period: str, book: str, *, as_json: bool) -> None:
+def late_command(
+    period: str, as_of: date | None, known_as_of: int | None, book: str, *, as_json: bool
+) -> None:
     """List entries of PERIOD recorded after it had been closed, also those dated later."""
     with transaction() as session:
-        late = service.late_postings(session, book, period)
+        clocks = begin_reading(session, book, as_of, known_as_of)
+        late = service.late_postings(session, book, period, as_of, known_as_of)
     if as_json:
-        click.echo(json.dumps({"period": period, "late": [_late(one) for one in late]}))
+        listed = [_late(one) for one in late]
+        click.echo(json.dumps({"period": period, "late": listed, **clocks_json(clocks)}))
         return
     for one in late:
         click.echo(
@@ -146,6 +162,7 @@ def late_command(period: str, book: str, *, as_json: bool) -> None:
     found = len({one.entry_id for one in late})
     click.echo(f"{found} entries of {period} were recorded after a lock." if found
                else f"Nothing of {period} was recorded after a lock.")  # fmt: skip
+    click.echo(clocks_line(clocks))
 
 
 @click.command("reverse")

@@ -8,25 +8,29 @@ from datetime import date
 from typing import Any
 
 import click
-from sqlalchemy.orm import Session
 
 from ledger import service
-from ledger.cli.options import book_option, day_option, json_option, known_option
+from ledger.cli.options import (
+    as_of_option,
+    begin_reading,
+    book_option,
+    clocks_json,
+    clocks_line,
+    day_option,
+    from_option,
+    json_option,
+    known_option,
+    to_option,
+)
 from ledger.db import transaction
 from ledger.money import format_amount, parse_amount
 from ledger.service import statements
 from ledger.service.journal_list import JournalFilter, JournalRow, list_entries
 from ledger.statements import Statement
 
-_as_of = day_option(
-    "--as-of", "Count postings up to and including this day; every posting by default."
-)
-_from = day_option("--from", "The first day; everything by default.")
-_to = day_option("--to", "The last day; everything by default.")
-
 
 @click.command("balance")
-@_as_of
+@as_of_option
 @known_option
 @book_option
 @json_option
@@ -35,7 +39,7 @@ def balance_command(
 ) -> None:
     """Print the trial balance, debit positive."""
     with transaction() as session:
-        clocks = _begin(session, book, as_of, known_as_of)
+        clocks = begin_reading(session, book, as_of, known_as_of)
         balances = service.trial_balance(session, book, as_of, known_as_of)
     if as_json:
         rows = [
@@ -51,12 +55,13 @@ def balance_command(
         amount = format_amount(row.balance_minor)
         click.echo(f"{row.account:6} {row.name:45} {row.currency} {amount:>18}")
     click.echo(f"{len(balances)} accounts; the balances sum to {_sum(balances)}.")
+    click.echo(clocks_line(clocks))
 
 
 @click.command("statement")
 @click.argument("account")
-@_from
-@_to
+@from_option
+@to_option
 @known_option
 @click.option("--party", type=int, help="Only lines of this party.")
 @book_option
@@ -64,7 +69,7 @@ def balance_command(
 def statement_command(account: str, book: str, *, as_json: bool, **wanted: Any) -> None:
     """Print the lines of an account with the balance after each."""
     with transaction() as session:
-        clocks = _begin(session, book, wanted["to"], wanted["known_as_of"])
+        clocks = begin_reading(session, book, wanted["to"], wanted["known_as_of"])
         pages = _pages(
             service.account_statement, session, book, account, **_span(wanted),
             party_id=wanted["party"],
@@ -74,21 +79,21 @@ def statement_command(account: str, book: str, *, as_json: bool, **wanted: Any) 
 
 @click.command("customer")
 @click.argument("party", type=int)
-@_from
-@_to
+@from_option
+@to_option
 @known_option
 @book_option
 @json_option
 def customer_command(party: int, book: str, *, as_json: bool, **wanted: Any) -> None:
     """Print what a party was charged and has paid, on all control accounts."""
     with transaction() as session:
-        clocks = _begin(session, book, wanted["to"], wanted["known_as_of"])
+        clocks = begin_reading(session, book, wanted["to"], wanted["known_as_of"])
         pages = _pages(service.customer_statement, session, book, party, **_span(wanted))
         _print_statement({"party_id": party}, clocks, pages, as_json=as_json)
 
 
 @click.command("balance-sheet")
-@_as_of
+@as_of_option
 @day_option("--compare", "Beside it the balances of this day.")
 @known_option
 @book_option
@@ -98,7 +103,7 @@ def balance_sheet_command(
 ) -> None:
     """Print assets, liabilities and equity, by class and official grouping code."""
     with transaction() as session:
-        clocks = _begin(session, book, as_of, known_as_of)
+        clocks = begin_reading(session, book, as_of, known_as_of)
         shaped = statements.balance_sheet(session, book, as_of, known_as_of, compared_as_of=compare)
     more = {"compared_as_of": compare and compare.isoformat()}
     _print_shaped(shaped, clocks, more, "Result not yet closed", compared=compare is not None,
@@ -107,7 +112,7 @@ def balance_sheet_command(
 
 @click.command("income-statement")
 @day_option("--from", "The first day.", required=True)
-@day_option("--to", "The last day.", required=True)
+@day_option("--to", "The last day.", "--as-of", required=True)
 @day_option("--compare-from", "The first day of the comparative period.")
 @day_option("--compare-to", "The last day of the comparative period.")
 @known_option
@@ -120,7 +125,7 @@ def income_statement_command(book: str, *, as_json: bool, **wanted: Any) -> None
         raise click.UsageError("Give both --compare-from and --compare-to, or neither.")
     compared = None if pair[0] is None else pair
     with transaction() as session:
-        clocks = _begin(session, book, wanted["to"], wanted["known_as_of"])
+        clocks = begin_reading(session, book, wanted["to"], wanted["known_as_of"])
         shaped = statements.income_statement(
             session, book, wanted["from"], wanted["to"], wanted["known_as_of"], compared=compared
         )
@@ -132,8 +137,8 @@ def income_statement_command(book: str, *, as_json: bool, **wanted: Any) -> None
 
 
 @click.command("journal")
-@_from
-@_to
+@from_option
+@to_option
 @click.option("--series", help="Only this voucher series.")
 @click.option("--account", help="Only entries with a line on this account.")
 @click.option("--party", "party_id", type=int, help="Only entries with a line of this party.")
@@ -161,7 +166,7 @@ def journal_command(
     }
     filtered = JournalFilter(first_day, effective_as_of, **wanted, **bounds)
     with transaction() as session:
-        clocks = _begin(session, book, effective_as_of, known_as_of)
+        clocks = begin_reading(session, book, effective_as_of, known_as_of)
         page = list_entries(
             session, book, filtered, known_as_of, after=after, limit=limit, newest=not oldest
         )
@@ -176,31 +181,13 @@ def journal_command(
         )
     if page.next_cursor:
         click.echo(f"More: --after {page.next_cursor}")
+    click.echo(clocks_line(clocks))
 
 
 COMMANDS = (
     balance_command, statement_command, customer_command, balance_sheet_command,
     income_statement_command, journal_command,
 )  # fmt: skip
-
-
-def clocks_json(clocks: service.Clocks) -> dict[str, object]:
-    """Echo what was counted: null is no limit of days, and everything committed."""
-    day = clocks.effective_as_of
-    return {
-        "effective_as_of": None if day is None else day.isoformat(),
-        "known_as_of": clocks.known_as_of,
-        "sealed": clocks.sealed,
-    }
-
-
-def _begin(
-    session: Session, book: str, as_of: date | None, known_as_of: int | None
-) -> service.Clocks:
-    """Read everything of one moment, of a book that exists, by clocks that can be met."""
-    service.hold_snapshot(session)
-    service.require_book(session, book)
-    return service.resolve_clocks(session, as_of, known_as_of)
 
 
 def _span(wanted: Mapping[str, Any]) -> dict[str, Any]:
@@ -244,6 +231,7 @@ def _print_statement(
             break
         page = following
     click.echo(f"Closing {_amounts(page.closing_minor)}")
+    click.echo(clocks_line(clocks))
 
 
 def _printed(x: service.StatementLine) -> str:
@@ -305,6 +293,7 @@ def _print_shaped(
                 line(f"{x.account} {x.name}", x.amount_minor, x.comparative_minor, 4)
     line(result, shaped.result_minor, shaped.comparative_result_minor)
     click.echo("Ties to the trial balance.")
+    click.echo(clocks_line(clocks))
 
 
 def statement_json(shaped: Statement, *, compared: bool) -> dict[str, object]:

@@ -12,7 +12,18 @@ from typing import Any
 import click
 
 from ledger import service
-from ledger.cli.options import ACTOR, book_option, day_option, json_option
+from ledger.cli.options import (
+    ACTOR,
+    begin_reading,
+    book_option,
+    clocks_json,
+    clocks_line,
+    day_option,
+    from_option,
+    json_option,
+    known_option,
+    to_option,
+)
 from ledger.db import transaction
 from ledger.errors import Invalid
 from ledger.exchange import format_rate, parse_rate
@@ -276,14 +287,16 @@ def assert_command(account: str, amount: str, on: date, book: str, **said: Any) 
 
 
 @click.command("assertions")
-@day_option("--from", "The first day.")
-@day_option("--to", "The last day.")
+@from_option
+@to_option
+@known_option
 @book_option
 @json_option
-def assertions_command(book: str, *, as_json: bool, **span: Any) -> None:
+def assertions_command(book: str, known_as_of: int | None, *, as_json: bool, **span: Any) -> None:
     """Compare the asserted balances with the books; exit 1 if one differs."""
     with transaction() as session:
-        checks = assertions.check_assertions(session, book, span["from"], span["to"])
+        clocks = begin_reading(session, book, span["to"], known_as_of)
+        checks = assertions.check_assertions(session, book, span["from"], span["to"], known_as_of)
     rows = [
         {"account": c.assertion.account, "party_id": c.assertion.party_id,
          "currency": c.assertion.currency, "effective_date": str(c.assertion.effective_date),
@@ -293,12 +306,13 @@ def assertions_command(book: str, *, as_json: bool, **span: Any) -> None:
         for c in checks
     ]  # fmt: skip
     if as_json:
-        click.echo(json.dumps({"assertions": rows}, ensure_ascii=False))
+        click.echo(json.dumps({"assertions": rows, **clocks_json(clocks)}, ensure_ascii=False))
     else:
         for row in rows:
             click.echo(_ASSERTED.format(**row))
         wrong = sum(1 for c in checks if c.difference_minor)
         click.echo(f"{len(checks)} assertions, {wrong} differ.")
+        click.echo(clocks_line(clocks))
     if any(c.difference_minor for c in checks):
         raise SystemExit(1)
 

@@ -17,7 +17,7 @@ from sqlalchemy import text
 
 from ledger.db import transaction
 from ledger.errors import Problem
-from ledger.tables import Table, Value, write_csv
+from ledger.tables import Table, Value, clock_cells, write_csv
 from ledger.web.gate import current_actor, now
 from ledger.web.openapi import Blueprint
 
@@ -142,9 +142,7 @@ def _parameters(body: Mapping[str, Any]) -> Parameters:
     known = body.get("known_as_of")
     told: list[tuple[str, Value]] = [
         ("Book", body["book"]),
-        ("Effective as of", body.get("effective_as_of") or "no limit of days"),
-        ("Known as of seal position", "everything committed" if known is None else known),
-        ("Sealed", "yes" if body.get("sealed") else "no: something is not sealed yet"),
+        *clock_cells(body.get("effective_as_of"), known, sealed=bool(body.get("sealed"))),
         *_seal(known),
         ("Asked for", request.full_path.rstrip("?")),
         ("Made by", current_actor().reference),

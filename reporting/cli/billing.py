@@ -13,6 +13,15 @@ from typing import Any
 
 import click
 
+from ledger.cli.options import (
+    as_of_option,
+    begin_reading,
+    book_option,
+    clocks_json,
+    clocks_line,
+    json_option,
+    known_option,
+)
 from ledger.db import transaction
 from ledger.errors import Invalid
 from ledger.money import format_amount
@@ -147,23 +156,30 @@ def invoice_cli() -> None:
 
 @invoice_cli.command("show")
 @click.argument("number")
-@click.option("--book", default="NO01", show_default=True)
+@as_of_option
+@known_option
+@book_option
 @click.option("--pdf", type=click.Path(dir_okay=False, path_type=Path), callback=in_a_folder,
               help="Save the PDF here.")  # fmt: skip
-@click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
-def show(*, number: str, book: str, pdf: Path | None, as_json: bool) -> None:
+@json_option
+def show(
+    *, number: str, as_of: date | None, known_as_of: int | None, book: str, pdf: Path | None,
+    as_json: bool,
+) -> None:  # fmt: skip
     """Show invoice NUMBER (2026-000042): its lines, sums and what is left to pay."""
     with transaction() as session:
-        invoice = service.find_invoice(session, book, number)
+        clocks = begin_reading(session, book, as_of, known_as_of)
+        invoice = service.find_invoice(session, book, number, known_as_of)
         lines = service.lines_of(session, invoice.invoice_id)
-        outstanding = service.outstanding_of(session, book, invoice, None)
+        outstanding = service.outstanding_of(session, book, invoice, as_of, known_as_of)
         content = (
             service.read_document(session, vault(), invoice.invoice_id) if pdf is not None else b""
         )
     if pdf is not None:
         pdf.write_bytes(content)
     if as_json:
-        click.echo(json.dumps(_as_json(invoice, lines, outstanding), ensure_ascii=False))
+        told = {**_as_json(invoice, lines, outstanding), **clocks_json(clocks)}
+        click.echo(json.dumps(told, ensure_ascii=False))
         return
     given = invoice.gross_minor < 0
     if given:
@@ -188,6 +204,7 @@ def show(*, number: str, book: str, pdf: Path | None, as_json: bool) -> None:
         ],
     ):
         click.echo(text)
+    click.echo(clocks_line(clocks))
 
 
 def _as_json(invoice: service.IssuedInvoice, lines: Any, outstanding: int) -> dict[str, object]:

@@ -8,13 +8,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import click
 from sqlalchemy.orm import Session
 
 from ledger import service
-from ledger.cli.options import known_option
+from ledger.cli.options import (
+    as_of_option,
+    begin_reading,
+    book_option,
+    clocks_line,
+    known_option,
+)
 from ledger.db import transaction
 from ledger.plaintext import Tally
 from reporting.cli.terminal import in_a_folder
@@ -37,34 +43,31 @@ _STANDARD_OUTPUT = Path("-")
     callback=in_a_folder,
     help="The file to write, whole or not at all; - is standard output.",
 )
-@click.option(
-    "--as-of",
-    type=click.DateTime(["%Y-%m-%d"]),
-    help="Postings up to and including this day; every posting by default.",
-)
+@as_of_option
 @known_option
-@click.option("--book", default="NO01", show_default=True, help="The book's code.")  # fmt: skip
-def export_command(form: str, out: Path, as_of: Any, known_as_of: int | None, book: str) -> None:
+@book_option
+def export_command(
+    form: str, out: Path, as_of: date | None, known_as_of: int | None, book: str
+) -> None:
     """Write every line of the journal for others to recompute.
 
     Refused, and no file is left, unless the lines sum to the trial balance.
     """
-    day = None if as_of is None else as_of.date()
     if form == "xlsx" and out == _STANDARD_OUTPUT:
         raise click.UsageError("A workbook is not text: give --out a file.")
     tally = Tally()
     with transaction("auditor") as session, _whole(out) as stream:
-        service.hold_snapshot(session)
-        service.require_book(session, book)
+        clocks = begin_reading(session, book, as_of, known_as_of)
         if form == "xlsx":
-            _write_workbook(session, stream, book, day, known_as_of, tally)
+            _write_workbook(session, stream, book, as_of, known_as_of, tally)
         else:
-            for piece in service.export_text(session, book, form, day, known_as_of, tally=tally):
+            for piece in service.export_text(session, book, form, as_of, known_as_of, tally=tally):
                 stream.write(piece.encode())
     click.echo(
         f"Wrote {tally.entries} entries, {tally.lines} lines; they sum to the trial balance.",
         err=out == _STANDARD_OUTPUT,
     )
+    click.echo(clocks_line(clocks), err=out == _STANDARD_OUTPUT)
 
 
 def _write_workbook(

@@ -167,6 +167,7 @@ def _write(out: Path, scope: Scope, state: MonthState) -> None:
         (json.dumps(summary, ensure_ascii=False, indent=1) + "\n").encode(),
     )
     with transaction("auditor") as session:
+        ledger.hold_snapshot(session)  # The workbook says what it was read by.
         draft = out / f".{scope.period}.{os.getpid()}.xlsx"
         write_workbook(session, draft, scope.book, scope.as_of)
         draft.replace(out / f"{scope.period}.xlsx")

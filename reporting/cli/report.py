@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, date, datetime
+from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import click
 
-from ledger import service as ledger
+from ledger.cli.options import (
+    as_of_option,
+    begin_reading,
+    book_option,
+    clocks_json,
+    clocks_line,
+    day_option,
+    json_option,
+    known_option,
+)
 from ledger.db import transaction
 from ledger.money import format_amount
 from reporting import norwegian as no
@@ -18,6 +28,7 @@ from reporting.aging import BUCKETS
 from reporting.cli.terminal import in_a_folder
 from reporting.screen import table
 from reporting.service.workbook import aging_rows
+from reporting.web.dates import default_day
 
 _BUCKET_KEYS = (
     "not_due", "days_1_30", "days_31_60", "days_61_90", "days_91_180", "days_181_365",
@@ -31,31 +42,36 @@ def report_cli() -> None:
 
 
 def _options(command: Any) -> Any:
-    """Add what every report takes: the book, the day, JSON, a workbook."""
+    """Add what every report takes: the book, what is known, JSON, a workbook."""
     for option in (
-        click.option("--json", "as_json", is_flag=True, help="Machine-readable output."),
+        json_option,
         click.option("--xlsx", type=click.Path(dir_okay=False, path_type=Path),
                      callback=in_a_folder, help="Write the month's workbook here."),
-        click.option("--as-of", type=click.DateTime(["%Y-%m-%d"]),
-                     help="End of this day; default: today."),
-        click.option("--book", default="NO01", show_default=True),
+        known_option,
+        book_option,
     ):  # fmt: skip
         command = option(command)
     return command
 
 
 @report_cli.command("aging")
+@day_option(
+    "--as-of", "Count claims up to and including this day; by default the newest day posted on."
+)
 @_options
-def aging(*, book: str, as_of: Any, xlsx: Path | None, as_json: bool) -> None:
+def aging(
+    *, book: str, as_of: date | None, known_as_of: int | None, xlsx: Path | None, as_json: bool
+) -> None:
     """List what customers owe by days past due; refused unless it equals the control accounts."""
-    day = _day(as_of)
     with transaction("auditor") as session:
-        ledger.require_book(session, book)
-        report = service.aging_report(session, book, day)
+        clocks = begin_reading(session, book, as_of, known_as_of)
+        day = as_of or default_day(session, book, known_as_of)
+        report = service.aging_report(session, book, day, known_as_of)
         if xlsx is not None:
-            service.write_workbook(session, xlsx, book, day)
+            service.write_workbook(session, xlsx, book, day, known_as_of)
+    clocks = replace(clocks, effective_as_of=day)
     if as_json:
-        click.echo(json.dumps(_aging_json(report), ensure_ascii=False))
+        click.echo(json.dumps({**_aging_json(report), **clocks_json(clocks)}, ensure_ascii=False))
         return
     click.echo(f"Aging list of {book}, {no.long_date(day)}, NOK")
     figures = range(3, 3 + len(BUCKETS) + 2)
@@ -73,28 +89,32 @@ def aging(*, book: str, as_of: Any, xlsx: Path | None, as_json: bool) -> None:
         click.echo(text)
     for account, control in sorted(report.control_minor.items()):
         click.echo(f"Equals account {account} in the journal: {no.kroner(control)}")
+    click.echo(clocks_line(clocks))
     _say_where(xlsx)
 
 
 @report_cli.command("trial-balance")
+@as_of_option
 @_options
-def trial_balance(*, book: str, as_of: Any, xlsx: Path | None, as_json: bool) -> None:
+def trial_balance(
+    *, book: str, as_of: date | None, known_as_of: int | None, xlsx: Path | None, as_json: bool
+) -> None:
     """Show every account's turnover and balance; refused unless they sum to zero."""
-    day = _day(as_of)
     with transaction("auditor") as session:
-        ledger.require_book(session, book)
-        balance = service.trial_balance(session, book, day)
+        clocks = begin_reading(session, book, as_of, known_as_of)
+        balance = service.trial_balance(session, book, as_of, known_as_of)
         if xlsx is not None:
-            service.write_workbook(session, xlsx, book, day)
+            day = as_of or default_day(session, book, known_as_of)
+            service.write_workbook(session, xlsx, book, day, known_as_of)
     if as_json:
         rows = [_balance_json(row) for row in balance.rows]
         totals = [_balance_json(row) for row in balance.totals]
         click.echo(json.dumps(
-            {"book": book, "as_of": day.isoformat(), "accounts": rows, "totals": totals},
+            {"book": book, "accounts": rows, "totals": totals, **clocks_json(clocks)},
             ensure_ascii=False,
         ))  # fmt: skip
         return
-    click.echo(f"Trial balance of {book}, {no.long_date(day)}")
+    click.echo(f"Trial balance of {book}, {no.long_date(as_of) if as_of else 'everything posted'}")
     for text in table(
         ["Account", "Name", "Currency", "Debit", "Credit", "Balance"],
         [_balance_cells(row) for row in balance.rows],
@@ -102,6 +122,7 @@ def trial_balance(*, book: str, as_of: Any, xlsx: Path | None, as_json: bool) ->
         totals=[_balance_cells(row) for row in balance.totals],
     ):
         click.echo(text)
+    click.echo(clocks_line(clocks))
     _say_where(xlsx)
 
 
@@ -119,7 +140,6 @@ def _aging_json(report: service.AgingReport) -> dict[str, object]:
     totals = report.aging.totals_minor.tolist()
     return {
         "book": report.book,
-        "as_of": report.aging.as_of.isoformat(),
         "currency": "NOK",
         "rows": rows,
         "totals": _buckets([*totals, sum(totals)]),
@@ -149,10 +169,6 @@ def _balance_cells(row: Any) -> list[str]:
         row.account, row.name, row.currency,
         no.kroner(row.debit_minor), no.kroner(row.credit_minor), no.kroner(row.balance_minor),
     ]  # fmt: skip
-
-
-def _day(chosen: Any) -> date:
-    return chosen.date() if chosen else datetime.now(UTC).astimezone().date()
 
 
 def _say_where(xlsx: Path | None) -> None:

@@ -111,8 +111,13 @@ def trial_balance(
     return shape_trial_balance(rows, book, as_of)
 
 
-def unmatched_payments(session: Session, book: str, as_of: date | None) -> list[UnmatchedPayment]:
-    """List the money on 2991 that waits for a claim, oldest first."""
+def unmatched_payments(
+    session: Session, book: str, as_of: date | None, known_as_of: int | None = None
+) -> list[UnmatchedPayment]:
+    """List the money on 2991 that waits for a claim, oldest first, at both clocks.
+
+    Raises `NotYetKnown`.
+    """
     return [
         UnmatchedPayment(
             open_item_id=item.open_item_id,
@@ -123,7 +128,9 @@ def unmatched_payments(session: Session, book: str, as_of: date | None) -> list[
             outstanding_minor=-item.outstanding_minor,
         )
         for item in sorted(
-            ledger.open_items(session, book, effective_as_of=as_of, accounts=(UNALLOCATED,)),
+            ledger.open_items(
+                session, book, as_of, known_as_of=known_as_of, accounts=(UNALLOCATED,)
+            ),
             key=lambda item: (item.document_date, item.open_item_id),
         )
         if item.outstanding_minor

@@ -52,12 +52,7 @@ def write_journal_workbook(
     The session must hold one snapshot. Raises `NotYetKnown`, `DoesNotTie`; nothing is then saved.
     """
     clocks = ledger.resolve_clocks(session, effective_as_of, known_as_of)
-    everything = clocks.known_as_of is None
-    told = [
-        *parameters(book, effective_as_of, "hovedbok ledger export"),
-        ("Known as of seal", "everything committed" if everything else clocks.known_as_of),
-        ("Sealed", "yes" if clocks.sealed else "no: the newest postings are not sealed yet"),
-    ]
+    told = parameters(book, clocks, "hovedbok ledger export")
     balance = trial_balance(session, book, effective_as_of, known_as_of)
     lines = ledger.iter_tied_lines(session, book, effective_as_of, known_as_of, tally=tally)
     sheets = chain([trial_balance_sheet(balance)], _line_sheets(lines))

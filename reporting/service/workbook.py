@@ -9,7 +9,8 @@ from typing import IO
 
 from sqlalchemy.orm import Session
 
-from ledger.tables import Column, Groups, Table, Value
+from ledger import service as ledger
+from ledger.tables import Column, Groups, Table, Value, clock_cells
 from reporting.aging import BUCKETS
 from reporting.formats.xlsx import write_workbook as write_sheets
 from reporting.service.aging import (
@@ -57,25 +58,30 @@ def write_workbook(
     target: Path | IO[bytes],
     book: str,
     as_of: date,
+    known_as_of: int | None = None,
     made_by: str = "hovedbok",
 ) -> None:
-    """Write the month's workbook. Refuses with `DoesNotTie` before anything is written."""
-    aging = aging_report(session, book, as_of)
-    balance = trial_balance(session, book, as_of)
+    """Write the month's workbook, all of it by the same two clocks.
+
+    Raises `DoesNotTie`, `NotYetKnown`; nothing is then written.
+    """
+    clocks = ledger.resolve_clocks(session, as_of, known_as_of)
+    aging = aging_report(session, book, as_of, known_as_of)
+    balance = trial_balance(session, book, as_of, known_as_of)
     sheets = [
         trial_balance_sheet(balance),
         aging_sheet(aging),
-        invoices_sheet(session, book, as_of),
-        unmatched_sheet(session, book, as_of),
+        invoices_sheet(session, book, as_of, known_as_of),
+        unmatched_sheet(session, book, as_of, known_as_of),
     ]
-    write_sheets(target, sheets, parameters(book, as_of, made_by))
+    write_sheets(target, sheets, parameters(book, clocks, made_by))
 
 
-def parameters(book: str, as_of: date | None, made_by: str) -> list[tuple[str, Value]]:
-    """Name what the sheets depend on: the book, the day, the currency, whose program."""
+def parameters(book: str, clocks: ledger.Clocks, made_by: str) -> list[tuple[str, Value]]:
+    """Name what the sheets depend on: the book, both clocks, the currency, whose program."""
     return [
         ("Book", book),
-        ("As of", as_of or "latest"),
+        *clock_cells(clocks.effective_as_of, clocks.known_as_of, sealed=clocks.sealed),
         ("Currency", "NOK"),
         ("Amounts", "Debit positive, credit negative"),
         ("Made by", made_by),
@@ -128,11 +134,13 @@ def aging_rows(report: AgingReport) -> Iterator[tuple[Value, ...]]:
         yield (account, str(party_id), name, *amounts, sum(amounts))
 
 
-def invoices_sheet(session: Session, book: str, as_of: date | None) -> Table:
+def invoices_sheet(
+    session: Session, book: str, as_of: date | None, known_as_of: int | None = None
+) -> Table:
     """List the issued invoices, streamed from the database as they are written."""
 
     def rows() -> Iterator[tuple[Value, ...]]:
-        for issued in iter_invoices(session, book, as_of=as_of):
+        for issued in iter_invoices(session, book, as_of=as_of, known_as_of=known_as_of):
             yield invoice_cells(issued)
 
     return Table("Invoices", _INVOICES, rows())
@@ -152,7 +160,9 @@ def invoice_cells(issued: IssuedInvoice) -> tuple[Value, ...]:
     )  # fmt: skip
 
 
-def unmatched_sheet(session: Session, book: str, as_of: date | None) -> Table:
+def unmatched_sheet(
+    session: Session, book: str, as_of: date | None, known_as_of: int | None = None
+) -> Table:
     """List the payments that wait for a claim."""
     return Table(
         title="Unmatched payments",
@@ -162,6 +172,6 @@ def unmatched_sheet(session: Session, book: str, as_of: date | None) -> Table:
                 payment.document_ref, payment.kid, payment.received_on,
                 payment.original_minor, payment.outstanding_minor,
             )
-            for payment in unmatched_payments(session, book, as_of)
+            for payment in unmatched_payments(session, book, as_of, known_as_of)
         ],
     )  # fmt: skip

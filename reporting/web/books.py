@@ -11,14 +11,14 @@ from ledger.proof import render_proof
 from ledger.service import StatementPage
 from ledger.service.draft_reading import draft_of_batch
 from ledger.service.proofs import voucher_proof
-from ledger.tables import Value
+from ledger.tables import Table, Value
 from ledger.web import scope
 from reporting import service
 from reporting.aging import BUCKETS
 from reporting.service import workbook
-from reporting.web.dates import default_day
+from reporting.web.clocks import Reading, reading
 from reporting.web.downloads import excel
-from reporting.web.frame import book, day_argument, wanted_day, wanted_known
+from reporting.web.frame import book, day_argument
 from reporting.web.sums import sums_of
 
 # As many lines as a reader scrolls through; the rest is one link, one date or one export away.
@@ -45,40 +45,33 @@ def add_pages(app: Flask) -> None:
 @scope("ledger:read")
 def _trial_balance() -> str:
     """Show every account's turnover and balance."""
-    as_of = wanted_day()
-    with transaction() as session:
-        known = wanted_known(session)
-        balance = service.trial_balance(session, book(), as_of, known)
-    return render_template("trial_balance.html", balance=balance, as_of=as_of, known=known)
+    with reading() as read:
+        balance = service.trial_balance(read.session, read.book, read.day, read.known)
+    return render_template("trial_balance.html", balance=balance, read=read)
 
 
 @scope("ledger:read")
 def _trial_balance_excel() -> Response:
     """Give the trial balance as a workbook."""
-    as_of = wanted_day()
-    with transaction() as session:
-        known = wanted_known(session)
-        balance = service.trial_balance(session, book(), as_of, known)
-    sheet = workbook.trial_balance_sheet(balance)
-    told = workbook.parameters(book(), as_of, "desk")
-    told.append(("Known as of seal", "everything committed" if known is None else known))
-    return excel([sheet], told, "trial-balance", as_of)
+    with reading() as read:
+        balance = service.trial_balance(read.session, read.book, read.day, read.known)
+    return _excel(read, workbook.trial_balance_sheet(balance), "trial-balance")
 
 
 @scope("ledger:read")
 def _account(number: str) -> str:
     """Show an account's newest lines with the running balance, or the page before a cursor."""
-    first, last = day_argument("first_day"), wanted_day()
-    with transaction() as session:
-        known = wanted_known(session)
+    first = day_argument("first_day")
+    with reading() as read:
         page = ledger.account_statement(
-            session, book(), number, first_day=first, effective_as_of=last, known_as_of=known,
-            limit=_LINES_SHOWN, newest=True, after=request.args.get("after"),
+            read.session, read.book, number, first_day=first, effective_as_of=read.day,
+            known_as_of=read.known, limit=_LINES_SHOWN, newest=True,
+            after=request.args.get("after"),
         )  # fmt: skip
-        own = ledger.functional_currency(session, book())
+        own = ledger.functional_currency(read.session, read.book)
     return render_template(
-        "account.html", number=number, page=page, first=first, as_of=last,
-        newest="after" not in request.args, foreign=_is_foreign(page, own), known=known,
+        "account.html", number=number, page=page, first=first, read=read,
+        newest="after" not in request.args, foreign=_is_foreign(page, own),
     )  # fmt: skip
 
 
@@ -90,14 +83,16 @@ def _is_foreign(page: StatementPage, own: str) -> bool:
 @scope("ledger:read")
 def _entry(series: str, year: int, number: int) -> str:
     """Show one entry with its lines and where it came from."""
-    with transaction() as session:
-        known = wanted_known(session)
-        entry = ledger.find_voucher(session, book(), series, year, number, known_as_of=known)
-        invoice = service.invoice_of_entry(session, entry.entry_id)
-        draft = draft_of_batch(session, entry.batch_id)
+    with reading() as read:
+        entry = ledger.find_voucher(
+            read.session, read.book, series, year, number, read.day, read.known
+        )
+        invoice = service.invoice_of_entry(read.session, entry.entry_id)
+        draft = draft_of_batch(read.session, entry.batch_id)
     return render_template(
-        "entry.html", entry=entry, invoice=invoice, draft=draft, sums=sums_of(entry.lines)
-    )
+        "entry.html", entry=entry, invoice=invoice, draft=draft, sums=sums_of(entry.lines),
+        read=read,
+    )  # fmt: skip
 
 
 @scope("ledger:read")
@@ -114,16 +109,20 @@ def _entry_proof(series: str, year: int, number: int) -> Response:
 @scope("receivables:read")
 def _aging() -> str:
     """Show the aging list of a day; refused unless it equals the control accounts."""
-    with transaction() as session:
-        as_of = wanted_day() or default_day(session, book())
-        report = service.aging_report(session, book(), as_of)
+    with reading(newest=True) as read:
+        report = _aged(read)
     rows = sorted(workbook.aging_rows(report), key=_most_overdue, reverse=True)
     totals = report.aging.totals_minor.tolist()
     return render_template(
         "aging.html", rows=rows[:_ROWS_SHOWN], count=len(rows), shown=_ROWS_SHOWN, totals=totals,
-        buckets=BUCKETS, control=sorted(report.control_minor.items()), as_of=as_of,
+        buckets=BUCKETS, control=sorted(report.control_minor.items()), read=read,
         sums=report.aging.by_account(),
     )  # fmt: skip
+
+
+def _aged(read: Reading) -> service.AgingReport:
+    assert read.day is not None, "an aging list is read by the newest day where none is said"
+    return service.aging_report(read.session, read.book, read.day, read.known)
 
 
 def _most_overdue(row: tuple[Value, ...]) -> tuple[int, int]:
@@ -135,27 +134,27 @@ def _most_overdue(row: tuple[Value, ...]) -> tuple[int, int]:
 @scope("receivables:read")
 def _aging_excel() -> Response:
     """Give the whole aging list as a workbook."""
-    with transaction() as session:
-        as_of = wanted_day() or default_day(session, book())
-        report = service.aging_report(session, book(), as_of)
-    sheet = workbook.aging_sheet(report)
-    return excel([sheet], workbook.parameters(book(), as_of, "desk"), "aging-list", as_of)
+    with reading(newest=True) as read:
+        report = _aged(read)
+    return _excel(read, workbook.aging_sheet(report), "aging-list")
 
 
 @scope("receivables:read")
 def _unallocated() -> str:
     """List money received that no claim has taken yet."""
-    as_of = wanted_day()
-    with transaction() as session:
-        payments = service.unmatched_payments(session, book(), as_of)
+    with reading() as read:
+        payments = service.unmatched_payments(read.session, read.book, read.day, read.known)
     total = sum(payment.outstanding_minor for payment in payments)
-    return render_template("unallocated.html", payments=payments, total=total, as_of=as_of)
+    return render_template("unallocated.html", payments=payments, total=total, read=read)
 
 
 @scope("receivables:read")
 def _unallocated_excel() -> Response:
     """Give the unmatched payments as a workbook."""
-    as_of = wanted_day()
-    with transaction() as session:
-        sheet = workbook.unmatched_sheet(session, book(), as_of)
-    return excel([sheet], workbook.parameters(book(), as_of, "desk"), "unmatched-payments", as_of)
+    with reading() as read:
+        sheet = workbook.unmatched_sheet(read.session, read.book, read.day, read.known)
+    return _excel(read, sheet, "unmatched-payments")
+
+
+def _excel(read: Reading, sheet: Table, name: str) -> Response:
+    return excel([sheet], workbook.parameters(read.book, read.clocks, "desk"), name, read.day)

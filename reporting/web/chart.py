@@ -7,10 +7,9 @@ from itertools import groupby
 from flask import Flask, render_template
 
 from ledger import service as ledger
-from ledger.db import transaction
 from ledger.service.chart import chart_of_accounts
 from ledger.web import scope
-from reporting.web.frame import book, wanted_day
+from reporting.web.clocks import reading
 
 _CLASSES = {
     "A": "Assets", "L": "Liabilities", "Q": "Equity", "I": "Income", "E": "Expenses",
@@ -26,10 +25,9 @@ def add_pages(app: Flask) -> None:
 @scope("ledger:read")
 def _chart() -> str:
     """Show every account by class, with its balance and who may post on it."""
-    as_of = wanted_day()
-    with transaction() as session:
-        accounts = chart_of_accounts(session, book())
-        balances = ledger.trial_balance(session, book(), as_of)
+    with reading() as read:
+        accounts = chart_of_accounts(read.session, read.book)
+        balances = ledger.trial_balance(read.session, read.book, read.day, read.known)
     held: dict[str, list[ledger.AccountBalance]] = {}
     for balance in balances:
         held.setdefault(balance.account, []).append(balance)
@@ -38,6 +36,4 @@ def _chart() -> str:
         (_CLASSES[letter], list(members))
         for letter, members in groupby(accounts, key=lambda account: account.account_class)
     ]
-    return render_template(
-        "chart.html", classes=classes, held=held, count=len(accounts), as_of=as_of, book=book()
-    )
+    return render_template("chart.html", classes=classes, held=held, count=len(accounts), read=read)

@@ -8,7 +8,6 @@ from datetime import date
 from itertools import islice
 
 from flask import Flask, Response, g, render_template, request
-from sqlalchemy.orm import Session
 
 from ledger import service as ledger
 from ledger.db import transaction
@@ -17,6 +16,7 @@ from reporting import service
 from reporting.api import pdf_of
 from reporting.service.aging import RECEIVABLES
 from reporting.web import sources
+from reporting.web.clocks import Reading, reading
 from reporting.web.dates import default_day
 from reporting.web.frame import book
 
@@ -60,20 +60,25 @@ def _customers() -> str:
 @scope("party:read")
 def _customer(party_id: int) -> str:
     """Show a customer: who, what is open, every invoice and payment, and the order of events."""
-    with transaction() as session:
-        customer = sources.customer(session, party_id)
-        as_of = default_day(session, book())
+    with reading() as read:
+        customer = sources.customer(read.session, party_id)
+        as_of = read.day or default_day(read.session, read.book, read.known)
         items: list[ledger.OpenItem] = []
         invoices: list[service.IssuedInvoice] = []
         if g.actor.may("receivables:read"):
-            items = ledger.open_items(session, book(), party_id=party_id, settled=True)
+            items = ledger.open_items(
+                read.session, read.book, read.day, party_id, known_as_of=read.known, settled=True
+            )
         if g.actor.may("documents:read"):
-            invoices = list(service.iter_invoices(session, book(), party_id=party_id))
+            invoices = list(service.iter_invoices(
+                read.session, read.book, party_id=party_id, as_of=read.day,
+                known_as_of=read.known,
+            ))  # fmt: skip
     left = {item.open_item_id: item.outstanding_minor for item in items}
     numbers = {invoice.open_item_id: invoice.number for invoice in invoices}
     receivable = [item for item in items if item.account in RECEIVABLES]
     return render_template(
-        "customer.html", customer=customer, as_of=as_of, invoices=invoices, left=left,
+        "customer.html", customer=customer, as_of=as_of, read=read, invoices=invoices, left=left,
         numbers=numbers,
         timeline=timeline(items, invoices),
         open_items=[item for item in items if item.outstanding_minor],
@@ -108,29 +113,31 @@ def timeline(
 def _invoices() -> str:
     """List issued invoices, newest period first, or those of one period."""
     period = request.args.get("period", "").strip() or None
-    with transaction() as session:
-        found = service.iter_invoices(session, book(), period=period)
+    with reading() as read:
+        found = service.iter_invoices(
+            read.session, read.book, period=period, as_of=read.day, known_as_of=read.known
+        )
         page = list(islice(found, _INVOICES_SHOWN + 1))
-        left = _outstanding(session) if g.actor.may("receivables:read") else None
+        left = _outstanding(read) if g.actor.may("receivables:read") else None
     return render_template(
         "invoices.html", invoices=page[:_INVOICES_SHOWN], more=len(page) > _INVOICES_SHOWN,
-        shown=_INVOICES_SHOWN, period=period, left=left,
+        shown=_INVOICES_SHOWN, period=period, left=left, read=read,
     )  # fmt: skip
 
 
 @scope("documents:read")
 def _invoice(number: str) -> str:
     """Show an invoice with its lines, what is left to pay, and the way to its entry and PDF."""
-    with transaction() as session:
-        invoice = service.find_invoice(session, book(), number)
-        lines = service.lines_of(session, invoice.invoice_id)
-        outstanding = service.outstanding_of(session, book(), invoice, None)
-        voucher = ledger.read_entry(session, invoice.entry_id).voucher
+    with reading() as read:
+        invoice = service.find_invoice(read.session, read.book, number, read.known)
+        lines = service.lines_of(read.session, invoice.invoice_id)
+        outstanding = service.outstanding_of(read.session, read.book, invoice, read.day, read.known)
+        voucher = ledger.read_entry(read.session, invoice.entry_id).voucher
         numbers = {line.subscription_id for line in lines if line.subscription_id}
-        labels = sources.subscription_labels(session, numbers, invoice.invoice_date)
+        labels = sources.subscription_labels(read.session, numbers, invoice.invoice_date)
     return render_template(
         "invoice.html", invoice=invoice, lines=lines, outstanding=outstanding, voucher=voucher,
-        labels=labels,
+        labels=labels, read=read,
     )  # fmt: skip
 
 
@@ -140,9 +147,11 @@ def _invoice_pdf(number: str) -> Response:
     return pdf_of(book(), number)
 
 
-def _outstanding(session: Session) -> dict[int, int]:
+def _outstanding(read: Reading) -> dict[int, int]:
     """Map each open item to what is left of it; what is not there is settled."""
     return {
         item.open_item_id: item.outstanding_minor
-        for item in ledger.open_items(session, book(), accounts=RECEIVABLES)
+        for item in ledger.open_items(
+            read.session, read.book, read.day, known_as_of=read.known, accounts=RECEIVABLES
+        )
     }

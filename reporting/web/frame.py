@@ -11,9 +11,7 @@ from flask import Blueprint, Flask, g, has_request_context, request
 from flask import session as browser_session
 from markupsafe import Markup
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.orm import Session
 
-from ledger import service as ledger
 from ledger.db import transaction
 from ledger.errors import Invalid, Problem
 from ledger.service.statements import BookName, read_books
@@ -229,24 +227,6 @@ def day_argument(name: str) -> date | None:
     None where it is absent or empty. Raises `Invalid` for anything else.
     """
     return read_day(request.args.get(name, ""), name)
-
-
-def wanted_known(session: Session) -> int | None:
-    """Read what the page is to know: a seal position, or a time as people or programs write it.
-
-    People write 31.03.2026 18:00 and mean the clock in Oslo. Gives the position; None where it is
-    absent or empty: everything committed.
-
-    Raises `Invalid` for anything else, `NotYetKnown` for what has not come yet.
-    """
-    written = request.args.get("known_as_of", "").strip()
-    if not written:
-        return None
-    try:
-        moment = datetime.strptime(written, "%d.%m.%Y %H:%M").replace(tzinfo=OSLO)
-    except ValueError:
-        return ledger.known_position(session, ledger.read_known(written))
-    return ledger.known_position(session, moment)
 
 
 def read_day(written: str, name: str) -> date | None:

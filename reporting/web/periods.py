@@ -22,8 +22,9 @@ from ledger.service.checklists import Checklist
 from ledger.service.periods import PeriodState
 from ledger.web import current_actor, scope
 from ledger.web.etags import StateChanged
+from reporting.web.clocks import wanted_known
 from reporting.web.dates import OSLO
-from reporting.web.frame import book, read_day
+from reporting.web.frame import book, read_day, wanted_day
 
 _EVIDENCE_SHOWN = 20
 _LATE_SHOWN = 200
@@ -183,12 +184,14 @@ def _page(session: Session, period: str, refusal: Problem | None = None) -> str:
         raise UnknownChecklist(f"{period} has no checklist {wanted}.", checklist_id=wanted)
     if shown is not None:
         shown = closing.with_waivers(session, shown)
-    late = ledger.late_postings(session, book(), period)
+    day, known = wanted_day(), wanted_known(session)
+    late = ledger.late_postings(session, book(), period, day, known)
     return render_template(
         "period.html", period=period, states=states, standing=period_etag(states),
         scope=Scope.of(book(), period), checklist=shown, evidence=evidence,
         is_newest=wanted is None or wanted == evidence[0].checklist_id, late=late[:_LATE_SHOWN],
         late_count=len(late), level=_level(states), modules=MODULES, refusal=refusal,
+        clocks=ledger.resolve_clocks(session, day, known),
     )  # fmt: skip
 
 

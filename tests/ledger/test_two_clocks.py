@@ -226,7 +226,8 @@ def test_a_report_of_a_position_stays_what_it_was(facts: Facts, key: Signer) -> 
     """Later postings, dated back before everything, change no byte of it; pages stay joined."""
     reports = (
         ["balance"], ["statement", "1500"], ["customer", "1"], ["journal"], ["balance-sheet"],
-        ["income-statement", "--from", "2026-03-01", "--to", "2026-03-31"],
+        ["income-statement", "--from", "2026-03-01", "--to", "2026-03-31"], ["year", "2026"],
+        ["late", "2026-03"], ["assertions"],
     )  # fmt: skip
 
     def told() -> list[str]:
@@ -259,8 +260,18 @@ def test_a_report_of_a_position_stays_what_it_was(facts: Facts, key: Signer) -> 
 
 def test_the_commands_and_rest_echo_what_was_counted(facts: Facts, client: FlaskClient) -> None:
     """Null while something is unsealed, the position where one was given."""
-    told = json.loads(CliRunner().invoke(ledger_cli, ["balance", "--json"]).output)
+    run = CliRunner().invoke
+    told = json.loads(run(ledger_cli, ["balance", "--json"]).output)
     assert (told["effective_as_of"], told["known_as_of"], told["sealed"]) == (None, None, False)
+    assert "All days, everything committed; not all of it" in run(ledger_cli, ["balance"]).output
+    clocks = ["--as-of", "2026-03-31", "--known-as-of", "3"]
+    for report in (["balance"], ["statement", "1500"], ["customer", "1"], ["journal"],
+                   ["balance-sheet"], ["income-statement", "--from", "2026-03-01"],
+                   ["late", "2026-03"], ["assertions"]):  # fmt: skip
+        said = run(ledger_cli, [*report, *clocks]).output
+        assert said.endswith("Up to 2026-03-31, as known at seal position 3.\n"), report
+        told = json.loads(run(ledger_cli, [*report, *clocks, "--json"]).output)
+        assert (told["effective_as_of"], told["known_as_of"]) == ("2026-03-31", 3), report
     for path in ("balances", "entries", "open-items", "accounts/1500/statement", "balance-sheet",
                  "entries/JNL/2026/1", "parties/1/statement"):  # fmt: skip
         body = client.get(f"/api/v1/{path}?known_as_of=3&effective_as_of=2026-03-31").json

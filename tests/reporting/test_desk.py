@@ -162,7 +162,7 @@ def test_the_trial_balance_is_of_the_day_that_is_asked(client: FlaskClient) -> N
     enter(client, "accountant")
     assert "2991" not in text_of(client, "/trial-balance?effective_as_of=2026-03-31")
     typed = text_of(client, "/trial-balance?effective_as_of=31.03.2026")
-    assert "at the end of 31.03.2026" in typed
+    assert "At the end of 31.03.2026" in typed
     refused = client.get("/trial-balance?effective_as_of=31.02.2026", headers=PAGE)
     assert refused.status_code == 422
     assert "is not a date" in refused.text

@@ -9,12 +9,12 @@ from flask.testing import FlaskClient
 
 from ledger import service as ledger
 from ledger.db import transaction
-from ledger.journal import BatchDraft, EntryDraft, Line
+from ledger.journal import BatchDraft, EntryDraft, ItemDraft, Line
 from ledger.service.signing import open_signer
 from reporting.web.dates import OSLO
-from tests.ledger.conftest import seal_all
-from tests.reporting.desk_books import BOOK, MARCH_END
-from tests.reporting.test_desk import PAGE, enter, text_of
+from tests.ledger.conftest import Drafts, seal_all
+from tests.reporting.desk_books import BOOK, MARCH_END, PAID
+from tests.reporting.test_desk import INVOICE, PAGE, book_of, enter, text_of
 from tests.reporting.test_desk import client as _client
 
 client = _client
@@ -42,4 +42,83 @@ def test_the_books_are_shown_as_they_were_known(client: FlaskClient, tmp_path: P
     refused = client.get(f"/trial-balance?known_as_of={later}", headers=PAGE)
     assert (refused.status_code, "Nobody knows yet" in refused.text) == (422, True)
     assert client.get("/trial-balance?known_as_of=soon", headers=PAGE).status_code == 422
-    assert client.get(f"/trial-balance/excel?{known}").status_code == 200
+
+
+def test_claims_are_shown_as_they_were_known(client: FlaskClient, tmp_path: Path) -> None:
+    """A bill that came later shows on no list of claims, on no customer, and in no workbook."""
+    seal_all(open_signer(tmp_path / "seal-key"))
+    with transaction() as session:
+        position = ledger.resolve_known(session, None).last_position
+        late = Drafts().invoice("late-1", party=7)
+        stray = EntryDraft(
+            "PAY", PAID, PAID, "payment", "late-2", "OCR giro", (
+                Line("1940", 99_00),
+                Line("2991", -99_00, item=ItemDraft("payment", "ocr/9", None, PAID, PAID)),
+            ),
+        )  # fmt: skip
+        ledger.post_batch(session, BatchDraft(BOOK, "test", "late", "tester", (late, stray)))
+    enter(client, "accountant")
+    known = f"known_as_of={position}"
+    for path, amount in {
+        "/aging": "125,00", "/customers/7": "125,00", "/payments/unmatched": "99,00",
+        "/ledger/chart": "349,00",
+    }.items():  # fmt: skip
+        assert amount in text_of(client, path), path
+        assert "not all of it is sealed yet" in text_of(client, path), path
+        seen = text_of(client, f"{path}?{known}")
+        assert (amount in seen, f"at seal position {position} " in seen) == (False, True), path
+    page = client.get(f"/aging?{known}&effective_as_of=30.04.2026", headers=PAGE).text
+    excel = f"/aging/excel?effective_as_of=2026-04-30&{known}"
+    assert f'href="{excel.replace("&", "&amp;")}"' in page
+    told = book_of(client, excel)
+    cells = {row[0].value: row[1].value for row in told["Parameters"].iter_rows()}
+    assert (cells["Known as of seal position"], cells["Sealed"]) == (position, "yes")
+    assert f"{cells['Effective as of']:%Y-%m-%d}" == "2026-04-30"
+    # What the invoice is paid by came later than it.
+    before = text_of(client, f"/invoices/{INVOICE}?effective_as_of=2026-03-31")
+    assert "Outstanding 1 234,56 open" in before
+    assert "settled" in text_of(client, f"/invoices/{INVOICE}?{known}")
+
+
+# An address of each page that takes the clocks, and why the others take none.
+CLOCKED = {
+    "account": "/accounts/1500", "aging": "/aging", "aging_excel": "/aging/excel",
+    "chart": "/ledger/chart", "customer": "/customers/7", "entry": "/entries/SAL/2026/1",
+    "invoice": f"/invoices/{INVOICE}", "invoices": "/invoices", "period": "/periods/2026-03",
+    "trial_balance": "/trial-balance", "trial_balance_excel": "/trial-balance/excel",
+    "unallocated": "/payments/unmatched", "unallocated_excel": "/payments/unmatched/excel",
+}  # fmt: skip
+WITHOUT_CLOCKS = {
+    "What stands now, each tile before a page with clocks.": {"home"},
+    "Locks: each names its instant, and whoever looks wants to know what may be done now.": {
+        "periods",
+    },
+    "Work that is not in the books yet.": {
+        "journal", "journal_edit", "journal_file", "journal_new", "journals",
+    },
+    "Evidence that is the same for ever.": {
+        "entry_proof", "invoice_pdf", "trace_invoice", "trace_record", "trace_voucher",
+    },
+    "Facts of the rooms above the journal, and of people.": {
+        "access", "customers", "feed", "feeds", "login", "suspense", "tariff",
+        "tariff_file", "tariffs",
+    },
+}  # fmt: skip
+
+
+def test_every_page_of_the_books_takes_both_clocks(client: FlaskClient) -> None:
+    """A new page has the clocks, or a reason in the list above; what is no clock is refused."""
+    rules = client.application.url_map.iter_rules()
+    pages = {
+        rule.endpoint.removeprefix("desk.")
+        for rule in rules
+        if rule.endpoint.startswith("desk.") and "GET" in (rule.methods or ())
+    }
+    assert pages == CLOCKED.keys() | set().union(*WITHOUT_CLOCKS.values())
+    enter(client, "accountant")
+    for path in CLOCKED.values():
+        for clock in ("known_as_of=99", "known_as_of=soon", "effective_as_of=31.02.2026"):
+            assert client.get(f"{path}?{clock}", headers=PAGE).status_code == 422, (path, clock)
+        if not path.endswith("/excel"):
+            seen = text_of(client, f"{path}?effective_as_of=2026-04-30")
+            assert "At the end of 30.04.2026" in seen, path

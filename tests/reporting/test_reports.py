@@ -15,6 +15,7 @@ from click.testing import CliRunner, Result
 from sqlalchemy import text
 
 from ledger.db import Base, engine, transaction
+from ledger.errors import NotFound
 from reporting import models, service
 from reporting.cli.billing import billing_cli, invoice_cli
 from reporting.cli.report import report_cli
@@ -75,6 +76,29 @@ def test_the_trial_balance_sums_to_zero_in_both_notations(billed: Unbilled) -> N
     assert told["totals"][0]["balance"] == "0.00"
     said = run(report_cli, "trial-balance", *AS_OF).stdout
     assert all(row["account"] in said for row in told["accounts"])
+
+
+def test_reports_are_of_what_was_known(billed: Unbilled, tmp_path: Path) -> None:
+    """Both clocks are taken, and told as they came out, by every report and by an invoice."""
+    then = ["--known-as-of", "0"]
+    aged = loaded(report_cli, "aging", *AS_OF, "--json")
+    clocks = ("effective_as_of", "known_as_of", "sealed")
+    assert [aged[clock] for clock in clocks] == ["2026-04-30", None, False]
+    # Who names no day gets the newest that was posted on.
+    assert loaded(report_cli, "aging", "--json")["effective_as_of"] == "2026-03-31"
+    aged = loaded(report_cli, "aging", *AS_OF, *then, "--json")
+    assert (aged["rows"], [aged[clock] for clock in clocks]) == ([], ["2026-04-30", 0, True])
+    told = loaded(report_cli, "trial-balance", *then, "--json")
+    assert (told["accounts"], [told[clock] for clock in clocks]) == ([], [None, 0, True])
+    said = run(report_cli, "aging", *AS_OF, *then, "--xlsx", str(tmp_path / "then.xlsx")).stdout
+    assert "Up to 2026-04-30, as known at seal position 0." in said
+    book = openpyxl.load_workbook(tmp_path / "then.xlsx")
+    assert ("Known as of seal position", 0) in list(book["Parameters"].values)
+    assert [book[name].max_row for name in ("Invoices", "Unmatched payments")] == [2, 2]
+    shown = loaded(invoice_cli, "show", "2026-000001", *AS_OF, "--json")
+    assert [shown[clock] for clock in clocks] == ["2026-04-30", None, False]
+    with pytest.raises(NotFound, match="by seal position 0"):
+        run(invoice_cli, "show", "2026-000001", *then)
 
 
 def test_the_workbook_holds_the_month(billed: Unbilled, tmp_path: Path) -> None:

@@ -18,19 +18,23 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from ledger.db import addresses, engine, find_silence
+from ledger.db.life import GONE, life
 
 if TYPE_CHECKING:
     import procrastinate
+    from procrastinate.manager import JobManager
 
 Task = Callable[..., None]
 
+# A worker whose process is gone is known at once; this is for one that hangs, or has no life.
 STALLED_SECONDS = 30
 _PAUSE_SECONDS = 2.0
 _POOL_SECONDS = 5.0  # How soon a worker notices that its database is gone.
 _SETTINGS: Mapping[str, Any] = {
     "install_signal_handlers": False,
     "delete_jobs": "never",
-    "update_heartbeat_interval": 5,
+    "update_heartbeat_interval": 2,
+    "fetch_job_polling_interval": 2,
     "stalled_worker_timeout": STALLED_SECONDS,
 }
 _log = structlog.get_logger("hovedbok.jobs")
@@ -68,7 +72,7 @@ def configure(tasks: Callable[[], Mapping[str, Task]], periodic: tuple[str, ...]
 def work(*, wait: bool, concurrency: int = 1) -> None:
     """Run queued jobs: all that are due (wait=False), or for ever as a worker (wait=True).
 
-    A worker that starts takes over the jobs of one that died, and looks for more every minute.
+    A worker that starts takes over the jobs of one that died, and looks for more all the time.
     One whose database goes away waits for it; a stop signal lets the job in hand be finished.
     """
     logging.getLogger("procrastinate").setLevel(logging.WARNING)
@@ -131,9 +135,9 @@ def _app(tasks: Mapping[str, Task]) -> "procrastinate.App":
     import procrastinate  # noqa: PLC0415 - a third of a second that few commands need
 
     conninfo = addresses().service.replace("+psycopg", "", 1)
-    app = procrastinate.App(
-        connector=procrastinate.PsycopgConnector(conninfo=conninfo, timeout=_POOL_SECONDS)
-    )
+    connector = procrastinate.PsycopgConnector(conninfo=conninfo, timeout=_POOL_SECONDS)
+    app = procrastinate.App(connector=connector)
+    app.job_manager = _living(connector)
     for name, function in tasks.items():
         app.task(name=name, queue="default", retry=5)(function)
 
@@ -148,21 +152,51 @@ def _app(tasks: Mapping[str, Task]) -> "procrastinate.App":
     @app.periodic(cron="* * * * *")
     @app.task(name="take_over_stalled", queue="default", pass_context=True)
     async def take_over_stalled(_context: Any, timestamp: int) -> None:  # noqa: ARG001
-        for job in await app.job_manager.get_stalled_jobs(seconds_since_heartbeat=STALLED_SECONDS):
-            await app.job_manager.retry_job(job)
+        await app.connector.execute_query_async(_TAKE_OVER, finished=_NOBODY)
 
     return app
 
 
+def _living(connector: Any) -> "JobManager":
+    """Let a worker be registered with the life of its process, and look out for the dead."""
+    from procrastinate.manager import JobManager  # noqa: PLC0415 - see _app
+
+    class LivingManager(JobManager):
+        async def register_worker(self) -> int:
+            row = await self.connector.execute_query_one_async(_REGISTER, life=life())
+            return int(row["worker_id"])
+
+        async def update_heartbeat(self, worker_id: int) -> None:
+            await super().update_heartbeat(worker_id)
+            await asyncio.to_thread(life)  # Where its connection was cut, the lock is taken again.
+            await self.connector.execute_query_async(_TAKE_OVER, finished=_NOBODY)
+
+    return LivingManager(connector)
+
+
+_NOBODY = 0  # No life has this number.
+_REGISTER = "INSERT INTO procrastinate_workers (life) VALUES (%(life)s) RETURNING id AS worker_id"
+# Jobs in the hands of nobody go back to the queue: their worker is gone, or stopped beating, or was
+# of this very process and is %(finished)s. Who else takes them over at this moment is passed by.
+_TAKE_OVER = (
+    "WITH orphan AS (SELECT j.id FROM procrastinate_jobs j WHERE j.status = 'doing'"
+    "  AND NOT EXISTS (SELECT FROM procrastinate_workers w WHERE w.id = j.worker_id"
+    f"   AND w.last_heartbeat > now() - interval '{STALLED_SECONDS} seconds'"
+    "    AND w.life IS DISTINCT FROM %(finished)s::bigint"
+    f"   AND NOT (w.life IS NOT NULL AND {GONE.format(number='w.life')}))"
+    "  FOR UPDATE SKIP LOCKED)"
+    " SELECT procrastinate_retry_job_v1(id, now(), NULL, NULL, NULL) FROM orphan"
+)
+
+
 def _take_over_stalled(app: "procrastinate.App") -> None:
-    """Give the jobs of dead workers back to the queue before the first one is fetched."""
+    """Give the jobs of dead workers back to the queue before the first one is fetched.
+
+    Those too that an earlier worker of this process began: it lost its database over them.
+    """
 
     async def go() -> None:
         async with app.open_async():
-            stalled = await app.job_manager.get_stalled_jobs(
-                seconds_since_heartbeat=STALLED_SECONDS
-            )
-            for job in stalled:
-                await app.job_manager.retry_job(job)
+            await app.connector.execute_query_async(_TAKE_OVER, finished=life())
 
     asyncio.run(go())

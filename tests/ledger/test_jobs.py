@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from sqlalchemy import text
@@ -11,6 +16,10 @@ from sqlalchemy import text
 import app
 from ledger import jobs
 from ledger.db import transaction
+from ledger.db.life import life
+
+ROOT = Path(__file__).resolve().parents[2]
+NOBODY = 7  # A life that ended: no process holds its lock.
 
 done: list[int] = []
 
@@ -39,25 +48,86 @@ def test_a_job_commits_with_its_cause(db: str) -> None:
     assert done == [2]
 
 
-def test_a_dead_workers_job_is_done_by_the_next(db: str) -> None:
-    """A job in the hands of a worker that stopped beating goes back to the queue."""
+def _begun(number: int, life: int | None, silent_s: int = 0) -> None:
+    """Put a job into the hands of a worker of some life that last beat some seconds ago."""
     with transaction() as session:
-        jobs.defer(session, "note", number=3)
-        session.execute(
+        job = jobs.defer(session, "note", number=number)
+        worker = session.scalar(
             text(
-                "INSERT INTO procrastinate_workers (last_heartbeat)"
-                " VALUES (now() - interval '1 hour')"
-            )
+                "INSERT INTO procrastinate_workers (life, last_heartbeat)"
+                " VALUES (:life, now() - make_interval(secs => :silent)) RETURNING id"
+            ),
+            {"life": life, "silent": silent_s},
         )
         session.execute(
-            text(
-                "UPDATE procrastinate_jobs SET status = 'doing',"
-                " worker_id = (SELECT max(id) FROM procrastinate_workers)"
-            )
+            text("UPDATE procrastinate_jobs SET status = 'doing', worker_id = :w WHERE id = :job"),
+            {"w": worker, "job": job},
         )
-        assert jobs.pending(session) == {"doing": 1}
+
+
+def test_a_dead_workers_job_is_done_by_the_next(db: str) -> None:
+    """One that is gone, though it beat just now, or stopped beating, or was of this process."""
+    for number, (lived, silent_s) in enumerate(((NOBODY, 0), (None, 3600), (life(), 0))):
+        _begun(number, lived, silent_s)
+    _begun(3, None)  # Of before lives were written down: judged by its beat, which is fresh.
     jobs.work(wait=False)
-    assert done == [3]
+    assert done == [0, 1, 2]
+    with transaction() as session:
+        assert jobs.pending(session)["doing"] == 1
+
+
+def test_a_worker_at_work_takes_over_with_its_next_beat(db: str) -> None:
+    """Nobody waits for the minute; what this process is doing itself stays where it is."""
+    _begun(1, NOBODY)
+    _begun(2, life())
+    queue = jobs._app({"note": _note})
+
+    async def beat() -> None:
+        async with queue.open_async():
+            worker = await queue.job_manager.register_worker()
+            await queue.job_manager.update_heartbeat(worker)
+
+    asyncio.run(beat())
+    with transaction() as session:
+        assert jobs.pending(session) == {"todo": 1, "doing": 1}
+
+
+WORKER = """
+import os, sys, time
+from pathlib import Path
+from ledger import db, jobs
+from ledger.db.server import PrivateServer
+
+def hang(number):
+    print("begun", flush=True)
+    time.sleep(600)
+
+server = PrivateServer(Path(os.environ["HOVEDBOK_TEST_HOME"]))
+db.configure(lambda: server.addresses(sys.argv[1]))
+jobs.configure(lambda: {"note": hang})
+jobs.work(wait=False)
+"""
+
+
+def test_the_job_of_a_killed_worker_is_done_at_once(db: str) -> None:
+    """Not while it lives, however long it takes."""
+    with transaction() as session:
+        jobs.defer(session, "note", number=5)
+    worker = subprocess.Popen(
+        [sys.executable, "-c", WORKER, db], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert worker.stdout is not None
+        assert worker.stdout.readline() == "begun\n"
+        jobs.work(wait=False)
+        assert done == []
+    finally:
+        worker.kill()
+        worker.wait(30)
+    killed_at = time.monotonic()
+    while not done:  # Until its server has seen that the connection is gone.
+        jobs.work(wait=False)
+    assert (done, time.monotonic() - killed_at < jobs.STALLED_SECONDS) == ([5], True)
 
 
 def test_done_jobs_stay_as_evidence(db: str) -> None:

@@ -21,7 +21,7 @@ import click
 from sqlalchemy import make_url
 from sqlalchemy.exc import DataError
 
-from ledger import closing, db, jobs, places, vault
+from ledger import closing, db, jobs, places, vault, verifying
 from ledger.cli import serving
 from ledger.db.server import PrivateServer
 from ledger.errors import Invalid, Problem
@@ -47,6 +47,9 @@ CLOSE_CHECKS = (
     "reporting.service.closing:UNBILLED",
     "reporting.service.closing:SUSPENDED",
 )
+
+# What the rooms above the ledger look at when the books are verified.
+VERIFY_CHECKS = {"tariff": "rating.service.verifying:wrong_tariffs"}
 
 # A command's name, the click group behind it, and what the list of commands says of it: the list
 # is printed without loading a room. "ledger export" is a command that a higher room adds to a group
@@ -172,6 +175,7 @@ def settings() -> Settings:
     places.configure(places.Places(found.seal_key, found.home / "webhook-key", found.anchors))
     jobs.configure(job_functions, PERIODIC)
     closing.configure(lambda: [_load(target) for target in CLOSE_CHECKS])
+    verifying.configure(lambda: {name: _load(target) for name, target in VERIFY_CHECKS.items()})
     return found
 
 

@@ -18,6 +18,7 @@ from ledger.service.draft_reading import wrong_drafts
 from ledger.service.guards import guard_faults
 from ledger.service.rehash import wrong_leaves
 from ledger.service.verify_seals import chain_faults, master_faults, member_faults
+from ledger.verifying import checks_above
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,7 @@ def verification_steps(
     incremental : only the blocks after the last anchored one and what is not sealed yet. What an
         anchor covers was verified before it was written, and must then be as it was.
     """
-    checks: dict[str, Callable[[Session], Iterator[tuple[str, str]]]] = {}
+    checks: dict[str, Callable[[Session], Iterable[tuple[str, str]]]] = {}
     if not incremental:
         checks |= {check: partial(_found, statement) for check, statement in _CHECKS.items()}
     checks |= {
@@ -64,6 +65,7 @@ def verification_steps(
         "draft": wrong_drafts,
         "checklist": wrong_checklists,
         "guard": guard_faults,
+        **checks_above(),
     }
     return [(check, partial(_named, check, found)) for check, found in checks.items()]
 

@@ -7,6 +7,7 @@ says that it is the right one.
 
 from collections.abc import Iterator, Sequence
 from hashlib import sha256
+from itertools import zip_longest
 from typing import Any
 
 from sqlalchemy import text
@@ -24,6 +25,8 @@ from ledger.seals import (
 from ledger.service.batch_roots import batch_roots, present_columns
 from ledger.service.blocks import stored_blocks
 from ledger.service.histories import MasterRow, current_rows, histories, sealed_rows
+
+_LONG = 500  # Texts beyond this many characters are told by the line that differs.
 
 
 def chain_faults(session: Session, after_block: int = 0) -> Iterator[tuple[str, str]]:
@@ -116,13 +119,23 @@ def master_faults(session: Session) -> Iterator[tuple[str, str]]:
             before = sealed.pop(row.row_key, None)
             if before is None:
                 continue  # Not sealed yet.
-            for column, (was, now) in before.differences(row).items():
+            for column, pair in before.differences(row).items():
+                what, was, now = _closer(column, *pair)
                 yield (
                     f"{history} {row.row_key}",
-                    f"{column} was {was!r} when block {before.block_no} sealed it, and is {now!r}",
+                    f"{what} was {was!r} when block {before.block_no} sealed it, and is {now!r}",
                 )
         for key, before in sealed.items():
             yield f"{history} {key}", f"block {before.block_no} sealed it, and it is gone"
+
+
+def _closer(column: str, was: str | None, now: str | None) -> tuple[str, str | None, str | None]:
+    """Name of two long texts, such as tariff files, the first line in which they differ."""
+    if was is None or now is None or max(len(was), len(now)) <= _LONG:
+        return column, was, now
+    pairs = zip_longest(was.split("\n"), now.split("\n"))
+    line, (before, after) = next((n, pair) for n, pair in enumerate(pairs, 1) if pair[0] != pair[1])
+    return f"line {line} of {column}", before, after
 
 
 def _copy_faults(session: Session) -> Iterator[tuple[str, str]]:

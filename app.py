@@ -46,6 +46,7 @@ PERIODIC = ("seal_books", "deliver_webhooks", "fold_balances", "sweep_keys")
 CLOSE_CHECKS = (
     "reporting.service.closing:UNBILLED",
     "reporting.service.closing:SUSPENDED",
+    "reporting.service.closing:FILES",
 )
 
 # What the rooms above the ledger look at when the books are verified.

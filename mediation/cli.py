@@ -121,7 +121,10 @@ def suspense(*, limit: int, as_json: bool) -> None:
 @click.option("--dry-run", is_flag=True, help="Say what would be withdrawn and record nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print the counts as JSON.")
 def reverse(*, file: str, author: str, because: str, dry_run: bool, as_json: bool) -> None:
-    """Take back FILE (name or number) as a whole; the next rating run un-charges its usage."""
+    """Take back FILE (name or number) as a whole; the next rating run un-charges its usage.
+
+    A file that waits as a whole is given up, and holds up no close any more.
+    """
     with transaction() as session:
         done = service.reverse_file(session, vault(), file, author, because, dry_run=dry_run)
     if as_json:

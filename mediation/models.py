@@ -29,6 +29,8 @@ class SourceFile(Base):
     detail: Mapped[str | None]
     first_day: Mapped[int | None]  # UTC days since 1970 of its events, for the search for copies
     last_day: Mapped[int | None]
+    used_from: Mapped[date | None]  # in Oslo; of a suspended file all of whose times can be read
+    used_to: Mapped[date | None]
     keys_sha256: Mapped[str | None]  # the vault's block of record keys
     outcome_sha256: Mapped[str | None]  # the vault's outcome per record
     registered_at: Mapped[datetime] = mapped_column(server_default="clock_timestamp()")

@@ -8,6 +8,7 @@ from mediation.service.registration import files
 from mediation.service.reversing import reverse_file
 from mediation.service.settlement import SettlementOutcome, settle_content
 from mediation.service.suspense import (
+    files_of_days,
     suspend_rated,
     suspense,
     suspense_by_reason,
@@ -28,6 +29,7 @@ __all__ = [
     "charge_partners",
     "control_totals",
     "files",
+    "files_of_days",
     "ingest_file",
     "limits_reached",
     "record_location",

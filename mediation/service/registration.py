@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 
 from sqlalchemy import insert, select, text
 from sqlalchemy.orm import Session
@@ -29,6 +29,8 @@ class Registration:
     record_count: int = 0
     first_day: int | None = None
     last_day: int | None = None
+    used_from: date | None = None
+    used_to: date | None = None
     keys_sha256: str | None = None
     outcome_sha256: str | None = None
     alarms: tuple[tuple[str, str], ...] = field(default=())

@@ -1,5 +1,7 @@
 """Taking back a usage file: its usage is withdrawn, and the next rating run un-charges it.
 
+One that waits as a whole is given up the same way: whoever looked says that it is not needed.
+
 Nothing is deleted. The records of the file move to filtered, with the reason FILE_REVERSED, and a
 corrected file may take its name, its place in the sequence and its records.
 """
@@ -72,6 +74,7 @@ def reverse_file(
     usage = session.execute(
         select(FileUsage).where(FileUsage.file_id == file.file_id).order_by(FileUsage.period)
     ).scalars().all()  # fmt: skip
+    whole = file.state == "suspended"
     withdrawn = Withdrawn(
         file_id=file.file_id,
         name=file.name,
@@ -79,10 +82,10 @@ def reverse_file(
         events=sum(one.row_count for one in usage),
         seconds=sum(one.seconds for one in usage),
         octets=sum(one.octets for one in usage),
-        suspended=len({one.record_no for one in waiting}),
+        suspended=file.record_count if whole else len({one.record_no for one in waiting}),
     )
     if not dry_run:
-        _record(session, file.file_id, waiting, author, because)
+        _record(session, file.file_id, waiting, author, because, whole=whole)
     return withdrawn
 
 
@@ -91,8 +94,10 @@ def _check(session: Session, store: Vault, file: SourceFile) -> None:
     file_id, why = file.file_id, ""
     if session.get(FileReversal, file_id) is not None:
         why = "it is taken back already"
+    elif file.state == "suspended":
+        return  # Nothing of it is used, so nothing stands on it.
     elif file.state != "accepted" or file.outcome_sha256 is None:
-        why = "only a usage file that is in use can be"
+        why = "only a usage file that is in use, or one that waits as a whole, can be"
     elif session.scalar(select(_chained(file_id))):
         why = "it shares a chain of partial records with another file. Correct its records instead"
     elif copies := _copies(session, store, file):
@@ -153,8 +158,9 @@ def _waiting(session: Session, file_id: int) -> list[Waiting]:
 
 
 def _record(
-    session: Session, file_id: int, waiting: list[Waiting], author: str, because: str
-) -> None:
+    session: Session, file_id: int, waiting: list[Waiting], author: str, because: str, *,
+    whole: bool,
+) -> None:  # fmt: skip
     """Record the reversal, end what waits, and move everything to filtered."""
     session.execute(insert(FileReversal), [{"file_id": file_id, "actor": author,
                                             "reason": because}])  # fmt: skip
@@ -173,6 +179,7 @@ def _record(
             Move(file_id, total.measure, bucket, Bucket.FILTERED, REVERSED, quantity)
             for bucket, quantity in (
                 (Bucket.ACCEPTED, total.accepted), (Bucket.MERGED, total.merged),
+                (Bucket.SUSPENDED, total.suspended if whole else 0),
             )
         ]  # fmt: skip
     post_moves(session, summed(moves), f"reversal of file {file_id}")

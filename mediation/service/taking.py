@@ -117,12 +117,14 @@ def suspend_whole(
     sequence: int | None,
 ) -> tuple[Made, dict[str, int]]:  # fmt: skip
     """Prepare the suspension of a whole file: every record waits with it."""
+    used_from, used_to = _days_used(decoded)
     made = Made(
         Registration(
             file_id=arrival.file_id, source_system=arrival.source_system, name=arrival.name,
             sha256=arrival.sha256, size=len(arrival.raw), format=decoded.header.format,
             state="suspended", reason=reason, detail=detail, node=node, sequence=sequence,
             declared_count=decoded.header.declared_count, record_count=decoded.record_count,
+            used_from=used_from, used_to=used_to,
         )
     )  # fmt: skip
     received = _received(decoded)
@@ -131,6 +133,14 @@ def suspend_whole(
         for measure, quantity in received.items()
     ]
     return made, received
+
+
+def _days_used(decoded: Decoded) -> tuple[date | None, date | None]:
+    """Give the first and the last day of use in Oslo; none where a record cannot be read."""
+    started = decoded.columns["started_at"]
+    if decoded.faults or not len(started):
+        return None, None
+    return day_used(int(started.min())), day_used(int(started.max()))
 
 
 def _received(decoded: Decoded) -> dict[str, int]:

@@ -1,6 +1,7 @@
 """What billing and mediation add to the checks of a month's close; wired in app.py."""
 
 from dataclasses import asdict
+from datetime import date
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
@@ -49,8 +50,31 @@ def _suspended(session: Session, scope: Scope) -> Finding:
     )
 
 
+def _files(session: Session, scope: Scope) -> Finding:
+    """Usage files of the month that wait as a whole, of which no record was looked at."""
+    waiting = mediation.files_of_days(session, scope.first_day, scope.last_day)
+    rows = [
+        {**asdict(one), "used_from": _iso(one.used_from), "used_to": _iso(one.used_to)}
+        for one in waiting
+    ]
+    undated = sum(one.used_from is None for one in waiting)
+    records = sum(one.records for one in waiting)
+    told = (
+        f"{len(rows)} usage {'file waits' if len(rows) == 1 else 'files wait'} as a whole, with "
+        f"{records} records. Take in the whole copy, or give it up with hovedbok mediation reverse."
+    )
+    if undated:
+        told += f" Of which month {undated} of them are cannot be read; they count in every month."
+    return found(rows, "No usage file of the month waits as a whole.", told, undated=undated)
+
+
+def _iso(day: date | None) -> str:
+    return "any day" if day is None else day.isoformat()
+
+
 UNBILLED = PeriodCheck("unbilled", "Charges not billed and account 1530", _unbilled)
 SUSPENDED = PeriodCheck("usage", "Usage in suspense", _suspended)
+FILES = PeriodCheck("usage_files", "Usage files that wait as a whole", _files)
 
 _UNBILLED = """
     WITH held AS (

@@ -61,15 +61,18 @@ def count_files(session: Session, shelf: Shelf) -> Sums:
     Returns
     -------
     files, records, seconds, octets of usage; those of files suspended as a whole once more, as
-    "records waiting" and so on; records that cannot be read; rows of order files; payments, ore.
+    "records waiting" and so on, or "given up" where somebody took the file back; records that
+    cannot be read; rows of order files; payments, ore.
     """
     sums = dict.fromkeys(
         ("files", *USAGE_MEASURES, *(f"{measure} waiting" for measure in USAGE_MEASURES),
+         *(f"{measure} given up" for measure in USAGE_MEASURES),
          "unreadable", "rows", "payments", "ore"), 0,
     )  # fmt: skip
     rows = session.execute(
         text(
-            "SELECT name, sha256, format, state, record_count FROM source_file"
+            "SELECT name, sha256, format, state, record_count,"
+            " file_id IN (SELECT file_id FROM file_reversal) AS taken_back FROM source_file"
             " WHERE size > 0 ORDER BY file_id"
         )
     )
@@ -83,7 +86,8 @@ def count_files(session: Session, shelf: Shelf) -> Sums:
         except Problem:
             continue  # It was whole when it came. Its sums are missing now, and that shows.
         if row.state != "accepted":
-            found |= {f"{measure} waiting": found[measure] for measure in USAGE_MEASURES}
+            fate = "given up" if row.taken_back else "waiting"
+            found |= {f"{measure} {fate}": found[measure] for measure in USAGE_MEASURES}
             found["unreadable"] = 0  # They wait with the file, and were counted with it.
         for measure, quantity in found.items():
             sums[measure] += quantity
@@ -148,6 +152,7 @@ def count_outcomes(session: Session, shelf: Shelf, files: Sums) -> BucketSums:
     _add(sums, "suspended", unpriced.records, unpriced.seconds, unpriced.octets)
     waiting = [files[f"{measure} waiting"] for measure in USAGE_MEASURES]
     _add(sums, "suspended", *waiting)
+    _add(sums, "filtered", *(files[f"{measure} given up"] for measure in USAGE_MEASURES))
     _add(sums, "suspended", files["unreadable"], 0, 0)
     return sums
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from pathlib import Path
 
 from sqlalchemy import text
 
@@ -11,9 +12,14 @@ from ledger import service
 from ledger.closing import Finding, PeriodCheck, Scope
 from ledger.db import transaction
 from ledger.service.checks import CHECKS
+from ledger.vault import vault
+from mediation import service as mediation
+from mediation.service import FileOutcome
 from mediation.service.suspense import Suspended, record_releases, suspend
-from reporting.service.closing import SUSPENDED, UNBILLED
+from reporting.service.closing import FILES, SUSPENDED, UNBILLED
+from reporting.service.recount import Shelf, count_files, count_outcomes
 from tests.ledger.conftest import Drafts
+from tests.mediation.octets import container, integer, pgw, tgpp_file
 from tests.reporting.desk_books import open_books
 
 MARCH = Scope.of("NO01", "2026-03")
@@ -92,9 +98,63 @@ def test_no_undated_usage_is_not_spoken_of(db: str) -> None:
         assert SUSPENDED.find(session, Scope.of("NO01", "2026-04")).state == "ok"
 
 
+DECLARED = slice(18, 22)  # where a file says how many records it has
+GATEWAY = "OSLPGW1_-_{}.20260329_-_1200+0200"
+
+
+def _take(folder: Path, number: int, declared: int, cut: int = 0) -> FileOutcome:
+    """Take in a gateway's file of one session of 29 March, of which the end may be missing."""
+    raw = bytearray(tgpp_file([pgw({}, container(100, integer(40), integer(60)))]))
+    raw[DECLARED] = declared.to_bytes(4, "big")
+    raw[22:26] = number.to_bytes(4, "big")
+    path = folder / GATEWAY.format(number)
+    path.write_bytes(bytes(raw[: len(raw) - cut]))
+    with transaction() as session:
+        return mediation.ingest_file(session, vault(), path)
+
+
+def _waiting(period: str) -> list[tuple[str, str, str]]:
+    """What a month is held up by: file, reason, and the first day that it may be of."""
+    with transaction() as session:
+        held = FILES.find(session, Scope.of("NO01", period))
+    assert held.state == ("open" if held.figures["rows"] else "ok")
+    return [(row["name"], row["reason"], row["used_from"]) for row in held.figures["rows"]]
+
+
+def test_a_file_that_waits_as_a_whole_holds_up_its_months(db: str, tmp_path: Path) -> None:
+    """Until its whole copy is there or somebody gives it up; where nobody can tell, every month."""
+    assert _take(tmp_path, 7, declared=2).reason == "COUNT_MISMATCH"
+    broken = _take(tmp_path, 8, declared=1, cut=3)
+    given_up = _take(tmp_path, 9, declared=3)
+    miscounted = [(GATEWAY.format(n), "COUNT_MISMATCH", "2026-03-29") for n in (7, 9)]
+    anywhere = (broken.name, "BROKEN_FILE", "any day")
+    assert _waiting("2026-03") == [miscounted[0], anywhere, miscounted[1]]
+    assert _waiting("2026-04") == [anywhere]
+    with transaction() as session:
+        said = FILES.find(session, MARCH).detail
+    assert said == (
+        "3 usage files wait as a whole, with 2 records. Take in the whole copy, or give it up with "
+        "hovedbok mediation reverse. Of which month 1 of them are cannot be read; they count in "
+        "every month."
+    )
+    assert _take(tmp_path, 7, declared=1).state == "accepted"
+    with transaction() as session:
+        for file in (broken, given_up):
+            done = mediation.reverse_file(session, vault(), file.name, "Kari", "Sent by mistake")
+            assert (done.events, done.suspended) == (0, file.records)
+    assert _waiting("2026-03") == _waiting("2026-04") == []
+    with transaction() as session:
+        totals = mediation.control_totals(session, given_up.file_id)
+        shelf = Shelf(vault())
+        counted = count_outcomes(session, shelf, count_files(session, shelf))
+    assert {(one.suspended, one.filtered) for one in totals if one.measure == "records"} == {(0, 1)}
+    assert (counted["records", "filtered"], counted["octets", "filtered"]) == (1, 100)
+    assert all(one.ties for one in totals)
+
+
 def test_the_door_hands_over_every_check_once(db: str) -> None:
     """Those that app.py names can be loaded, and no code is used twice."""
     given = [app._load(target) for target in app.CLOSE_CHECKS]
-    assert given == [UNBILLED, SUSPENDED]
+    assert given == [UNBILLED, SUSPENDED, FILES]
     codes = [check.code for check in (*CHECKS, *given)]
     assert len(set(codes)) == len(codes)

@@ -1,13 +1,14 @@
 """Turn what the database refuses into the Problem it means, with its sentence and facts."""
 
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import psycopg
 from sqlalchemy.exc import DBAPIError
 
-from ledger.refusals import BY_CONSTRAINT, BY_SQLSTATE
+from ledger.refusals import BY_CONSTRAINT, BY_SQLSTATE, UnknownPeriod
 
 
 @contextmanager
@@ -34,8 +35,21 @@ def raise_meaning(error: BaseException | None) -> None:
     by_state = BY_SQLSTATE.get(error.sqlstate or "")
     if by_state is not None:
         facts = json.loads(diagnosis.message_detail or "{}")
-        raise by_state(diagnosis.message_primary or by_state.title, **facts) from error
+        sentence = diagnosis.message_primary or by_state.title
+        if by_state is UnknownPeriod:
+            sentence = _with_command(sentence, facts)
+        raise by_state(sentence, **facts) from error
     by_constraint = BY_CONSTRAINT.get(diagnosis.constraint_name or "")
     if by_constraint is not None:
         problem, sentence = by_constraint
         raise problem(sentence, database_says=diagnosis.message_detail) from error
+
+
+def _with_command(sentence: str, facts: Mapping[str, object]) -> str:
+    """Say what opens the year that a refusal is about: the database knows no commands."""
+    named = re.match(r"\d{4}", str(facts.get("effective_date") or facts.get("period") or ""))
+    if named is None or "hovedbok" in sentence:
+        return sentence
+    # Where every day from a day on is closed, the year to be opened is not that of the day.
+    year = "YEAR" if "next year" in sentence else named[0]
+    return f"{sentence} The command is hovedbok ledger init --year {year}."

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+from datetime import date
 from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
 from click.testing import CliRunner, Result
+from sqlalchemy import text
 
 from ledger import service
 from ledger.cli.ledger import ledger_cli
 from ledger.db import transaction
 from ledger.db.server import PrivateServer
-from ledger.refusals import UnknownBook
+from ledger.refusals import UnknownBook, UnknownPeriod
+from ledger.service.chart import chart_of_accounts
 
 if TYPE_CHECKING:
     from tests.ledger.conftest import Drafts
@@ -27,6 +30,47 @@ def test_init_may_run_twice(db: str) -> None:
     """Seeding and opening says what was new."""
     assert "12 new periods" in run("init", "--year", "2026").output
     assert "0 new periods" in run("init", "--year", "2026").output
+
+
+def test_a_posting_into_a_year_that_nobody_opened_names_the_command(
+    books: str, drafts: Drafts
+) -> None:
+    """The refusal says what opens the year; that done, the very posting goes through."""
+    january = drafts.journal("j-1", ("1920", 5), ("1940", -5), day=date(2027, 1, 4))
+    with transaction() as session, pytest.raises(UnknownPeriod) as refused:
+        service.post_batch(session, drafts.batch("b-1", january))
+    _, command = str(refused.value).split("The command is hovedbok ledger ")
+    assert command == "init --year 2027."
+    with transaction() as session, pytest.raises(UnknownPeriod, match=r"next year.*--year YEAR"):
+        service.first_open_day(session, "NO01", "JNL", date(2027, 1, 4))
+    assert "12 new periods of 2027" in run(*command.rstrip(".").split()).output
+    with transaction() as session:
+        service.post_batch(session, drafts.batch("b-1", january))
+        assert service.verify(session) == []
+
+
+def test_what_an_earlier_release_did_not_seed_is_added(books: str, pg: PrivateServer) -> None:
+    """Accounts, series and rules that came since; what somebody renamed stays as it is."""
+    with psycopg.connect(pg.url("postgres", books).replace("+psycopg", "", 1)) as connection:
+        connection.execute("SET session_replication_role = replica")
+        for missing in (
+            "account WHERE number = '8960'", "voucher_series WHERE code = 'YEC'",
+            "account_version WHERE account_id NOT IN (SELECT account_id FROM account)",
+            "posting_rule WHERE event = 'year_end'",
+        ):  # fmt: skip
+            connection.execute(f"DELETE FROM {missing}")
+    run("account", "rename", "1500", "Our customers", "--reason", "as we call them")
+    assert "0 new periods" in run("init", "--year", "2026").output
+    with transaction() as session:
+        names = {one.number: one.name for one in chart_of_accounts(session, "NO01")}
+        assert {"8960": "Result of the year moved to equity", "1500": "Our customers"}.items() <= (
+            names.items()
+        )
+        added = session.execute(
+            text("SELECT (SELECT count(*) FROM voucher_series WHERE code = 'YEC'),"
+                 " (SELECT count(*) FROM posting_rule WHERE event = 'year_end')")
+        ).one()  # fmt: skip
+    assert min(added) > 0
 
 
 def test_balance_and_statement(books: str, drafts: Drafts) -> None:

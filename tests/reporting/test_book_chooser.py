@@ -16,9 +16,9 @@ from ledger.service import book_access
 from tests.reporting.desk_books import BOOK, MARCH_END
 from tests.reporting.test_desk import PAGE, enter
 from tests.reporting.test_desk import client as _client
-from tests.reporting.test_desk_browser import address, browser, check, log_in, page, shots
+from tests.reporting.test_desk_browser import Shoot, address, browser, check, log_in, page, shoot
 
-__all__ = ["address", "browser", "page", "shots"]
+__all__ = ["address", "browser", "page", "shoot"]
 client = _client
 OTHER, THIRD = "NO02", "NO03"
 
@@ -150,7 +150,7 @@ def test_a_choice_is_made_by_its_reader(client: FlaskClient) -> None:
     assert client.post("/book", data={"book": OTHER}, headers=PAGE).status_code in {302, 303, 401}
 
 
-def test_the_chooser_in_a_browser(page: Page, home: Path, shots: Path) -> None:
+def test_the_chooser_in_a_browser(page: Page, home: Path, shoot: Shoot) -> None:
     """By keyboard, without a script; every page names the book and passes WCAG."""
     add_books(OTHER)
     log_in(page, home, "accountant")
@@ -169,8 +169,8 @@ def test_the_chooser_in_a_browser(page: Page, home: Path, shots: Path) -> None:
         page.goto(path)
         expect(page.get_by_label("Book", exact=True)).to_have_value(OTHER)
         check(page, path)
-    page.screenshot(path=shots / "chooser.png")
+    shoot(page, "chooser.png", full_page=False)
     page.set_viewport_size({"width": 380, "height": 800})
     page.goto("/trial-balance")
     check(page, "several books on a phone")
-    page.screenshot(path=shots / "chooser-phone.png")
+    shoot(page, "chooser-phone.png", full_page=False)

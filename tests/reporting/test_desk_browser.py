@@ -9,7 +9,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -72,12 +72,24 @@ def address(db: str, home: Path) -> Iterator[str]:
     thread.join()
 
 
+class Shoot(Protocol):
+    """Takes a picture of a page, whole or as far as it is seen, under a name."""
+
+    def __call__(self, page: Page, name: str, *, full_page: bool = True) -> None:
+        """Take it."""
+
+
 @pytest.fixture
-def shots(tmp_path: Path) -> Path:
-    """Where screenshots go: HOVEDBOK_SHOTS where it is set, else a folder of this test."""
-    folder = Path(os.environ.get("HOVEDBOK_SHOTS", tmp_path / "shots"))
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
+def shoot() -> Shoot:
+    """Pictures go to the folder that HOVEDBOK_SHOTS names; without it nobody looks at them."""
+    folder = os.environ.get("HOVEDBOK_SHOTS")
+
+    def take(page: Page, name: str, *, full_page: bool = True) -> None:
+        if folder:
+            Path(folder).mkdir(parents=True, exist_ok=True)
+            page.screenshot(path=Path(folder) / name, full_page=full_page)
+
+    return take
 
 
 @pytest.fixture
@@ -117,7 +129,9 @@ def check(page: Page, what: str) -> None:
 
 
 @pytest.mark.parametrize("role", PAGES)
-def test_every_page_is_accessible_and_quiet(page: Page, home: Path, shots: Path, role: str) -> None:
+def test_every_page_is_accessible_and_quiet(
+    page: Page, home: Path, shoot: Shoot, role: str
+) -> None:
     """No violation of WCAG A or AA and no word in the console, on any page of a role."""
     log_in(page, home, role)
     for path in PAGES[role]:
@@ -125,11 +139,11 @@ def test_every_page_is_accessible_and_quiet(page: Page, home: Path, shots: Path,
         expect(page.get_by_role("heading", level=1)).to_be_visible()
         check(page, path)
         name = re.sub(r"\W+", "-", path).strip("-") or "home"
-        page.screenshot(path=shots / f"{role}-{name}.png", full_page=True)
+        shoot(page, f"{role}-{name}.png")
 
 
 def test_the_picture_of_the_readme(
-    browser: Browser, tmp_path: Path, shots: Path, monkeypatch: pytest.MonkeyPatch
+    browser: Browser, tmp_path: Path, shoot: Shoot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The overview of a finished month; with HOVEDBOK_SHOTS set, of the whole demo month."""
     subscribers, days = ("2000", "31") if "HOVEDBOK_SHOTS" in os.environ else ("20", "1")
@@ -148,7 +162,7 @@ def test_the_picture_of_the_readme(
             log_in(opened, home.folder, "accountant")
             expect(opened.get_by_text("Every file's sums tie")).to_be_visible()
             expect(opened.get_by_text("Debit and credit are equal")).to_be_visible()
-            opened.screenshot(path=shots / "desk.png")
+            shoot(opened, "desk.png", full_page=False)
             opened.close()
         finally:
             desk.send_signal(signal.SIGINT)
@@ -157,11 +171,11 @@ def test_the_picture_of_the_readme(
         home.server.stop()
 
 
-def test_the_login_page_is_accessible(page: Page, shots: Path) -> None:
+def test_the_login_page_is_accessible(page: Page, shoot: Shoot) -> None:
     """Also after a refusal, which is announced."""
     page.goto("/login")
     check(page, "login")
-    page.screenshot(path=shots / "login.png")
+    shoot(page, "login.png", full_page=False)
     page.get_by_label("User name").fill("nobody")
     page.get_by_label("Password").fill("wrong")
     page.get_by_role("button", name="Log in").click()
@@ -169,7 +183,7 @@ def test_the_login_page_is_accessible(page: Page, shots: Path) -> None:
     check(page, "login refused")
 
 
-def test_the_desk_fits_a_small_screen(page: Page, home: Path, shots: Path) -> None:
+def test_the_desk_fits_a_small_screen(page: Page, home: Path, shoot: Shoot) -> None:
     """On a phone nothing but the tables scrolls sideways."""
     log_in(page, home, "collector")
     page.set_viewport_size({"width": 390, "height": 800})
@@ -178,7 +192,7 @@ def test_the_desk_fits_a_small_screen(page: Page, home: Path, shots: Path) -> No
         check(page, path)
         wide = page.locator("html").evaluate("root => root.scrollWidth > root.clientWidth")
         assert not wide, path
-    page.screenshot(path=shots / "phone-customer.png", full_page=True)
+    shoot(page, "phone-customer.png")
 
 
 def test_a_collector_works_without_a_mouse(page: Page, home: Path) -> None:
@@ -206,7 +220,7 @@ def test_the_first_tab_skips_to_the_content(page: Page, home: Path) -> None:
     expect(skip).to_be_in_viewport()
 
 
-def test_swagger_ui_shows_the_api(page: Page, shots: Path) -> None:
+def test_swagger_ui_shows_the_api(page: Page, shoot: Shoot) -> None:
     """Under the strict policy, from the wheel, with every operation."""
     page.goto("/api/v1/docs")
     described = page.request.get("/api/v1/openapi.json").json()["paths"].values()
@@ -214,7 +228,7 @@ def test_swagger_ui_shows_the_api(page: Page, shots: Path) -> None:
     assert operations > 20
     expect(page.locator(".opblock")).to_have_count(operations)
     assert page.complaints == []  # type: ignore[attr-defined]
-    page.screenshot(path=shots / "api-docs.png")
+    shoot(page, "api-docs.png", full_page=False)
 
 
 def test_every_role_can_log_in(page: Page, home: Path) -> None:

@@ -15,10 +15,10 @@ from ledger.journal import BatchDraft, EntryDraft, Line
 from ledger.service.signing import open_signer, public_pem
 from tests.ledger.conftest import seal_all
 from tests.reporting.desk_books import BOOK, MARCH_END
-from tests.reporting.test_desk_browser import address, browser, check, log_in, page, shots
+from tests.reporting.test_desk_browser import Shoot, address, browser, check, log_in, page, shoot
 from tests.reporting.test_journal_browser import type_line
 
-__all__ = ["address", "browser", "page", "shots"]
+__all__ = ["address", "browser", "page", "shoot"]
 
 
 def post_in_euro() -> None:
@@ -30,12 +30,12 @@ def post_in_euro() -> None:
         ledger.post_batch(session, BatchDraft(BOOK, "test", "fx", "tester", (entry,)))
 
 
-def test_every_account_leads_to_its_lines(page: Page, home: Path, shots: Path) -> None:
+def test_every_account_leads_to_its_lines(page: Page, home: Path, shoot: Shoot) -> None:
     """Trial balance, statement, voucher: the line that was clicked is marked on its voucher."""
     post_in_euro()
     log_in(page, home, "accountant")
     page.goto("/trial-balance")
-    page.screenshot(path=shots / "drill-balance.png", full_page=True)
+    shoot(page, "drill-balance.png")
     rows = page.get_by_role("table").locator("tbody tr")
     accounts = [(row.locator("th").inner_text(), row.locator("td").nth(1).inner_text(),
                  row.locator("td").last.inner_text()) for row in rows.all()]  # fmt: skip
@@ -59,21 +59,21 @@ def test_every_account_leads_to_its_lines(page: Page, home: Path, shots: Path) -
             page.go_back()
     page.goto("/accounts/1920")
     check(page, "statement in two currencies")
-    page.screenshot(path=shots / "drill-account.png", full_page=True)
+    shoot(page, "drill-account.png")
     page.get_by_role("link", name="JNL/2026/1").first.click()
     check(page, "voucher in two currencies")
-    page.screenshot(path=shots / "drill-voucher.png", full_page=True)
+    shoot(page, "drill-voucher.png")
 
 
 def test_a_proof_is_downloaded_and_holds_without_the_books(
-    page: Page, home: Path, shots: Path, tmp_path: Path
+    page: Page, home: Path, shoot: Shoot, tmp_path: Path
 ) -> None:
     """The file of the voucher's page is what check-proof verifies, under the public key."""
     key = open_signer(tmp_path / "seal-key")
     seal_all(key)
     log_in(page, home, "accountant")
     page.goto("/entries/SAL/2026/1")
-    page.screenshot(path=shots / "voucher-sealed.png", full_page=True)
+    shoot(page, "voucher-sealed.png")
     with page.expect_download() as downloading:
         page.get_by_role("link", name="Download its proof").click()
     assert downloading.value.suggested_filename == "SAL-2026-1.proof.json"
@@ -93,7 +93,7 @@ def test_a_proof_is_downloaded_and_holds_without_the_books(
     assert forged.exit_code == 1
 
 
-def test_a_rich_journal_is_typed_kept_and_withdrawn(page: Page, home: Path, shots: Path) -> None:
+def test_a_rich_journal_is_typed_kept_and_withdrawn(page: Page, home: Path, shoot: Shoot) -> None:
     """Customer, dimensions and currency on a line; sums per currency; the maker takes it back."""
     log_in(page, home, "accountant")
     page.goto("/journal/new")
@@ -108,15 +108,15 @@ def test_a_rich_journal_is_typed_kept_and_withdrawn(page: Page, home: Path, shot
     page.get_by_label("Credit, line 4", exact=True).fill("10")
     expect(page.get_by_text("debit and credit are equal")).to_have_count(2)
     check(page, "rich form")
-    page.screenshot(path=shots / "journal-rich-form.png", full_page=True)
+    shoot(page, "journal-rich-form.png")
     page.get_by_role("button", name="Save as draft").click()
     expect(page.get_by_role("heading", level=1)).to_contain_text("unfinished")
     expect(page.get_by_role("link", name="Testkunde En")).to_be_visible()
     page.get_by_text("Withdraw this draft").click()
     check(page, "rich draft")
-    page.screenshot(path=shots / "journal-rich.png", full_page=True)
+    shoot(page, "journal-rich.png")
     page.get_by_label("Reason").fill("Feil kunde")
     page.get_by_role("button", name="Withdraw").click()
     expect(page.get_by_text("Feil kunde")).to_be_visible()
     check(page, "withdrawn draft")
-    page.screenshot(path=shots / "journal-withdrawn.png", full_page=True)
+    shoot(page, "journal-withdrawn.png")

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
-from tests.reporting.test_desk_browser import address, browser, check, log_in, page, shots
+from tests.reporting.test_desk_browser import Shoot, address, browser, check, log_in, page, shoot
 
-__all__ = ["address", "browser", "page", "shots"]
+__all__ = ["address", "browser", "page", "shoot"]
 
 
 def type_line(page: Page, number: int, account: str, **cells: str) -> None:
@@ -25,7 +25,7 @@ def log_out(page: Page) -> None:
 
 
 def test_a_journal_from_the_first_key_to_the_voucher(
-    page: Page, home: Path, shots: Path, tmp_path: Path
+    page: Page, home: Path, shoot: Shoot, tmp_path: Path
 ) -> None:
     """Two people, three versions, one voucher; accessible and quiet at every step."""
     receipt = tmp_path / "kvittering.pdf"
@@ -44,7 +44,7 @@ def test_a_journal_from_the_first_key_to_the_voucher(
     page.get_by_role("button", name="Submit for approval").click()
     expect(page.get_by_role("alert")).to_contain_text("off by 0.50 in NOK")
     check(page, "refused form")
-    page.screenshot(path=shots / "journal-refused.png", full_page=True)
+    shoot(page, "journal-refused.png")
 
     page.get_by_label("Credit, line 2", exact=True).fill("1250,50")
     expect(page.get_by_text("debit and credit are equal")).to_be_visible()
@@ -57,7 +57,7 @@ def test_a_journal_from_the_first_key_to_the_voucher(
     expect(page.get_by_text("another person must approve it")).to_be_visible()
     expect(page.get_by_role("button", name="Approve and post")).to_have_count(0)
     check(page, "own draft")
-    page.screenshot(path=shots / "journal-own.png", full_page=True)
+    shoot(page, "journal-own.png")
     where = page.url
     log_out(page)
 
@@ -84,14 +84,14 @@ def test_a_journal_from_the_first_key_to_the_voucher(
     page.get_by_role("row", name="Gebyr bank, april").get_by_role("link").click()
     expect(page.locator("ins", has_text="Nordlys Bank")).to_be_visible()
     check(page, "to approve")
-    page.screenshot(path=shots / "journal-to-approve.png", full_page=True)
+    shoot(page, "journal-to-approve.png")
     page.get_by_role("button", name="Approve and post").click()
     page.get_by_role("link", name="Voucher JNL/2026/1").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Voucher JNL/2026/1")
     expect(page.get_by_role("link", name="kvittering.pdf")).to_be_visible()
     expect(page.get_by_text("Approved by")).to_be_visible()
     check(page, "voucher")
-    page.screenshot(path=shots / "journal-voucher.png", full_page=True)
+    shoot(page, "journal-voucher.png")
 
 
 def test_a_journal_is_typed_without_a_mouse(page: Page, home: Path) -> None:
@@ -109,7 +109,7 @@ def test_a_journal_is_typed_without_a_mouse(page: Page, home: Path) -> None:
     check(page, "draft")
 
 
-def test_the_journal_pages_fit_a_small_screen(page: Page, home: Path, shots: Path) -> None:
+def test_the_journal_pages_fit_a_small_screen(page: Page, home: Path, shoot: Shoot) -> None:
     """On a phone nothing but the tables scrolls sideways."""
     log_in(page, home, "accountant")
     page.set_viewport_size({"width": 390, "height": 800})
@@ -118,4 +118,4 @@ def test_the_journal_pages_fit_a_small_screen(page: Page, home: Path, shots: Pat
         check(page, path)
         wide = page.locator("html").evaluate("root => root.scrollWidth > root.clientWidth")
         assert not wide, path
-        page.screenshot(path=shots / f"phone{path.replace('/', '-')}.png", full_page=True)
+        shoot(page, f"phone{path.replace('/', '-')}.png")

@@ -19,6 +19,7 @@ from ledger.cli.options import (
     day_option,
     json_option,
     known_option,
+    now,
 )
 from ledger.db import transaction
 from ledger.money import format_amount
@@ -27,8 +28,8 @@ from reporting import service
 from reporting.aging import BUCKETS
 from reporting.cli.terminal import in_a_folder
 from reporting.screen import table
+from reporting.service.aging import newest_day
 from reporting.service.workbook import aging_rows
-from reporting.web.dates import default_day
 
 _BUCKET_KEYS = (
     "not_due", "days_1_30", "days_31_60", "days_61_90", "days_91_180", "days_181_365",
@@ -65,7 +66,7 @@ def aging(
     """List what customers owe by days past due; refused unless it equals the control accounts."""
     with transaction("auditor") as session:
         clocks = begin_reading(session, book, as_of, known_as_of)
-        day = as_of or default_day(session, book, known_as_of)
+        day = as_of or newest_day(session, book, known_as_of, now=now())
         report = service.aging_report(session, book, day, known_as_of)
         if xlsx is not None:
             service.write_workbook(session, xlsx, book, day, known_as_of)
@@ -104,7 +105,7 @@ def trial_balance(
         clocks = begin_reading(session, book, as_of, known_as_of)
         balance = service.trial_balance(session, book, as_of, known_as_of)
         if xlsx is not None:
-            day = as_of or default_day(session, book, known_as_of)
+            day = as_of or newest_day(session, book, known_as_of, now=now())
             service.write_workbook(session, xlsx, book, day, known_as_of)
     if as_json:
         rows = [_balance_json(row) for row in balance.rows]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
+from zoneinfo import ZoneInfo
 
 import numpy as np
 from sqlalchemy.orm import Session
@@ -16,6 +17,7 @@ from reporting.aging import AgingList, Items, age, check_ties
 from reporting.statements import BalanceRow, TrialBalance
 from reporting.statements import trial_balance as shape_trial_balance
 
+OSLO = ZoneInfo("Europe/Oslo")
 CURRENCY = "NOK"
 # The receivable family: its accounts hold claims on customers, each claim an open item.
 RECEIVABLES = ("1500", "1505", "1510", "1515", "1540", "1549", "1571")
@@ -43,6 +45,17 @@ class UnmatchedPayment:
     received_on: date
     original_minor: int
     outstanding_minor: int
+
+
+def newest_day(
+    session: Session, book: str, known_as_of: int | None = None, *, now: datetime
+) -> date:
+    """Give the day of a report that names none: the newest with a known posting, or today.
+
+    Days are those of Oslo, and none lies in the future. Raises `NotYetKnown`.
+    """
+    today = now.astimezone(OSLO).date()
+    return ledger.last_effective_date(session, book, known_as_of, by=today) or today
 
 
 def aging_report(

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from datetime import date
-from zoneinfo import ZoneInfo
 
 from sqlalchemy.orm import Session
 
-from ledger import service
 from ledger.web import now
+from reporting.service.aging import OSLO, newest_day
 
-OSLO = ZoneInfo("Europe/Oslo")
+__all__ = ["OSLO", "default_day", "today"]
 
 
 def today() -> date:
@@ -23,4 +22,4 @@ def default_day(session: Session, book: str, known_as_of: int | None = None) -> 
 
     Raises `NotYetKnown`.
     """
-    return service.last_effective_date(session, book, known_as_of, by=today()) or today()
+    return newest_day(session, book, known_as_of, now=now())

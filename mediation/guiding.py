@@ -3,7 +3,8 @@
 A subscriber is found by IMSI at the instant of use; by MSISDN only where the record names no IMSI,
 since a number on an unknown card proves nothing. The first rule that applies decides, in this
 order: visitors are settled wholesale, incoming use costs nothing, no use is no event, and then
-somebody must have had the subscription at that instant.
+somebody must have had the subscription at that instant. An event that is priced by what it brings
+is an event whatever was used: a partner charges for calls received abroad, and by the call.
 """
 
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from mediation.outcomes import REASON_CODES, Bucket
 from mediation.policy import Policy
-from mediation.records import SMS_MO, SMS_MT, VOICE_MT, Columns, Int64
+from mediation.records import CONTENT, SMS_MO, SMS_MT, VOICE_MT, Columns, Int64
 
 NOBODY = -1
 
@@ -50,7 +51,7 @@ def guide(events: Columns, used: Int64, agreements: Agreements, policy: Policy) 
 
     Parameters
     ----------
-    events : one row per event: kind, imsi, msisdn, started_at.
+    events : one row per event: kind, imsi, msisdn, started_at; service where events bring prices.
     used : (n,) seconds, octets or messages of the whole event.
     agreements : from the party room.
     """
@@ -63,14 +64,15 @@ def guide(events: Columns, used: Int64, agreements: Agreements, policy: Policy) 
     payer[known] = agreements.payers_at(subscription[known], instants[known])
     low, high = policy.home_imsi_range
     imsi, kind = events["imsi"], events["kind"]
+    priced = events["service"] != b"" if "service" in events else np.zeros(len(imsi), np.bool_)
     bucket = np.full(len(instants), Bucket.ACCEPTED, np.int8)
     reason = np.zeros(len(instants), np.int16)
     # Last decides: written from the weakest rule to the strongest.
     for applies, where, why in (
         ((offering < 0) | (payer < 0), Bucket.SUSPENDED, "NO_OFFERING"),
         (~known, Bucket.SUSPENDED, "UNKNOWN_SUBSCRIBER"),
-        (used == 0, Bucket.FILTERED, "ZERO_USAGE"),
-        ((kind == VOICE_MT) | (kind == SMS_MT), Bucket.FILTERED, "TERMINATING"),
+        ((used == 0) & ~priced, Bucket.FILTERED, "ZERO_USAGE"),
+        (((kind == VOICE_MT) | (kind == SMS_MT)) & ~priced, Bucket.FILTERED, "TERMINATING"),
         ((imsi >= 0) & ((imsi < low) | (imsi >= high)), Bucket.FILTERED, "WHOLESALE"),
     ):
         bucket[applies], reason[applies] = where, REASON_CODES[why]
@@ -85,8 +87,8 @@ def guide(events: Columns, used: Int64, agreements: Agreements, policy: Policy) 
 
 
 def use_of(kind: NDArray[np.int16], seconds: Int64, octets: Int64) -> Int64:
-    """Give what an event used in its own measure: messages, seconds of calls, octets of data."""
-    message = (kind == SMS_MO) | (kind == SMS_MT)
+    """Give what an event used in its own measure: pieces, seconds of calls, octets of data."""
+    message = (kind == SMS_MO) | (kind == SMS_MT) | (kind == CONTENT)
     voice = kind <= VOICE_MT
     used: Int64 = np.where(message, 1, np.where(voice, seconds, octets))
     return used

@@ -10,16 +10,26 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from ledger.errors import DoesNotTie
-from mediation.usage_files import write_table
+from mediation.usage_files import PRICE_COLUMNS, write_table
 from rating.allowances import Counters
 from rating.codes import Codes, codes_of
 from rating.explain import Explanation, explain_event
 from rating.phrases import Language
 from rating.pipeline import Rated
 from rating.tariff import TariffBook
-from rating.usage import Bool, Int32, Int64, UsageBatch, check_usage
+from rating.usage import (
+    NO_PRICE,
+    NO_SERVICE,
+    OPTIONAL_TYPES,
+    Bool,
+    Int32,
+    Int64,
+    UsageBatch,
+    check_usage,
+)
 
 # What is rated; subscription, pool and offering become codes of a batch.
 RATED_COLUMNS = {
@@ -30,6 +40,7 @@ RATED_COLUMNS = {
 _PLACE = ("event_key", "file_id", "record_no", "part_no", "subscription_id", "billing_account_id",
           "offering", "started_at", "quantity", "usage_type", "called", "rating_group")  # fmt: skip
 _PRICED = ("amount_micro", "billed_units", "free_quantity", "rate_row", "reason")
+_VAT = "vat_rate_bp"  # by which a price was brought to its offering's basis
 _CODES = ("band", "step", "pieces", "setup_micro", "usage_micro", "rounding_micro", "limit_micro")
 
 
@@ -99,25 +110,66 @@ def batch_of(table: pa.Table, book: TariffBook, owners: Owners) -> tuple[UsageBa
         "subscription": owners.subscription_codes(subscription),
         "pool": owners.payer_codes(payer),
         "offering": codes[offering.indices.to_numpy()],
+        **_prices(table, book),
     }
     return check_usage(**_typed(column)), subscription, payer
 
 
 def _typed(columns: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: np.asarray(columns[name]).astype(kind) for name, kind in RATED_COLUMNS.items()}
+    types = RATED_COLUMNS | {name: OPTIONAL_TYPES[name] for name in (*PRICE_COLUMNS, _VAT)}
+    return {
+        name: np.asarray(columns[name]).astype(kind)
+        for name, kind in types.items() if name in columns
+    }  # fmt: skip
 
 
-def write_rated(usage: pa.Table, rated: Rated, codes: Codes, book: TariffBook, rows: Any) -> bytes:
+def _prices(table: pa.Table, book: TariffBook) -> dict[str, Any]:
+    """Give the prices that events bring, in codes of a book; none where no file has the columns."""
+    if "service" not in table.column_names:
+        return {}
+    service, services = event_names(table, "service")
+    currency, currencies = event_names(table, "currency")
+    found = {
+        "service": np.append(book.service_codes(services), np.int32(NO_SERVICE))[service],
+        "currency": np.append(book.currency_codes(currencies), np.int32(-1))[currency],
+        "price_micro": _filled(table["price_micro"], pa.int64(), NO_PRICE),
+        "with_vat": _filled(table["with_vat"], pa.int8(), 0) == 1,
+    }
+    if _VAT in table.column_names:
+        found[_VAT] = _filled(table[_VAT], pa.int64(), -1)
+    return found
+
+
+def _filled(column: pa.ChunkedArray, kind: pa.DataType, absent: int) -> Any:
+    """Give a column as an array; where nothing stands, what is absent."""
+    return pc.fill_null(column.cast(kind), absent).to_numpy()
+
+
+def event_names(table: pa.Table, column: str) -> tuple[Int32, list[str]]:
+    """Give each event's service or currency as an index into the names that occur; -1 for none."""
+    if column not in table.column_names:
+        return np.full(table.num_rows, -1, np.int32), []
+    found = table[column].cast(pa.string()).combine_chunks().dictionary_encode()
+    codes = pc.fill_null(found.indices, -1).to_numpy().astype(np.int32)
+    return codes, found.dictionary.to_pylist()
+
+
+def write_rated(
+    usage: pa.Table, batch: UsageBatch, rated: Rated, codes: Codes, book: TariffBook, rows: Any
+) -> bytes:
     """Write rated events as Parquet.
 
     Parameters
     ----------
-    usage : accepted usage in the order of `rated` and `codes`.
+    usage : accepted usage in the order of `batch`, `rated` and `codes`.
     rows : which of them, as an index array.
     """
     components = np.array([*book.components, ""])
     zones = np.array([*book.zones, ""])
-    columns = {name: usage[name].take(pa.array(rows)).combine_chunks() for name in _PLACE}
+    kept = [*_PLACE, *(name for name in PRICE_COLUMNS if name in usage.column_names)]
+    columns = {name: usage[name].take(pa.array(rows)).combine_chunks() for name in kept}
+    if batch.vat_rate_bp is not None:
+        columns[_VAT] = pa.array(batch.vat_rate_bp[rows])
     columns |= {
         "component": pa.array(components[rated.component[rows]].tolist()),
         "zone": pa.array(zones[rated.zone[rows]].tolist()),

@@ -25,12 +25,14 @@ VOICE_MT = 2
 SMS_MO = 3
 SMS_MT = 4
 DATA = 5
+CONTENT = 6  # a purchase: nothing is used, it has a price
 KINDS = {
     "voice_mo": VOICE_MO,
     "voice_mt": VOICE_MT,
     "sms_mo": SMS_MO,
     "sms_mt": SMS_MT,
     "data": DATA,
+    "content": CONTENT,
 }
 
 # Why a framed record is not in the columns.
@@ -62,12 +64,20 @@ COLUMNS: dict[str, str] = {
     "message_ref": "<i8",
     "node": "<i2",  # index in Decoded.nodes; a record that names no node points at ""
 }
+# The price that an event brings, of formats that have one; all four or none.
+PRICES: dict[str, str] = {
+    "service": "|S64",  # by whose terms it is priced; empty where it brings no price
+    "price_micro": "<i8",  # millionths of the currency, of either sign; NO_PRICE where it lacks
+    "currency": "|S3",  # empty where it lacks
+    "with_vat": "<i1",  # 1 where the price includes VAT
+}
 # What some formats know beyond that; same rows as the columns.
 DETAILS: dict[str, str] = {
     "local_seq": "<i8",  # the node's own record counter
     "rat_type": "<i2",  # radio access technology
     "apn": "<i4",  # index in Decoded.apns
     "number_type": "<i2",  # type of number of the other party, 3GPP coding
+    **PRICES,
 }
 
 _ABSENT = {"other": 0, "rating_group": 0, "serving_plmn": 0, "node": 0, "other_text": b""}

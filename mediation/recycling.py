@@ -8,20 +8,12 @@ stays where it is. Pure: what is suspended comes in, what stops waiting goes out
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from mediation.guiding import Agreements
+from mediation.kept import KEPT, join_rows, waiting_columns
 from mediation.outcomes import Bucket
 from mediation.policy import Policy
 from mediation.records import Columns
-from mediation.sorting import (
-    KEPT,
-    events_of,
-    guide_events,
-    merge_chains,
-    usage_rows,
-    waiting_columns,
-)
+from mediation.sorting import events_of, guide_events, merge_chains, usage_rows
 
 REASONS = ("UNKNOWN_SUBSCRIBER", "NO_OFFERING")  # What an order that comes late can put right.
 
@@ -47,8 +39,7 @@ class Recycled:
 
 def join(files: list[Columns]) -> Columns:
     """Put the suspended rows of several files one after another; no file gives no rows."""
-    empty = waiting_columns([])
-    return {name: np.concatenate([empty[name], *(rows[name] for rows in files)]) for name in KEPT}
+    return join_rows([waiting_columns([]), *files])
 
 
 def recycle(rows: Columns, agreements: Agreements, policy: Policy) -> Recycled:
@@ -60,8 +51,8 @@ def recycle(rows: Columns, agreements: Agreements, policy: Policy) -> Recycled:
     """
     parts = rows["chain_seq"] >= 0
     single = {name: column[~parts] for name, column in rows.items()}
-    merged, members, _ = merge_chains({name: column[parts] for name, column in rows.items()})
-    events = {name: np.concatenate([single[name], merged[name]]) for name in KEPT}
+    merged, members, _ = merge_chains({name: rows[name][parts] for name in KEPT})
+    events = join_rows([single, merged])
     event_of_row, first_rows = events_of(events)
     guided = guide_events(events, first_rows, agreements, policy)
     good = guided.bucket == Bucket.ACCEPTED

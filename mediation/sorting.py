@@ -15,21 +15,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mediation.guiding import Agreements, Guided, guide, use_of
+from mediation.kept import KEPT, join_rows, kept_rows
 from mediation.outcomes import REASON_CODES, REASONS, Bucket
-from mediation.partials import NO_CHAIN, chain_keys, find_chains, is_last, is_partial
+from mediation.partials import NO_CHAIN, chain_keys, find_chains, is_partial
 from mediation.policy import Policy
-from mediation.records import Columns, Decoded, Int64
+from mediation.records import CONTENT, PRICES, Columns, Decoded, Int64
 from mediation.screening import CONFLICT, COPY, FRESH, KeyBlock, mix, record_keys, screen
+from rating.usage import NO_PRICE
 
 _EVENT_SEED = 0x13198A2E03707344
-
-# What a part must remember while it waits, per row of its record.
-KEPT = (
-    "file_id", "record_no", "part_no", "offset", "length", "kind", "imsi", "msisdn", "other",
-    "other_text", "started_at", "duration_s", "octets", "rating_group", "chain_seq", "chain_key",
-    "event_base", "is_last", "held_part_id",
-)  # fmt: skip
-_TEXT = {"other_text": "|S24"}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -108,12 +102,9 @@ def sort_file(
     open_row = (outcomes.bucket == Bucket.ACCEPTED)[record]
     parts = is_partial(rows)
     single = {name: column[open_row & ~parts] for name, column in own.items()}
-    chained = {
-        name: np.concatenate([waiting[name], column[open_row & parts]])
-        for name, column in own.items()
-    }
+    chained = {name: np.concatenate([waiting[name], own[name][open_row & parts]]) for name in KEPT}
     merged, members, held = merge_chains(chained)
-    events = {name: np.concatenate([single[name], merged[name]]) for name in KEPT}
+    events = join_rows([single, merged])
     event_of_row, first_rows = events_of(events)
     guided = guide_events(events, first_rows, known.agreements, known.policy)
     released = _settle(outcomes, events, first_rows, guided, members, file_id)
@@ -137,18 +128,6 @@ def keys_of(decoded: Decoded, digests: Int64) -> Int64:
     return record_keys(lead, decoded.nodes, decoded.header.subject, digests)
 
 
-def waiting_columns(contents: list[dict[str, list[Any]]]) -> Columns:
-    """Make columns of what waiting parts remember; no part at all gives columns of no rows."""
-    types = {name: _TEXT.get(name, "<i8") for name in KEPT}
-    return {
-        name: np.concatenate(
-            [np.zeros(0, kind)]
-            + [np.array([_packed(v) for v in content[name]], kind) for content in contents]
-        )
-        for name, kind in types.items()
-    }
-
-
 def chain_keys_of(decoded: Decoded) -> Int64:
     """List the chains of which a file has parts, so that the caller can fetch what waits for them.
 
@@ -159,10 +138,6 @@ def chain_keys_of(decoded: Decoded) -> Int64:
     parts = is_partial(decoded.columns)
     rows = {name: column[parts] for name, column in decoded.columns.items()}
     return np.unique(chain_keys(rows, decoded.nodes))
-
-
-def _packed(value: Any) -> Any:
-    return value.encode("latin-1") if isinstance(value, str) else value
 
 
 def _first_verdict(
@@ -194,24 +169,6 @@ def _first_verdict(
         of_file=screened.of_file.copy(),
         of_record=screened.of_record.copy(),
     )
-
-
-def kept_rows(decoded: Decoded, keys: Int64, file_id: int, policy: Policy) -> Columns:
-    """Give the rows of a file as parts remember them; `keys` are those of its records."""
-    rows = decoded.columns
-    record = np.cumsum(rows["part_no"] == 1) - 1
-    made: Columns = {
-        "file_id": np.full(len(record), file_id, np.int64),
-        "octets": rows["octets_up"] + rows["octets_down"],
-        "chain_key": chain_keys(rows, decoded.nodes),
-        "event_base": keys[:, 0][record],
-        "is_last": is_last(rows, policy),
-        "held_part_id": np.full(len(record), -1, np.int64),
-    }
-    return {
-        name: (made[name] if name in made else rows[name]).astype(_TEXT.get(name, "<i8"))
-        for name in KEPT
-    }
 
 
 def merge_chains(chained: Columns) -> tuple[Columns, Columns, Columns]:
@@ -271,7 +228,8 @@ def guide_events(
     events: Columns, first_rows: Int64, agreements: Agreements, policy: Policy
 ) -> Guided:
     """Guide events by their first rows, each with what all its rows used."""
-    lead = {name: events[name][first_rows] for name in ("kind", "imsi", "msisdn", "started_at")}
+    asked = ("kind", "imsi", "msisdn", "started_at", "service")
+    lead = {name: events[name][first_rows] for name in asked if name in events}
     seconds = sums(events["duration_s"], first_rows)
     octets = sums(events["octets"], first_rows)
     used = use_of(lead["kind"], seconds, octets)
@@ -346,7 +304,12 @@ def usage_rows(events: Columns, event_of_row: Int64, guided: Guided) -> Columns:
     rows = {name: column[good] for name, column in events.items()}
     event = event_of_row[good]
     kind = rows["kind"].astype(np.int16)
-    usage_type = np.select([kind <= 2, kind <= 4], [1, 2], 3).astype(np.int16)
+    usage_type = np.select([kind <= 2, kind <= 4, kind == CONTENT], [1, 2, 4], 3).astype(np.int16)
+    prices = {name: rows[name] for name in PRICES if name in rows}
+    quantity = use_of(kind, rows["duration_s"], rows["octets"])
+    if prices:  # What is given back of a purchase counts against what was bought.
+        price = prices["price_micro"]
+        quantity[(kind == CONTENT) & (price < 0) & (price != NO_PRICE)] *= -1
     return {
         "event_key": mix(_EVENT_SEED, rows["event_base"], rows["rating_group"]),
         "file_id": rows["file_id"],
@@ -359,12 +322,13 @@ def usage_rows(events: Columns, event_of_row: Int64, guided: Guided) -> Columns:
         "offering": guided.offering[event],
         "usage_type": usage_type,
         "started_at": rows["started_at"],
-        "quantity": use_of(kind, rows["duration_s"], rows["octets"]),
+        "quantity": quantity,
         "called": np.where(usage_type == 3, 0, rows["other"]),
         "called_text": rows["other_text"],
         "rating_group": rows["rating_group"].astype(np.int32),
         "seconds": rows["duration_s"],
         "octets": rows["octets"],
+        **prices,
     }
 
 

@@ -10,11 +10,13 @@ from typing import BinaryIO
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from mediation.outcomes import REASONS, Bucket
-from mediation.records import Columns, Int64
+from mediation.records import PRICES, Columns, Int64
 from mediation.screening import KeyBlock
 from mediation.sorting import Outcomes
+from rating.usage import NO_PRICE
 
 USAGE_COLUMNS = {
     "event_key": "<i8",
@@ -33,6 +35,9 @@ USAGE_COLUMNS = {
     "seconds": "<i8",
     "octets": "<i8",
 }
+
+# The price that an event brings; files that bring none lack the columns, events have nothing there.
+PRICE_COLUMNS = tuple(PRICES)
 
 
 def write_table(columns: dict[str, pa.Array]) -> bytes:
@@ -99,7 +104,25 @@ def write_usage(usage: Columns, offering_names: tuple[str, ...]) -> bytes:
     columns["offering"] = pa.DictionaryArray.from_arrays(
         pa.array(usage["offering"].astype(np.int32)), pa.array(list(offering_names), pa.string())
     ).dictionary_decode()
-    return write_table(columns)
+    return write_table(columns | _prices(usage))
+
+
+def _prices(usage: Columns) -> dict[str, pa.Array]:
+    """Lay out the prices that events bring; what is not said is null."""
+    if "service" not in usage:
+        return {}
+    service = usage["service"]
+    priced = (service != b"") & (usage["price_micro"] != NO_PRICE)
+    return {
+        "service": _texts(service),
+        "price_micro": pa.array(usage["price_micro"], mask=~priced),
+        "currency": _texts(usage["currency"]),
+        "with_vat": pa.array(usage["with_vat"] == 1, mask=~priced),
+    }
+
+
+def _texts(column: NDArray[np.bytes_]) -> pa.Array:
+    return pa.array([text.decode("utf-8") for text in column.tolist()], mask=column == b"")
 
 
 def read_parquet(stream: BinaryIO, columns: list[str] | None = None) -> pa.Table:

@@ -1,11 +1,18 @@
 """Prices that events bring with them: content, and what partners charge (TAP); with a mark-up.
 
-    amount = round(base + min(maximum, max(minimum, base x percent + fixed))),  base = price x rate
+    amount = round(base + min(maximum, max(minimum, base x percent + fixed)))
+    base = price x rate of exchange x (1 + VAT)          or / (1 + VAT)
 
-The price is converted at the rate of its day, the mark-up is held to its limits, and the sum is
-rounded once. A refund is the negative of the same charge. A price of zero stays zero: nothing was
-sold that a mark-up could be on. An event without price, of a service that the tariff does not know
-then, or in a currency without rate, is suspended and never free.
+The price is converted at the rate of its day, and to the price basis of the offering where that is
+another: a mark-up is a price of the tariff, with or without VAT like all others. The mark-up is
+held to its limits, and the sum is rounded once. A refund is the negative of the same charge. A
+price of zero stays zero: nothing was sold that a mark-up could be on. An event without price, of a
+service that the tariff does not know then, or in a currency without rate, is suspended and never
+free.
+
+Why an event costs what it does is computed apart from that, price by price with Python's integers:
+
+    amount = price + mark-up + rounding
 
 Source: reference design, rating 1.5 and 4.8; docs/pricing.md.
 """
@@ -30,9 +37,7 @@ from rating.rounding import (
     narrow,
     round_ratio,
 )
-from rating.usage import Bool, Int16, Int32, Int64, Reason
-
-NO_PRICE = np.iinfo(np.int64).min  # of an event that should have brought a price and did not
+from rating.usage import NO_PRICE, Bool, Int16, Int32, Int64, Reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +79,15 @@ class CarriedEvents:
     day: Int64  # local days since 1970
     price_micro: Int64  # of either sign, in the event's currency; NO_PRICE where it brought none
     currency: Int32  # index into `currencies` of the call
+    vat: Int64 | None = (
+        None  # (2, n) what turns the price into its offering's basis: x first / second
+    )
+
+    def factors(self) -> Int64:
+        """Give `vat`, one where the price is taken as it is."""
+        if self.vat is None:
+            return np.ones((2, len(self.price_micro)), np.int64)
+        return self.vat
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -150,13 +164,15 @@ def carried_prices(
     chosen = _terms_at(events, terms, services)
     rate = rates_at(exchange, own, currencies, events.currency, events.day)
     reason = np.zeros(count, np.int16)
-    reason[(chosen < 0) | (rate == NOT_KNOWN) | (events.price_micro == NO_PRICE)] = Reason.NO_RATE
+    lacking = events.price_micro == NO_PRICE
+    reason[lacking] = Reason.NO_PRICE
+    reason[(chosen < 0) | (~lacking & (rate == NOT_KNOWN))] = Reason.NO_RATE
     amount, base = np.zeros(count, np.int64), np.zeros(count, np.int64)
     good = np.flatnonzero(reason == Reason.OK)
-    pairs, place = np.unique(
-        np.stack([chosen[good].astype(np.int64), rate[good]]), axis=1, return_inverse=True
-    )
-    for number, (which, worth) in enumerate(pairs.T.tolist()):
+    alike = np.stack([chosen[good].astype(np.int64), rate[good], *events.factors()[:, good]])
+    kinds, place = np.unique(alike, axis=1, return_inverse=True)
+    for number, (which, rate_micro, times, per) in enumerate(kinds.T.tolist()):
+        worth = (rate_micro * times, MICRO * per)
         rows = good[place.ravel() == number]
         price, markup = events.price_micro[rows], terms[which].markup()
         amount[rows], fits = _as_fits(price, worth, markup)
@@ -166,6 +182,52 @@ def carried_prices(
     amount[suspended] = base[suspended] = 0
     chosen[suspended] = -1
     return CarriedPriced(amount, base, chosen, reason)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CarriedCodes:
+    """What each amount is made of; refunds have the opposite signs. [millionths]"""
+
+    price_micro: Int64  # converted
+    markup_micro: Int64  # within its limits
+    rounding_micro: Int64  # of the sum, once, against that of its parts
+
+
+def carried_codes(
+    events: CarriedEvents,
+    priced: CarriedPriced,
+    terms: Sequence[Carried],
+    exchange: Mapping[str, Dated],
+    currencies: tuple[str, ...],
+    own: str = "NOK",
+) -> CarriedCodes:
+    """Explain events that bring a price; of `priced` only the terms are believed."""
+    parts = np.zeros((3, len(events.price_micro)), np.int64)
+    rate = rates_at(exchange, own, currencies, events.currency, events.day)
+    rows = np.flatnonzero(priced.reason == Reason.OK)
+    alike = np.stack([
+        priced.terms[rows].astype(np.int64), rate[rows], *events.factors()[:, rows],
+        events.price_micro[rows],
+    ])  # fmt: skip
+    kinds, place = np.unique(alike, axis=1, return_inverse=True)
+    told = [_parts(terms[which], *rest) for which, *rest in kinds.T.tolist()]
+    parts[:, rows] = np.array(told or np.zeros((0, 3)), np.int64).T[:, place.ravel()]
+    return CarriedCodes(*parts)
+
+
+def _parts(
+    terms: Carried, worth: int, times: int, divided: int, price: int
+) -> tuple[int, int, int]:
+    """Take one amount apart: price, mark-up, rounding."""
+    size, sign = abs(price), (price > 0) - (price < 0)
+    per = 100 * MICRO * MICRO * divided
+    base = size * worth * times * 100 * MICRO
+    added = size * worth * times * terms.percent_micro + terms.fixed_micro * per
+    added = max(added, terms.minimum_micro * per)
+    if terms.maximum_micro is not None:
+        added = min(added, terms.maximum_micro * per)
+    cost, markup, total = ((2 * exact + per) // (2 * per) for exact in (base, added, base + added))
+    return sign * cost, sign * markup, sign * (total - cost - markup)
 
 
 def sharing_by_component(terms: Sequence[Carried], day: date) -> dict[str, Sharing]:
@@ -191,12 +253,12 @@ def _terms_at(events: CarriedEvents, terms: Sequence[Carried], services: tuple[s
     return chosen
 
 
-def _as_fits(price: Int64, worth: int, markup: Markup) -> tuple[Int64, Bool]:
+def _as_fits(price: Int64, worth: tuple[int, int], markup: Markup) -> tuple[Int64, Bool]:
     """Price rows of one rate and mark-up; says which of them fit in 62 bits."""
     try:
-        return marked_up(price, (worth, MICRO), markup), np.ones(len(price), np.bool_)
+        return marked_up(price, worth, markup), np.ones(len(price), np.bool_)
     except Overflow:
-        exact = marked_up(price.astype(object), (worth, MICRO), markup)
+        exact = marked_up(price.astype(object), worth, markup)
         fits = np.abs(exact) < FITS
         return np.where(fits, exact, 0).astype(np.int64), fits.astype(np.bool_)
 

@@ -5,6 +5,8 @@ piece, what does not fit in int64 with Python's integers. So they are a second o
 amount that they do not sum to is refused before it is posted.
 
     amount = set-up fee + usage + rounding + limit        (the negative of that for a refund)
+
+Of an event that brings its price, usage is that price and the set-up fee is what is added to it.
 """
 
 from collections.abc import Iterator
@@ -13,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ledger.errors import DoesNotTie
+from rating.carried_usage import brings_price, explain_carried
 from rating.clock import Timeline
 from rating.pieces import NO_PLAN, Pieces, Sessions, walk
 from rating.pipeline import Rated
@@ -20,7 +23,7 @@ from rating.pricing import MAX_MICRO, may_overflow, timelines
 from rating.rounding import Integers, Mode, divide
 from rating.tariff import TariffBook
 from rating.tariff_tables import MODES, NEVER, of_rows
-from rating.usage import VOICE, Int32, Int64, Reason, UsageBatch
+from rating.usage import VOICE, Bool, Int32, Int64, Reason, UsageBatch
 
 NONE = -1
 _TOGETHER = 16_384  # events whose columns stay in the cache
@@ -54,12 +57,26 @@ def codes_of(batch: UsageBatch, rated: Rated, book: TariffBook) -> Codes:
     rated : the outcome of `rating.pipeline.rate`; of it, only what is free and what was suspended
         is believed.
     """
-    codes = _unpaid(batch, rated, book)
+    codes, carried = _unpaid(batch, rated, book), brings_price(batch)
     payable = np.abs(batch.quantity) - rated.free_quantity
-    paid = (rated.reason == Reason.OK) & (payable > 0)
+    paid = (rated.reason == Reason.OK) & (payable > 0) & ~carried
+    _explain_usage(batch, rated, book, payable, paid, codes)
+    rows = np.flatnonzero(carried & (rated.reason == Reason.OK))
+    if len(rows):
+        _, _, parts = explain_carried(batch.take(rows), book)
+        codes.pieces[rows] = 1
+        codes.usage_micro[rows], codes.setup_micro[rows] = parts.price_micro, parts.markup_micro
+        codes.rounding_micro[rows] = parts.rounding_micro
+    return codes
+
+
+def _explain_usage(
+    batch: UsageBatch, rated: Rated, book: TariffBook, payable: Int64, paid: Bool, codes: Codes
+) -> None:
+    """Explain the events that are paid for by the rates of the tariff."""
     rows = np.flatnonzero(paid)
     if not len(rows):
-        return codes
+        return
     ticks = book.units_per_quantity
     first = int(batch.started_at.min(initial=NEVER, where=paid))
     last = int(batch.started_at.max(initial=-NEVER, where=paid))
@@ -75,10 +92,9 @@ def codes_of(batch: UsageBatch, rated: Rated, book: TariffBook) -> Codes:
                 if len(chosen):
                     own = (chosen, part[chosen])
                     _explain(book, bands, line, sessions, own, codes, kind)
-    refunds = np.flatnonzero(batch.quantity < 0)
+    refunds = np.flatnonzero(paid & (batch.quantity < 0))
     for micro in (codes.setup_micro, codes.usage_micro, codes.rounding_micro, codes.limit_micro):
         micro[refunds] *= -1
-    return codes
 
 
 def check_codes(codes: Codes, batch: UsageBatch, rated: Rated, book: TariffBook) -> None:

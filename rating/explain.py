@@ -11,6 +11,8 @@ from zoneinfo import ZoneInfo
 from ledger.errors import DoesNotTie
 from ledger.money import MICRO_PER_UNIT, largest_remainder
 from rating.allowance_terms import BOUGHT, OWN
+from rating.carried import Carried
+from rating.carried_usage import brings_price, explain_carried, other_basis
 from rating.clock import EARLIEST, LATEST
 from rating.phrases import PHRASES, Language
 from rating.pieces import Piece, Session, pieces
@@ -18,8 +20,11 @@ from rating.pipeline import Rated
 from rating.pricing import exact_amount, price_exactly, timelines
 from rating.tariff import TariffBook
 from rating.tariff_terms import UNIT_OF_USAGE
-from rating.usage import USAGE_NAMES, VOICE, Reason, UsageBatch
+from rating.usage import CONTENT, USAGE_NAMES, VOICE, Reason, UsageBatch
 from rating.zones import decode_number, longest_prefix
+
+_PERCENT_MICRO = 10_000  # millionths of a per cent in a basis point
+_KINDS = {**USAGE_NAMES, CONTENT: "content"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +59,8 @@ def explain_event(
     reason = Reason(int(rated.reason[row]))
     if reason is not Reason.OK:
         return Explanation(0, (), (opening, version, say["suspended"].format(why=say[reason.name])))
+    if brings_price(batch)[row]:
+        return _explain_carried(batch, rated, book, row, language, (opening, version))
     sentences = [opening, version]
     free, amount = int(rated.free_quantity[row]), int(rated.amount_micro[row])
     payable = abs(int(batch.quantity[row]) - free)
@@ -66,14 +73,67 @@ def explain_event(
     if not payable and not free:
         sentences.append(say["nothing_used"])
     if sum(part.amount_micro for part in parts) != amount:
-        raise DoesNotTie(
-            f"Event {int(batch.event_key[row])} was rated at {amount} millionths, its explanation "
-            f"from book {book.label} sums to {sum(part.amount_micro for part in parts)}."
-        )
+        raise _differs(batch, book, row, amount, parts)
     sentences += [f"{part.text}: {kroner(part.amount_micro, language)}." for part in parts]
     basis = book.tariff.offerings[int(batch.offering[row])].price_basis
     sentences.append(say["sum"].format(amount=kroner(amount, language), basis=say[basis]))
     return Explanation(amount, parts, tuple(sentences))
+
+
+def _explain_carried(
+    batch: UsageBatch, rated: Rated, book: TariffBook, row: int, language: Language,
+    begun: tuple[str, ...],
+) -> Explanation:  # fmt: skip
+    """Explain an event that brought its price: that, at its rate, and what is added."""
+    say, amount = PHRASES[language], int(rated.amount_micro[row])
+    one = batch.take([row])
+    events, priced, codes = explain_carried(one, book)
+    price, currency = int(events.price_micro[0]), book.currencies[int(events.currency[0])]
+    named = say["brought"].format(price=kroner(price, language), currency=currency)
+    if currency != book.tariff.currency:
+        rate = int(book.exchange[currency].at(events.day)[0])
+        named += say["at_rate"].format(rate=kroner(rate, language))
+    if other_basis(one, book)[0] and one.vat_rate_bp is not None:
+        percent = kroner(int(one.vat_rate_bp[0]) * _PERCENT_MICRO, language)
+        inside = one.with_vat is not None and one.with_vat[0]
+        named += say["less_vat" if inside else "plus_vat"].format(percent=percent)
+    markup = _markup(book.tariff.carried[int(priced.terms[0])], language)
+    parts = (
+        Part(named, int(codes.price_micro[0])),
+        *([Part(markup, int(codes.markup_micro[0]))] if codes.markup_micro[0] else []),
+        *([Part(say["once_rounded"], int(codes.rounding_micro[0]))] if codes.rounding_micro[0]
+          else []),
+    )  # fmt: skip
+    if sum(part.amount_micro for part in parts) != amount:
+        raise _differs(batch, book, row, amount, parts)
+    sentences = [f"{part.text}: {kroner(part.amount_micro, language)}." for part in parts]
+    if price < 0:
+        sentences.insert(0, say["carried_refund"])
+    basis = book.tariff.offerings[int(batch.offering[row])].price_basis
+    sentences.append(say["sum"].format(amount=kroner(amount, language), basis=say[basis]))
+    return Explanation(amount, parts, (*begun, *sentences))
+
+
+def _markup(terms: Carried, language: Language) -> str:
+    """Name what is added, and its limits."""
+    say = PHRASES[language]
+    added = [f"{kroner(terms.percent_micro, language)} %"] if terms.percent_micro else []
+    added += [kroner(terms.fixed_micro, language)] if terms.fixed_micro else []
+    limits = ""
+    if terms.minimum_micro:
+        limits += say["at_least"].format(amount=kroner(terms.minimum_micro, language))
+    if terms.maximum_micro is not None:
+        limits += say["at_most"].format(amount=kroner(terms.maximum_micro, language))
+    return say["markup"].format(added=" + ".join(added) or "0", limits=limits)
+
+
+def _differs(
+    batch: UsageBatch, book: TariffBook, row: int, amount: int, parts: tuple[Part, ...]
+) -> DoesNotTie:
+    return DoesNotTie(
+        f"Event {int(batch.event_key[row])} was rated at {amount} millionths, its explanation "
+        f"from book {book.label} sums to {sum(part.amount_micro for part in parts)}."
+    )
 
 
 def kroner(micro: int, language: Language = "nb") -> str:
@@ -92,7 +152,7 @@ def _opening(
     batch: UsageBatch, rated: Rated, book: TariffBook, row: int, language: Language
 ) -> str:
     say = PHRASES[language]
-    kind = USAGE_NAMES.get(int(batch.usage_type[row]), "usage")
+    kind = _KINDS.get(int(batch.usage_type[row]), "usage")
     zone = int(rated.zone[row])
     target = ""
     if zone >= 0 and kind == "data":
@@ -100,9 +160,11 @@ def _opening(
     elif kind != "data":
         number = decode_number(int(batch.called[row]))
         prefix = longest_prefix(book.tariff.zones[zone].prefixes, number) if zone >= 0 else None
-        target = say["number"].format(number=number or "?")
+        target = say["number"].format(number=number or "?") if number or kind != "content" else ""
         if prefix is not None:
             target += say["prefix"].format(zone=book.zones[zone], prefix=prefix)
+    if batch.service is not None and batch.service[row] >= 0:
+        target += say["service"].format(service=book.services[int(batch.service[row])])
     offering = int(batch.offering[row])
     known = 0 <= offering < len(book.offerings)
     return say["opening"].format(

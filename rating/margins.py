@@ -12,12 +12,14 @@ what is booked already, so that any number of runs comes to the rounding of the 
 Source: reference design, rating 1.5; design.md section 4.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ledger.journal import Line
 from ledger.money import round_half_away
+from rating.carried_usage import in_codes_of, with_vat_rates
 from rating.charges import sum_by_key
 from rating.clock import local_days
 from rating.dated import NOT_KNOWN, Dated
@@ -50,10 +52,20 @@ class Cost:
     events: int
 
 
-def second_run(batch: UsageBatch, wholesale: TariffBook, offering: str) -> Rated:
-    """Rate usage with wholesale prices: all of it as one offering, nothing shared or included."""
+def second_run(
+    batch: UsageBatch, retail: TariffBook, wholesale: TariffBook, offering: str,
+    vat_rates_bp: Mapping[str, int],
+) -> Rated:  # fmt: skip
+    """Rate usage with wholesale prices: all of it as one offering, nothing shared or included.
+
+    What a partner charges by the event costs what the event brings, by the wholesale terms of its
+    service; without terms the cost is not known. `retail` is the book whose codes the batch has;
+    `vat_rates_bp` are by VAT code, for prices that partners ask with VAT.
+    """
     code = np.full(len(batch), wholesale.offering_index(offering), np.int32)
-    return rate(replace(batch, offering=code, pool=None), wholesale)
+    named = in_codes_of(wholesale, batch, retail.services, retail.currencies)
+    sold = replace(named, offering=code, pool=None, vat_rate_bp=None)
+    return rate(with_vat_rates(sold, wholesale, vat_rates_bp), wholesale)
 
 
 def margins(

@@ -4,6 +4,9 @@
     consume   allowances, over the whole batch, in event order
     price     increments, steps, bands, set-up fee, minimum, most, rounding
 
+Events that bring their price take a road of their own, by the terms of their service; the two meet
+nowhere.
+
 Chunks only keep the work in the cache; the result does not depend on them, nor on the order of
 rows. What is suspended is never priced and never consumes an allowance. A refund (a negative
 quantity, where the tariff knows refunds) costs the negative of the same positive quantity; it gives
@@ -11,11 +14,12 @@ no allowance back and takes none.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
 from rating.allowances import Counters, consume
+from rating.carried_usage import brings_price, components_of, price_carried
 from rating.clock import Timeline
 from rating.drawing import Cost
 from rating.pieces import Sessions
@@ -71,6 +75,46 @@ def rate(
     top_ups : what was bought of allowances, in codes of the batch and the book; None for nothing.
     chunk : rows priced at a time; affects speed only.
     """
+    carried = brings_price(batch)
+    if not carried.any():
+        return _rate_usage(batch, book, counters, top_ups=top_ups, chunk=chunk)
+    plain, own = np.flatnonzero(~carried), np.flatnonzero(carried)
+    usage = _rate_usage(batch.take(plain), book, counters, top_ups=top_ups, chunk=chunk)
+    return _joined(usage, plain, _rate_carried(batch.take(own), book, usage), own)
+
+
+def _rate_carried(batch: UsageBatch, book: TariffBook, usage: Rated) -> Rated:
+    """Price events by what they bring; `usage` is the rest of the batch, with its counters."""
+    priced, none = price_carried(batch, book), np.full(len(batch), -1, np.int32)
+    return Rated(
+        amount_micro=priced.amount_micro,
+        component=components_of(priced, book),
+        zone=none,
+        reason=priced.reason,
+        billed_units=np.where(priced.reason == Reason.OK, batch.quantity, 0),
+        free_quantity=np.zeros(len(batch), np.int64),
+        rate_row=none,
+        counters=usage.counters,
+        drawn=np.zeros((len(batch), usage.drawn.shape[1]), np.int64),
+    )
+
+
+def _joined(one: Rated, one_rows: Int64, other: Rated, other_rows: Int64) -> Rated:
+    """Put two parts of a batch together, each at its rows; the counters are those of the first."""
+    order = np.argsort(np.concatenate([one_rows, other_rows]))
+    columns = {
+        column.name: np.concatenate([getattr(one, column.name), getattr(other, column.name)])[order]
+        for column in fields(Rated)
+        if column.name != "counters"
+    }
+    return Rated(**columns, counters=one.counters)
+
+
+def _rate_usage(
+    batch: UsageBatch, book: TariffBook, counters: Counters | None, *, top_ups: TopUps | None,
+    chunk: int,
+) -> Rated:  # fmt: skip
+    """Rate events that the tariff has rates for."""
     zone = np.full(len(batch), -1, np.int32)
     cell = np.full(len(batch), -1, np.int32)
     reason = np.zeros(len(batch), np.int16)

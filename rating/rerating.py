@@ -20,12 +20,14 @@ from rating.charges import sum_by_key
 from rating.pipeline import Rated, rate
 from rating.tariff import TariffBook
 from rating.top_ups import TopUps
-from rating.usage import Bool, Int16, Int64, UsageBatch
+from rating.usage import NO_PRICE, NO_SERVICE, Bool, Int16, Int64, UsageBatch
 from rating.versions import RatedVersions
 
 Names = NDArray[np.str_]
 
 _TOLD = 5  # differences that a refusal names
+# What a column that was left out says of its events, where that is not zero.
+_ABSENT = {"service": NO_SERVICE, "price_micro": NO_PRICE, "currency": -1}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -214,9 +216,10 @@ def _columns(old: Snapshot, new: Snapshot) -> list[tuple[NDArray[Any], NDArray[A
         left, right = getattr(old.batch, column.name), getattr(new.batch, column.name)
         if column.name == "offering" or (left is None and right is None):
             continue
+        absent = _ABSENT.get(column.name, 0)
         pairs.append((
-            np.zeros(len(old.batch), right.dtype) if left is None else left,
-            np.zeros(len(new.batch), left.dtype) if right is None else right,
+            np.full(len(old.batch), absent, right.dtype) if left is None else left,
+            np.full(len(new.batch), absent, left.dtype) if right is None else right,
         ))  # fmt: skip
     return pairs
 

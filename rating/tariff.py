@@ -22,10 +22,11 @@ from ledger.errors import NotFound
 from ledger.money import MICRO_PER_UNIT
 from rating.allowance_terms import Included, included_in
 from rating.clock import Clock, DayPlan, clock_of, midnight
+from rating.dated import Dated, exchange_rates
 from rating.tariff_file import read_tariff
 from rating.tariff_tables import Cells, RateRows, Steps, StepTables, TableCompiler
 from rating.tariff_terms import FORMAT, USAGES, Rate, Tariff
-from rating.usage import Int32, Int64
+from rating.usage import NO_SERVICE, UNKNOWN_SERVICE, Bool, Int32, Int64
 from rating.zones import ZoneMap, compile_zones
 
 
@@ -70,6 +71,21 @@ class TariffBook:
         """Give what a walk through events needs."""
         return StepTables(self.cells.rows, self.steps, self.tariff.band_split)
 
+    @property
+    def services(self) -> tuple[str, ...]:
+        """Name the services whose price events bring, in order of the tariff."""
+        return tuple(dict.fromkeys(each.service for each in self.tariff.carried))
+
+    @property
+    def currencies(self) -> tuple[str, ...]:
+        """Name the currencies in which events may bring prices; the tariff's own is the first."""
+        return (self.tariff.currency, *sorted(self.exchange))
+
+    @property
+    def exchange(self) -> dict[str, Dated]:
+        """Give what one unit of each foreign currency is worth, by day. [millionths]"""
+        return exchange_rates(self.tariff.exchange)
+
     def offering_index(self, offering: str) -> int:
         """Give the index of an offering; raises `OfferingUnknown`."""
         if offering not in self.offerings:
@@ -82,8 +98,24 @@ class TariffBook:
 
     def offering_codes(self, offerings: Sequence[str]) -> Int32:
         """Give the index of each offering by name, -1 where the book does not sell it."""
-        index = {name: number for number, name in enumerate(self.offerings)}
-        return np.array([index.get(name, -1) for name in offerings], np.int32)
+        return _places(self.offerings, offerings)
+
+    def service_codes(self, services: Sequence[str]) -> Int32:
+        """Give the index of each service by name; "" is NO_SERVICE."""
+        codes = _places(self.services, services, UNKNOWN_SERVICE)
+        return np.where([name == "" for name in services], NO_SERVICE, codes).astype(np.int32)
+
+    def currency_codes(self, currencies: Sequence[str]) -> Int32:
+        """Give the index of each currency by name, -1 where the book states no rate of it."""
+        return _places(self.currencies, currencies)
+
+    def sold_gross(self, offering: Int32) -> Bool:
+        """Say of offerings, by index, whether their prices include VAT; unknown ones do not."""
+        known = [each.price_basis == "gross" for each in self.tariff.offerings]
+        found: Bool = np.array([*known, False], np.bool_)[
+            np.where((offering >= 0) & (offering < len(known)), offering, len(known))
+        ]
+        return found
 
     def rate_of_row(self, row: int) -> Rate:
         """Give the line of the tariff file behind a rate row."""
@@ -167,6 +199,11 @@ def compile_tariff(
         units_per_currency=units_per_currency,
         units_per_quantity=units_per_quantity,
     )  # fmt: skip
+
+
+def _places(known: Sequence[str], names: Sequence[str], absent: int = -1) -> Int32:
+    index = {name: number for number, name in enumerate(known)}
+    return np.array([index.get(name, absent) for name in names], np.int32)
 
 
 def in_force(valid_from: Int64, instants: Int64) -> Int64:

@@ -21,6 +21,9 @@ Bool = NDArray[np.bool_]
 
 VOICE, SMS, DATA = 1, 2, 3
 USAGE_NAMES = {VOICE: "voice", SMS: "sms", DATA: "data"}
+CONTENT = 4  # A purchase: no tariff has rates for it, its price comes with it.
+NO_SERVICE, UNKNOWN_SERVICE = -1, -2  # codes of events that bring no price, or by unknown terms
+NO_PRICE = np.iinfo(np.int64).min  # of an event that should have brought a price and did not
 
 MAX_QUANTITY = 2**60
 MAX_CALL_SECONDS = 366 * 86_400
@@ -30,7 +33,7 @@ class Reason(IntEnum):
     """Why an event is suspended. Where several apply, the first of this list is given."""
 
     OK = 0
-    UNKNOWN_USAGE = 1  # the usage type is not voice, sms or data
+    UNKNOWN_USAGE = 1  # the usage type is not voice, sms or data; content is, where it has a price
     UNKNOWN_OFFERING = 2  # the offering is not in the book
     OUT_OF_RANGE = 3  # an instant outside 2000-2099, a quantity nobody can have used
     NEGATIVE = 4  # a quantity below zero, and the tariff knows no refunds
@@ -42,6 +45,7 @@ class Reason(IntEnum):
         9  # the allowance is prorated or shared and the counters do not say how much is granted
     )
     LATE = 10  # older than what its allowance has already served: rate the whole month again
+    NO_PRICE = 11  # its service is priced by what events bring, and it brought no price
 
 
 class UsageInvalid(Invalid):
@@ -55,7 +59,7 @@ class UsageBatch:
     """Usage events as columns of equal length. Make one with `check_usage`.
 
     The last columns may be left out: two say of an event that it goes on from another one, one says
-    with whom it shares.
+    with whom it shares, and the rest are the price that it brings, of which four come together.
     """
 
     event_key: Int64  # unique and stable: settles which of two simultaneous events came first
@@ -69,6 +73,11 @@ class UsageBatch:
     elapsed_before: Int64 | None = None  # units used before, in the same session: steps go on
     pool: Int32 | None = None  # a code of those who share allowances; left out, nobody shares
     continuation: Bool | None = None  # the session has paid its set-up fee and minimum already
+    service: Int32 | None = None  # index into `book.services`, NO_SERVICE or UNKNOWN_SERVICE
+    price_micro: Int64 | None = None  # of either sign, in `currency`; NO_PRICE where it lacks
+    currency: Int32 | None = None  # index into `book.currencies`, anything else is unknown
+    with_vat: Bool | None = None  # the price includes VAT
+    vat_rate_bp: Int32 | None = None  # of what it is charged as; below zero where it is not known
 
     def __len__(self) -> int:
         return len(self.event_key)
@@ -96,7 +105,13 @@ OPTIONAL_TYPES: Mapping[str, np.dtype[Any]] = {
     "elapsed_before": np.dtype(np.int64),
     "pool": np.dtype(np.int32),
     "continuation": np.dtype(np.bool_),
+    "service": np.dtype(np.int32),
+    "price_micro": np.dtype(np.int64),
+    "currency": np.dtype(np.int32),
+    "with_vat": np.dtype(np.bool_),
+    "vat_rate_bp": np.dtype(np.int32),
 }
+_PRICE = {"service", "price_micro", "currency", "with_vat"}
 
 
 def check_usage(**columns: NDArray[Any]) -> UsageBatch:
@@ -113,7 +128,8 @@ def check_usage(**columns: NDArray[Any]) -> UsageBatch:
         code is negative; an event key occurs twice (order would then depend on arrival).
     """
     types = {**COLUMN_TYPES, **{n: t for n, t in OPTIONAL_TYPES.items() if n in columns}}
-    if wrong := set(columns) ^ set(types):
+    lacking = _PRICE - set(columns) if _PRICE & set(columns) else set()
+    if wrong := (set(columns) ^ set(types)) | lacking:
         raise UsageInvalid(f"Columns missing or unknown: {', '.join(sorted(wrong))}.")
     length = columns["event_key"].shape[0] if columns["event_key"].ndim == 1 else -1
     for name, expected in types.items():

@@ -7,13 +7,14 @@ they are rounded, and what was used of an allowance is used of the next version'
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from rating.allowances import Counters, carry_over
+from rating.carried_usage import in_codes_of, with_vat_rates
 from rating.pipeline import Rated, rate
 from rating.recurring import FlatCharges, recurring_charges
 from rating.rounding import share_of
@@ -104,6 +105,9 @@ def rate_versions(
     versions: Sequence[InForce],
     grants: Sequence[Counters | None],
     top_ups: Sequence[TopUps | None] = (),
+    services: Sequence[str] = (),
+    currencies: Sequence[str] = (),
+    vat_rates_bp: Mapping[str, int] | None = None,
 ) -> RatedVersions:
     """Rate a month's events, each by the version in force at its start.
 
@@ -114,6 +118,8 @@ def rate_versions(
     versions : in order of their days.
     grants : for each version, what it cannot know of its allowances (`rating.grants`).
     top_ups : for each version, what was bought in the month; left out, nothing.
+    services, currencies : what those codes of the batch mean, where events bring prices.
+    vat_rates_bp : by VAT code, for prices that come in another basis than their offering's.
     """
     began = np.array([version.book.valid_from for version in versions], np.int64)
     # Before the first version there is none; the first says so of the event.
@@ -122,13 +128,14 @@ def rate_versions(
     counters: Counters | None = None
     for number, version in enumerate(versions):
         book, rows = version.book, np.flatnonzero(chosen == number)
-        mine = batch.take(rows)
+        mine = in_codes_of(book, batch.take(rows), services, currencies)
         codes = np.append(book.offering_codes(offerings), np.int32(-1))
         known = (mine.offering >= 0) & (mine.offering < len(offerings))
         mine = replace(mine, offering=codes[np.where(known, mine.offering, -1)])
         before = grants[number]
         if counters is not None:
             before = carry_over(counters, versions[number - 1].book, book, before)
+        mine = with_vat_rates(mine, book, vat_rates_bp or {})
         rated = rate(mine, book, before, top_ups=top_ups[number] if top_ups else None)
         counters = rated.counters
         parts.append(RatedPart(book, rows, mine, rated))

@@ -22,8 +22,10 @@ from mediation.formats.numbers import TEXT_DIGITS, encode_number, normalise
 from mediation.formats.problems import BrokenFile
 from mediation.records import (
     BAD_LINE,
+    CONTENT,
     DATA,
     KINDS,
+    PRICES,
     SMS_MO,
     SMS_MT,
     Decoded,
@@ -31,12 +33,19 @@ from mediation.records import (
     FileHeader,
     fill_columns,
 )
+from mediation.screening import name_code
+from rating.usage import NO_PRICE
 
 _FORMAT = "hovedbok-usage-layout/1"
 _LINE_OCTETS = 65_536
 _YEARS = (2000, 2100)
 _INTEGER = re.compile(r"\d{1,15}", re.ASCII)
-_READABLE = {"msisdn", "other", "started_at", "duration_s", "octets_up", "octets_down"}
+_AMOUNT = re.compile(r"(-?)(\d{1,12})(?:\.(\d{1,6}))?", re.ASCII)
+_CURRENCY = re.compile(r"[A-Z]{3}")
+_PRICED = {"service", "price", "currency", "with_vat"}
+_READABLE = {"msisdn", "other", "started_at", "duration_s", "octets_up", "octets_down",
+             "reference", *_PRICED}  # fmt: skip
+_SERVICE_OCTETS = int(PRICES["service"].removeprefix("|S"))
 
 
 @dataclass(frozen=True)
@@ -94,7 +103,7 @@ def read_layout(text: str) -> Layout:
         kinds={key: KINDS[value] for key, value in kind["values"].items()},
     )
     used = {*layout.columns.values(), *layout.kind_columns, layout.kind_filled or layout.header[0]}
-    odd = sorted((used - set(layout.header)) | (layout.columns.keys() - _READABLE))
+    odd = sorted((used - {*layout.header, *layout.optional}) | (layout.columns.keys() - _READABLE))
     if odd or "started_at" not in layout.columns:
         raise Invalid(f"Layout {name} reads what is not there: {', '.join(odd)}.", layout=name)
     return layout
@@ -136,12 +145,15 @@ def decode(raw: bytes, layout: Layout, name: str) -> Decoded:
             sentence = f"Line {line_no}: {why}"
             faults.append(Fault(record_no, offset, len(line), BAD_LINE, sentence, offset, line_no))
     columns = {key: [row[key] for row in rows] for key in (rows[0] if rows else ())}
+    prices = {name: np.array(columns.pop(name), kind) for name, kind in PRICES.items()
+              if name in columns}  # fmt: skip
     return Decoded(
         header=FileHeader(format=layout.name, subject=subject),
         columns=fill_columns(len(rows), {k: np.array(v) for k, v in columns.items()}),
         nodes=("",),
         faults=tuple(faults),
         record_count=record_no,
+        details=prices,
     )
 
 
@@ -158,10 +170,10 @@ def _lines(raw: bytes) -> Iterator[tuple[int, int, bytes]]:
 def _read_line(
     line: bytes, names: tuple[str, ...], layout: Layout, subject: str | None
 ) -> dict[str, Any]:
-    """Read one line into values of records.COLUMNS."""
+    """Read one line into values of records.COLUMNS, and of PRICES where it may bring one."""
     values = _split(line, names)
     kind = _kind(layout, values)
-    given = {what: values[column] for what, column in layout.columns.items()}
+    given = {what: values[name] for what, name in layout.columns.items() if name in values}
     started_at, offset_min = _time(layout, given["started_at"])
     served = normalise((given.get("msisdn", subject) or "").removeprefix("+"))
     if "msisdn" in given and not served:
@@ -169,7 +181,11 @@ def _read_line(
     other = given.get("other", "").removeprefix("+")
     if len(other) > TEXT_DIGITS or not other.isascii():
         raise _BadLine(f"The other party has more than {TEXT_DIGITS} ASCII characters.")
-    no_duration = kind in {SMS_MO, SMS_MT, DATA}
+    no_duration = kind in {SMS_MO, SMS_MT, DATA, CONTENT}
+    price = _price(layout, given)
+    if kind == CONTENT and not given.get("service"):
+        raise _BadLine(f"Column {_named(layout, 'service')}: content needs a service.")
+    reference = _reference(given)
     return {
         "kind": kind,
         "msisdn": int(served) if served else -1,
@@ -180,7 +196,53 @@ def _read_line(
         "duration_s": _integer("duration", given.get("duration_s", ""), 2**31, empty=no_duration),
         "octets_up": _integer("octets", given.get("octets_up", ""), 2**44, empty=True),
         "octets_down": _integer("octets", given.get("octets_down", ""), 2**44, empty=True),
+        "chain_id": reference,
+        "message_ref": reference,
+        **price,
     }
+
+
+def _price(layout: Layout, given: Mapping[str, str]) -> dict[str, Any]:
+    """Read the price that an event brings, where the heading has columns for one."""
+    if not _PRICED & given.keys():
+        return {}
+    service, price = given.get("service", ""), given.get("price", "")
+    currency, with_vat = given.get("currency", ""), given.get("with_vat", "")
+    found = _AMOUNT.fullmatch(price)
+    for what, wrong, told in (
+        ("service", price and not service, "a price needs a service, by whose terms it is sold"),
+        ("service", len(service.encode()) > _SERVICE_OCTETS,
+         f"it has more than {_SERVICE_OCTETS} octets"),
+        ("price", price and not found, f"{price!r} is no amount such as -29.00, of six decimals"),
+        ("currency", (price or currency) and not _CURRENCY.fullmatch(currency),
+         f"{currency!r} is no currency such as NOK"),
+        ("with_vat", (price or with_vat) and with_vat not in {"yes", "no"},
+         f"{with_vat!r} is neither yes nor no"),
+    ):  # fmt: skip
+        if wrong:
+            raise _BadLine(f"Column {_named(layout, what)}: {told}.")
+    micro = NO_PRICE
+    if found is not None:
+        sign, whole, part = found.groups("")
+        micro = int(f"{sign}{whole}{part.ljust(6, '0')}")
+    return {
+        "service": service.encode(),
+        "price_micro": micro,
+        "currency": currency.encode(),
+        "with_vat": int(with_vat == "yes"),
+    }
+
+
+def _reference(given: Mapping[str, str]) -> int:
+    """Give the number of what its sender calls an event, -1 where it has no name."""
+    name = given.get("reference", "")
+    # Of another service the same name is another event.
+    return name_code(f"{given.get('service', '')}/{name}") & (2**63 - 1) if name else -1
+
+
+def _named(layout: Layout, what: str) -> str:
+    """Name the column of a layout, or what it should have a column for."""
+    return layout.columns.get(what, what)
 
 
 def _split(line: bytes, names: tuple[str, ...]) -> dict[str, str]:

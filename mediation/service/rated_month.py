@@ -34,6 +34,7 @@ class RatedMonth:
 def rate_month(session: Session, store: Vault, month: Month) -> RatedMonth:
     """Rate a month to look at it: the prices are those a run would book, and nothing is written."""
     versions = rating.tariff_versions(session, month.first_day, month.after)
-    used = rate_usage(session, store, month, versions, accepted_usage(session, store, month.period))
     setting = month_setting(session, month, versions)
+    usage = accepted_usage(session, store, month.period)
+    used = rate_usage(session, store, month, versions, usage, setting.vat_rates_bp)
     return RatedMonth(used.book, setting, used.batch, used.subscription, used.payer, used.rated)

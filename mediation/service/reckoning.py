@@ -107,7 +107,8 @@ def reckon(
     DoesNotTie : an event's amount is not what its explanation sums to.
     """
     setting = month_setting(session, month, versions)
-    used = rate_usage(session, store, month, versions, accepted_usage(session, store, month.period))
+    usage = accepted_usage(session, store, month.period)
+    used = rate_usage(session, store, month, versions, usage, setting.vat_rates_bp)
     remainder = used.remainder(month)
     refs = store_rated(store, used)
     found = Found()

@@ -15,6 +15,7 @@ from ledger.errors import DoesNotTie, Invalid
 from ledger.vault import Vault
 from mediation import formats
 from mediation.formats import HEAD_OCTETS, payload_digests
+from mediation.kept import kept_rows
 from mediation.models import FileUsage, SourceFile
 from mediation.policy import policy_on
 from mediation.records import Columns
@@ -29,7 +30,7 @@ from mediation.service.suspense import (
     waiting_for,
 )
 from mediation.service.taking import business_day, store_usage
-from mediation.sorting import kept_rows, keys_of
+from mediation.sorting import keys_of
 from party import service as party
 from party.agreements import Agreements
 

@@ -43,6 +43,7 @@ from mediation.usage_files import read_parquet
 from party import service as party
 from rating import service as rating
 from rating.allowances import Counters
+from rating.carried_usage import with_vat_rates
 from rating.charges import ChargeKey
 from rating.models import RatingRun
 from rating.rerating import (
@@ -136,7 +137,8 @@ def rerate_period(
     before = versions_of_run(session, last, month)
     versions = _versions(session, month, tariff)
     reckoned = reckon(session, store, month, versions, billed_keys)
-    again, correction = _correct(store, last, before, reckoned)
+    vat_rates_bp = month_setting(session, month, (*before, *versions)).vat_rates_bp
+    again, correction = _correct(store, last, before, reckoned, vat_rates_bp)
     _repeat(session, month, again, before, reckoned.standing)
     reckoned = replace(reckoned, booked=tuple(map(_labelled, reckoned.booked)))
     changes = tuple(_changes(session, reckoned))
@@ -189,7 +191,11 @@ def _change(change: Change) -> dict[str, Any]:
 
 
 def _correct(
-    store: Vault, last: RatingRun, before: Sequence[InForce], reckoned: Reckoning
+    store: Vault,
+    last: RatingRun,
+    before: Sequence[InForce],
+    reckoned: Reckoning,
+    vat_rates_bp: Mapping[str, int],
 ) -> tuple[RatedUsage, Correction]:
     """Repeat the last run, version by version, and compare it with the new result.
 
@@ -200,7 +206,7 @@ def _correct(
     used = reckoned.used
     owners = owners_of(booked_events, used.table)
     granted = _granted(store, last, before, owners)
-    again = rate_granted(before, booked_events, granted)
+    again = rate_granted(before, booked_events, granted, vat_rates_bp)
     charge_of = _charges_of(_payers(again), _payers(used))
     booked = _booked(booked_events, again.batch.event_key, charge_of[0])
     if len(before) > 1 or len(reckoned.versions) > 1:
@@ -211,6 +217,7 @@ def _correct(
     grants = granted.counters[0] or Counters.none()
     old = Snapshot(again.batch, again.book, grants, charge_of[0], granted.top_ups[0])
     new_batch, _, _ = batch_of(used.table, reckoned.book, owners)
+    new_batch = with_vat_rates(new_batch, reckoned.book, vat_rates_bp)
     new = Snapshot(new_batch, reckoned.book, *_recoded(used, owners, charge_of[1]))
     correction = rerate(old, booked, new)
     _agree(correction.after, result_of(used.rated, new))

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from ledger.vault import Vault
 from mediation.formats import payload_digests
+from mediation.kept import KEPT, waiting_columns
 from mediation.models import FileUsage, HeldPart, HeldRelease
 from mediation.outcomes import REASONS, Bucket
 from mediation.policy import policy_on
@@ -20,17 +21,7 @@ from mediation.service.control import Move, post_moves
 from mediation.service.copies import earlier_keys
 from mediation.service.registration import Registration
 from mediation.service.suspense import Suspended, suspend
-from mediation.sorting import (
-    KEPT,
-    Known,
-    Outcomes,
-    Release,
-    Sorted,
-    chain_keys_of,
-    keys_of,
-    sort_file,
-    waiting_columns,
-)
+from mediation.sorting import Known, Outcomes, Release, Sorted, chain_keys_of, keys_of, sort_file
 from mediation.usage_files import write_keys, write_outcomes, write_usage
 from mediation.wallclock import day_used, month_of, utc_day
 from party import service as party

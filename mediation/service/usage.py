@@ -33,4 +33,5 @@ def accepted_usage(
         .order_by(FileUsage.file_id, FileUsage.sha256)
     ).scalars()
     tables = [read_parquet(BytesIO(store.get(name)), columns) for name in names]
-    return pa.concat_tables(tables) if tables else pa.table({})
+    # Files whose events bring prices have columns that the others lack.
+    return pa.concat_tables(tables, promote_options="default") if tables else pa.table({})

@@ -1,8 +1,9 @@
 """The usage half of a rating run: events priced, explained and kept; what has no price waits."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -11,7 +12,7 @@ from sqlalchemy.orm import Session
 from ledger.vault import Vault
 from mediation.charging import USAGE, Found, Month, Setting, charge_key, usage_owed
 from mediation.counter_files import Standing, write_counters
-from mediation.rated_files import Owners, batch_of, write_rated
+from mediation.rated_files import Owners, batch_of, event_names, write_rated
 from mediation.records import Int64
 from mediation.remainder_files import write_remainder
 from mediation.service.contract_charges import charge_beyond_fair_use, charge_pools
@@ -24,7 +25,9 @@ from mediation.service.suspense import (
     suspend_rated,
     unpriced_places,
 )
+from mediation.usage_files import PRICE_COLUMNS
 from mediation.wallclock import day_used, local_days
+from rating.carried_usage import in_codes_of, with_vat_rates
 from rating.clock import month_number
 from rating.codes import Codes, check_codes, codes_of
 from rating.pipeline import Rated, rate
@@ -81,8 +84,9 @@ class RatedUsage:
 
 
 def rate_usage(
-    session: Session, store: Vault, month: Month, versions: Sequence[InForce], usage: pa.Table
-) -> RatedUsage:
+    session: Session, store: Vault, month: Month, versions: Sequence[InForce], usage: pa.Table,
+    vat_rates_bp: Mapping[str, int],
+) -> RatedUsage:  # fmt: skip
     """Rate all usage of the month, each event by the version of its start, and explain it.
 
     Nothing is kept yet. `book` is the version of the month's first day: what is settled once for
@@ -92,14 +96,23 @@ def rate_usage(
     ------
     DoesNotTie : an event's amount is not what its explanation sums to.
     """
-    return rate_granted(versions, usage, grant(session, store, month, versions, usage))
+    granted = grant(session, store, month, versions, usage)
+    return rate_granted(versions, usage, granted, vat_rates_bp)
 
 
-def rate_granted(versions: Sequence[InForce], usage: pa.Table, granted: Granted) -> RatedUsage:
-    """Rate and explain usage with what was granted to each version; raises as `rate_usage`."""
+def rate_granted(
+    versions: Sequence[InForce], usage: pa.Table, granted: Granted, vat_rates_bp: Mapping[str, int]
+) -> RatedUsage:
+    """Rate and explain usage with what was granted to each version; raises as `rate_usage`.
+
+    Parameters
+    ----------
+    vat_rates_bp : by VAT code; events that were rated before keep the rate they were rated with.
+    """
     book, owners = versions[0].book, granted.owners
     batch, subscription, payer = batch_of(usage, book, owners)
     if len(versions) == 1:
+        batch = with_vat_rates(batch, book, vat_rates_bp)
         rated = rate(batch, book, granted.counters[0], top_ups=granted.top_ups[0])
         part = RatedPart(book, np.arange(len(batch)), batch, rated)
         return RatedUsage(
@@ -111,8 +124,16 @@ def rate_granted(versions: Sequence[InForce], usage: pa.Table, granted: Granted)
         named = usage["offering"].combine_chunks().dictionary_encode()
         names = named.dictionary.to_pylist()
         batch = replace(batch, offering=named.indices.to_numpy().astype(np.int32))
-    month_rated = rate_versions(batch, names, versions, granted.counters, granted.top_ups)
+    service, services = event_names(usage, "service")
+    currency, currencies = event_names(usage, "currency")
+    if batch.service is not None:
+        batch = replace(batch, service=service, currency=currency)
+    month_rated = rate_versions(
+        batch, names, versions, granted.counters, granted.top_ups, services, currencies,
+        vat_rates_bp,
+    )  # fmt: skip
     codes = tuple(_explained(part) for part in month_rated.parts)
+    batch = in_codes_of(book, batch, services, currencies)
     batch, rated = month_rated.in_codes_of(book, batch)
     return RatedUsage(
         usage, book, owners, batch, subscription, payer, rated, month_rated.parts, codes,
@@ -168,7 +189,9 @@ def store_rated(store: Vault, used: RatedUsage) -> list[str]:
         for begin in range(0, len(order), EVENTS_PER_OBJECT):
             rows = order[begin : begin + EVENTS_PER_OBJECT]
             refs.append(
-                store.put(write_rated(table, part.rated, codes, part.book, rows), "traffic").sha256
+                store.put(
+                    write_rated(table, part.batch, part.rated, codes, part.book, rows), "traffic"
+                ).sha256
             )
     return refs
 
@@ -193,7 +216,8 @@ def _suspend_unpriced(session: Session, usage: pa.Table, reason: Int16, month: M
     place = {
         name: usage[name].take(pa.array(rows)).to_pylist()
         for name in ("file_id", "record_no", "part_no", "offset", "seconds", "octets",
-                     "called_text", "offering", "started_at")
+                     "called_text", "offering", "started_at", *PRICE_COLUMNS)
+        if name in usage.column_names
     }  # fmt: skip
     suspend_rated(
         session,
@@ -201,10 +225,7 @@ def _suspend_unpriced(session: Session, usage: pa.Table, reason: Int16, month: M
             Suspended(
                 file_id=place["file_id"][n], record_no=place["record_no"][n],
                 part_no=place["part_no"][n], reason="NO_RATE",
-                detail=(
-                    f"{Reason(int(reason[row])).name}: offering {place['offering'][n]} has "
-                    f"no price for {place['called_text'][n] or 'this usage'}. Add it to the tariff."
-                ),
+                detail=_why(Reason(int(reason[row])), {name: of[n] for name, of in place.items()}),
                 byte_offset=place["offset"][n], seconds=place["seconds"][n],
                 octets=place["octets"][n], used_on=day_used(place["started_at"][n]),
             )
@@ -212,6 +233,26 @@ def _suspend_unpriced(session: Session, usage: pa.Table, reason: Int16, month: M
         ],
         cause=f"rating {month.period}",
     )  # fmt: skip
+
+
+def _why(reason: Reason, event: Mapping[str, Any]) -> str:
+    """Say why an event has no price, and what is to be done."""
+    service = event.get("service")
+    if not service:
+        told = event["called_text"] or "this usage"
+        return (
+            f"{reason.name}: offering {event['offering']} has no price for {told}. "
+            "Add it to the tariff."
+        )
+    if reason is Reason.NO_PRICE:
+        return (
+            f"{reason.name}: service {service} is priced by what its events bring, and this one "
+            "brought no price. Reverse its file and send it again with prices."
+        )
+    return (
+        f"{reason.name}: the tariff has no terms for {service} on that day, or no rate of "
+        f"{event['currency']}. Add [[carried]] or [[exchange]]."
+    )
 
 
 def _last_day(usage: pa.Table) -> date:

@@ -80,7 +80,7 @@ def charge_partners(
         )
     run = MonthEntries.begin(session, month, SOURCE_SYSTEM, "partner_cost", of=f"{tariff}/")
     rated = rate_month(session, store, month)
-    cost = second_run(rated.batch, wholesale, offering)
+    cost = second_run(rated.batch, rated.book, wholesale, offering, rated.setting.vat_rates_bp)
     revenue = np.zeros(len(rated.batch), np.int64)
     good = np.flatnonzero(rated.rated.reason == Reason.OK)
     revenue[good] = without_vat(

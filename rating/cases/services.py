@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from rating.carried import NO_PRICE, Carried, CarriedEvents, carried_prices
+from rating.carried import Carried, CarriedEvents, carried_prices
 from rating.cases.fields import Fields
 from rating.cases.numbers import Figure, decimal_text, decimal_texts
 from rating.dated import Exchange, day_number, exchange_rates
 from rating.revenue_shares import Share, Sharing, split
 from rating.rounding import FITS, MICRO
-from rating.usage import Reason
+from rating.usage import NO_PRICE, Reason
 
 _OWN_CURRENCY = "NOK"
 
@@ -55,7 +55,7 @@ def carried_price(given: Mapping[str, Any]) -> dict[str, Any]:
     )  # fmt: skip
     return {
         "charges": [
-            {"event": event.text("id"), "rejected": Reason(int(reason)).name.lower()}
+            {"event": event.text("id"), "rejected": _rejected(Reason(int(reason)))}
             if reason
             else {
                 "event": event.text("id"),
@@ -67,6 +67,11 @@ def carried_price(given: Mapping[str, Any]) -> dict[str, Any]:
             )
         ]
     }
+
+
+def _rejected(reason: Reason) -> str:
+    """Name a reason as cases do: to them an event without a price is one that has no rate."""
+    return (Reason.NO_RATE if reason is Reason.NO_PRICE else reason).name.lower()
 
 
 def _terms(item: Fields) -> Carried:

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from ledger.errors import Invalid
 from mediation.formats import BrokenFile, UnknownFormat, csv_usage, decode, recognise
 from mediation.formats.numbers import encode_number
-from mediation.records import BAD_LINE, DATA, SMS_MO, SMS_MT, VOICE_MO, VOICE_MT, Decoded
+from mediation.records import BAD_LINE, CONTENT, DATA, SMS_MO, SMS_MT, VOICE_MO, VOICE_MT, Decoded
+from rating.usage import NO_PRICE
 
 _HEADER = "interaction,direction,correspondent_id,datetime,call_duration,antenna_id\n"
 _PLAIN = "caller,called,start,duration,octets\n"
@@ -147,3 +148,59 @@ def test_damage_has_a_known_outcome(chance: random.Random, junk: bytes) -> None:
     decoded = decode(whole, recognise("x.csv", whole, len(whole)))
     lines = [x for x in whole.split(b"\n")[1:] if x.removesuffix(b"\r")]
     assert decoded.record_count == len(lines)
+
+
+_EVENTS = "type,served,other,start,duration,octets,service,price,currency,vat_included,reference\n"
+_BOUGHT = "content,4791000001,,2026-03-05T12:00:00+0100,,,GAMES,{price},{currency},{vat},{ref}\n"
+
+
+def _bought(price: str = "29.00", currency: str = "NOK", vat: str = "yes", ref: str = "A1") -> str:
+    return _BOUGHT.format(price=price, currency=currency, vat=vat, ref=ref)
+
+
+def test_an_event_may_bring_its_price() -> None:
+    """Exact to the millionth, of either sign; what brings none has the columns and no service."""
+    decoded = _decode(
+        _EVENTS
+        + _bought()
+        + _bought("-0.000001", "EUR", "no", "A2")
+        + _bought("", "", "", "A3")
+        + "voice,4791000001,4790000002,2026-03-05T12:00:00+0100,60,,,,,,\n"
+    )
+    assert not decoded.faults
+    assert decoded.columns["kind"].tolist() == [CONTENT, CONTENT, CONTENT, VOICE_MO]
+    prices = decoded.details
+    assert prices["service"].tolist() == [b"GAMES"] * 3 + [b""]
+    assert prices["price_micro"].tolist() == [29_000_000, -1, NO_PRICE, NO_PRICE]
+    assert prices["currency"].tolist() == [b"NOK", b"EUR", b"", b""]
+    assert prices["with_vat"].tolist() == [1, 0, 0, 0]
+    assert len(set(decoded.columns["chain_id"][:3].tolist())) == 3
+    assert decoded.columns["chain_id"][3] == -1
+    plain = _decode(_EVENTS.replace(",service,price,currency,vat_included,reference", ""))
+    assert plain.details == {}
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        (_bought("29,00"), "It has 12 columns"),
+        (_bought('"29,00"'), "Column price: '29,00' is no amount"),
+        (_bought("2.9e1"), "Column price: '2.9e1' is no amount"),
+        (_bought("0.0000001"), "Column price: '0.0000001' is no amount"),
+        (_bought("1" * 13), "is no amount"),
+        (_bought(currency="kr"), "Column currency: 'kr' is no currency"),
+        (_bought(currency=""), "Column currency: '' is no currency"),
+        (_bought(vat=""), "Column vat_included: '' is neither yes nor no"),
+        (_bought(vat="true"), "Column vat_included: 'true' is neither"),
+        (_bought().replace("GAMES", ""), "Column service: a price needs a service"),
+        (_bought("", "", "").replace("GAMES", ""), "Column service: content needs a service"),
+        (_bought().replace("GAMES", "G" * 65), "Column service: it has more than 64 octets"),
+    ],
+)
+def test_a_price_that_is_not_exact_is_a_fault(line: str, told: str) -> None:
+    """The line and the column; the next line goes on."""
+    decoded = _decode(_EVENTS + line + _bought())
+    [fault] = decoded.faults
+    assert fault.line == 2
+    assert told in fault.detail
+    assert decoded.details["price_micro"].tolist() == [29_000_000]

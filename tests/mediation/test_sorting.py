@@ -11,11 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mediation.formats import HEAD_OCTETS, decode, payload_digests, recognise
+from mediation.kept import waiting_columns
 from mediation.outcomes import REASONS, Bucket
 from mediation.policy import policy_on
 from mediation.records import Columns, Int64
 from mediation.screening import KeyBlock
-from mediation.sorting import Known, Sorted, sort_file, waiting_columns
+from mediation.sorting import Known, Sorted, sort_file
 
 
 @dataclass(frozen=True)

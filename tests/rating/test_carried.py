@@ -11,7 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rating.carried import (
-    NO_PRICE,
     Carried,
     CarriedEvents,
     Markup,
@@ -24,7 +23,7 @@ from rating.revenue_shares import Sharing
 from rating.rounding import Overflow
 from rating.tariff import parse_tariff
 from rating.tariff_terms import TariffInvalid
-from rating.usage import Reason
+from rating.usage import NO_PRICE, Reason
 from tests.rating.oracle import round_half_away
 from tests.rating.tariffs import SMALL
 
@@ -98,7 +97,9 @@ def priced(service: int, day: date, price: int, currency: int) -> tuple[str, int
         (1, date(2026, 2, 28), 2_000_000, 1, ("OK", 24_000_000, 23_000_000)),
         (1, DAY, 2_000_000, 1, ("OK", 25_000_000, 24_000_000)),
         (1, DAY, 0, 1, ("OK", 0, 0)),
-        (0, DAY, NO_PRICE, 0, ("NO_RATE", 0, 0)),
+        (0, DAY, NO_PRICE, 0, ("NO_PRICE", 0, 0)),
+        (1, DAY, NO_PRICE, 9, ("NO_PRICE", 0, 0)),
+        (-1, DAY, NO_PRICE, 0, ("NO_RATE", 0, 0)),
         (0, date(2025, 12, 31), 10_000_000, 0, ("NO_RATE", 0, 0)),
         (-1, DAY, 10_000_000, 0, ("NO_RATE", 0, 0)),
         (1, date(2026, 1, 31), 2_000_000, 1, ("NO_RATE", 0, 0)),

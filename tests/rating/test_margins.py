@@ -149,7 +149,7 @@ def calls(rows: list[tuple[int, int, int]]) -> UsageBatch:
 def test_margins_agree_with_one_call_after_the_other(rows: list[tuple[int, int, int]]) -> None:
     """Known revenue less known cost; what has no cost price says why and costs nothing silently."""
     batch = calls(rows)
-    retail, cost = rate(batch, BOOK), second_run(batch, PARTNERS, "OUT")
+    retail, cost = rate(batch, BOOK), second_run(batch, BOOK, PARTNERS, "OUT", {})
     revenue = np.zeros(len(batch), np.int64)
     good = np.flatnonzero(retail.reason == 0)
     revenue[good] = without_vat(retail, batch, BOOK, good, {"3": 2500})
@@ -191,7 +191,7 @@ def test_margins_agree_with_one_call_after_the_other(rows: list[tuple[int, int, 
 def test_a_cost_that_is_not_known_says_why(which: int, day: int, reason: str) -> None:
     """No zone of a partner, no rate of exchange of the day."""
     batch = calls([(FIRST + (day - 1) * 86_400, 60, which)])
-    cost = second_run(batch, PARTNERS, "OUT")
+    cost = second_run(batch, BOOK, PARTNERS, "OUT", {})
     told = margins(batch, rate(batch, BOOK), np.zeros(1, np.int64), PARTNERS, cost, RATES)
     assert Reason(int(told.cost_reason[0])).name == reason
 

@@ -40,6 +40,7 @@ RATED_COLUMNS = {
 _PLACE = ("event_key", "file_id", "record_no", "part_no", "subscription_id", "billing_account_id",
           "offering", "started_at", "quantity", "usage_type", "called", "rating_group")  # fmt: skip
 _PRICED = ("amount_micro", "billed_units", "free_quantity", "rate_row", "reason")
+_POOL = "pool_id"  # whose balances it may draw on, where accounts share
 _VAT = "vat_rate_bp"  # by which a price was brought to its offering's basis
 _CODES = ("band", "step", "pieces", "setup_micro", "usage_micro", "rounding_micro", "limit_micro")
 
@@ -49,14 +50,14 @@ class Owners:
     """The ids behind the codes of batches: code n is the n-th id."""
 
     subscription: Int64  # increasing
-    payer: Int64  # of billing accounts, increasing
+    payer: Int64  # of billing accounts, and of agreements below zero; increasing
 
     def subscription_codes(self, ids: Int64) -> Int32:
         """Give the codes of subscriptions, -1 for unknown ones."""
         return _codes(self.subscription, ids)
 
     def payer_codes(self, ids: Int64) -> Int32:
-        """Give the codes of billing accounts, -1 for unknown ones."""
+        """Give the codes of billing accounts and agreements, -1 for unknown ones."""
         return _codes(self.payer, ids)
 
     def ids_of(self, codes: Int32, shared: Bool) -> Int64:
@@ -78,12 +79,14 @@ class Owners:
 
 
 def owners_of(*tables: pa.Table) -> Owners:
-    """Number all subscriptions and billing accounts of some tables, in order of their ids."""
+    """Number all subscriptions of some tables, and all who share, in order of their ids."""
     return Owners(*(
         np.unique(np.concatenate([
-            np.zeros(0, np.int64), *(table[name].to_numpy() for table in tables if table.num_rows)
+            np.zeros(0, np.int64),
+            *(table[name].to_numpy() for table in tables for name in names
+              if name in table.column_names and table.num_rows),
         ]))
-        for name in ("subscription_id", "billing_account_id")
+        for names in (("subscription_id",), ("billing_account_id", _POOL))
     ))  # fmt: skip
 
 
@@ -108,7 +111,9 @@ def batch_of(table: pa.Table, book: TariffBook, owners: Owners) -> tuple[UsageBa
     subscription, payer = column["subscription_id"], column["billing_account_id"]
     column |= {
         "subscription": owners.subscription_codes(subscription),
-        "pool": owners.payer_codes(payer),
+        "pool": owners.payer_codes(
+            table[_POOL].to_numpy() if _POOL in table.column_names else payer
+        ),
         "offering": codes[offering.indices.to_numpy()],
         **_prices(table, book),
     }
@@ -166,7 +171,7 @@ def write_rated(
     """
     components = np.array([*book.components, ""])
     zones = np.array([*book.zones, ""])
-    kept = [*_PLACE, *(name for name in PRICE_COLUMNS if name in usage.column_names)]
+    kept = [*_PLACE, *(name for name in (*PRICE_COLUMNS, _POOL) if name in usage.column_names)]
     columns = {name: usage[name].take(pa.array(rows)).combine_chunks() for name in kept}
     if batch.vat_rate_bp is not None:
         columns[_VAT] = pa.array(batch.vat_rate_bp[rows])

@@ -4,7 +4,7 @@ Every rule is a constraint of migration 0003: no number has two holders at an in
 subscription two offerings or two payers.
 """
 
-from datetime import datetime
+from datetime import date, datetime
 
 from sqlalchemy import BigInteger, ForeignKey, Identity, LargeBinary, SmallInteger, String, Text
 from sqlalchemy.dialects.postgresql import TIMESTAMP
@@ -116,4 +116,27 @@ class AppliedOrder(Base):
     file_id: Mapped[int | None] = mapped_column(BigInteger)
     line_no: Mapped[int]
     agreed_price_micro: Mapped[int | None] = mapped_column(BigInteger)
+    recorded_at: Mapped[datetime] = mapped_column(_INSTANT, server_default=_NOW)
+
+
+class Agreement(Base):
+    """A frame agreement; one above it was there before. Append-only."""
+
+    __tablename__ = "agreement"
+    agreement_id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    name: Mapped[str] = mapped_column(Text, unique=True)
+    parent_id: Mapped[int | None] = mapped_column(ForeignKey("agreement.agreement_id"))
+    recorded_at: Mapped[datetime] = mapped_column(_INSTANT, server_default=_NOW)
+
+
+class AccountAgreement(Base):
+    """From a local day on a billing account is under an agreement, or none. Append-only."""
+
+    __tablename__ = "account_agreement"
+    account_agreement_id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    billing_account_id: Mapped[int] = mapped_column(
+        ForeignKey("billing_account.billing_account_id")
+    )
+    agreement_id: Mapped[int | None] = mapped_column(ForeignKey("agreement.agreement_id"))
+    valid_from: Mapped[date]
     recorded_at: Mapped[datetime] = mapped_column(_INSTANT, server_default=_NOW)

@@ -1,9 +1,10 @@
-"""What order files and subscription lists say, as values, and what became of each row."""
+"""What order files and lists of subscriptions and agreements say, and what became of each row."""
 
 import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from datetime import date
 from typing import Literal
 
 Action = Literal["add", "change", "addon", "cease"]
@@ -70,6 +71,17 @@ class SubscriptionRecord:
     segment: str
     valid_from: int  # UTC s
     valid_to: int | None  # UTC s, exclusive
+
+
+@dataclass(frozen=True, slots=True)
+class AgreementRecord:
+    """One row of a list of frame agreements: from a day on an account is under one, or none."""
+
+    line_no: int
+    agreement: str  # empty: it leaves
+    parent: str  # the agreement above; empty: none is named
+    account_ref: str
+    valid_from: date
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ import numpy as np
 from rating.clock import Clock, midnight
 from rating.drawing import NO_CAP
 from rating.faults import did_you_mean
-from rating.tariff_terms import Allowance, Offering, Tariff
+from rating.tariff_terms import ACCOUNT, Allowance, Offering, Tariff
 from rating.usage import Bool, Int32, Int64
 
 _ALWAYS, _NEVER = -(2**62), 2**62
@@ -179,6 +179,12 @@ def _contradictions(where: str, allowance: Allowance, offering: Offering) -> Ite
         yield f"{where}.amount: money is not debited in increments and has no member_cap"
     if allowance.member_cap is not None and not allowance.shared:
         yield f"{where}.member_cap: only what is shared is capped per member"
+    if allowance.scope != ACCOUNT and not allowance.shared:
+        yield f"{where}.scope: only what is shared has one"
+    if {other.scope for other in offering.allowances if other.shared} - {allowance.scope} and (
+        allowance.shared
+    ):
+        yield f"{where}.scope: what an offering shares is all shared by account or all by agreement"
     if allowance.rollover_micro and allowance.member_cap is not None:
         yield f"{where}.rollover: what is capped per member does not roll over"
     if allowance.money and allowance.rollover_most is not None:

@@ -17,6 +17,7 @@ from rating.rounding import Mode
 from rating.section_faults import wrong_sections
 from rating.tariff_references import wrong_references
 from rating.tariff_terms import (
+    ACCOUNT,
     BAND_SPLITS,
     CURRENCIES,
     EVERY_DAY,
@@ -27,6 +28,7 @@ from rating.tariff_terms import (
     MAX_PRICE_MICRO,
     MAX_ROLLOVER_MONTHS,
     OCCASIONS,
+    SCOPES,
     SPLIT_CARRY,
     UNITS,
     USAGES,
@@ -247,6 +249,7 @@ def _allowance(table: Reader) -> Allowance:
         rollover_most=table.integer("rollover_most", 0, MAX_ALLOWANCE, None),
         rollover_months=table.integer("rollover_months", 1, MAX_ROLLOVER_MONTHS, 1),
         rollover_first=table.flag("rollover_first", False),
+        scope=table.choice("scope", SCOPES, ACCOUNT),
     )
     table.refuse_unknown()
     return allowance

@@ -20,6 +20,8 @@ FORMAT = "hovedbok-tariff/1"
 USAGES = ("voice", "sms", "data")
 UNITS = ("s", "message", "octet", "month", "piece")
 UNIT_OF_USAGE = {"voice": "s", "sms": "message", "data": "octet"}
+ACCOUNT, AGREEMENT = "account", "agreement"
+SCOPES = (ACCOUNT, AGREEMENT)  # of what is shared
 OCCASIONS = ("add", "change", "addon", "cease")
 
 # Customers are charged in kroner; partners' tariffs are in their own, maritime ones in SDR (XDR).
@@ -115,7 +117,7 @@ class Allowance:
     money: bool = False  # pays for usage at its price; never for a set-up fee
     increment: int = 0  # debited in whole ones; 0 is exactly what is used
     priority: int = 0  # lowest first, then in order of the file
-    shared: bool = False  # by the subscriptions of a billing account, who all bring their part
+    shared: bool = False  # by many subscriptions, who all bring their part
     member_cap: int | None = None  # what one subscription may use of what is shared
     valid_from: date | None = None  # serves usage of local days [valid_from, valid_to)
     valid_to: date | None = None
@@ -123,6 +125,7 @@ class Allowance:
     rollover_most: int | None = None  # units at most
     rollover_months: int = 1  # how many months what rolled over serves
     rollover_first: bool = False  # used before what the month includes, else after it
+    scope: str = ACCOUNT  # whose subscriptions share it: of the billing account, or the agreement
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,10 @@ from sqlalchemy.orm import Session
 from ledger.vault import Vault
 from mediation.charging import Month
 from mediation.rated_files import Owners, owners_of
+from mediation.records import Int64
 from mediation.remainder_files import read_remainder
 from mediation.service.service_charges import local_day_numbers
+from mediation.service.sharing import Pools
 from mediation.usage_files import read_parquet
 from party import service as party
 from rating import service as rating
@@ -52,8 +54,9 @@ def remainder_before(session: Session, month: Month) -> str | None:
 
 
 def grant(
-    session: Session, store: Vault, month: Month, versions: Sequence[InForce], usage: pa.Table
-) -> Granted:
+    session: Session, store: Vault, month: Month, versions: Sequence[InForce], usage: pa.Table,
+    pools: Pools,
+) -> Granted:  # fmt: skip
     """Grant what no version can know of a month's allowances.
 
     Where something may roll over, everybody who was active is an owner, for what nobody used rolls
@@ -65,12 +68,16 @@ def grant(
     bought = _orders(session, month, versions)
     active = party.active_intervals(session, *month.instants()) if stated else None
     everybody = [usage]
+    bringing = np.zeros(0, np.int64)
+    if active is not None:
+        bringing = pools.of_offerings(active.billing_account_id, active.offering)
     if rolls and active is not None:
-        everybody.append(_people(active.subscription_id, active.billing_account_id))
-        everybody.append(_people(
-            np.array([one.subscription_id for one in bought], np.int64),
-            np.array([one.billing_account_id for one in bought], np.int64),
-        ))  # fmt: skip
+        everybody.append(_people(active.subscription_id, bringing))
+        everybody.append(
+            _people(
+                np.array([one.subscription_id for one in bought], np.int64), _buyers(bought, pools)
+            )
+        )
     owners = owners_of(*everybody)
     taken = remainder_before(session, month)
     rolled = None if taken is None else read_parquet(store.open(taken))
@@ -82,14 +89,15 @@ def grant(
                 book, month.period, book.offering_codes(active.offering),
                 local_day_numbers(active.valid_from), local_day_numbers(active.valid_to),
                 owners.subscription_codes(active.subscription_id),
-                owners.payer_codes(active.billing_account_id), versions,
+                owners.payer_codes(bringing), versions,
             ))  # fmt: skip
         if rolled is not None:
             parts.append(read_remainder(rolled, book, owners, month_number(month.period)))
         counters.append(_joined(parts))
     return Granted(
-        owners, tuple(counters), tuple(_top_ups(month, book, owners, bought) for book in books)
-    )
+        owners, tuple(counters),
+        tuple(_top_ups(month, book, owners, bought, pools) for book in books),
+    )  # fmt: skip
 
 
 def _orders(session: Session, month: Month, versions: Sequence[InForce]) -> list[Bought]:
@@ -115,7 +123,7 @@ def _terms(book: TariffBook) -> dict[str, tuple[TopUp, ...]]:
 
 
 def _top_ups(
-    month: Month, book: TariffBook, owners: Owners, bought: Sequence[Bought]
+    month: Month, book: TariffBook, owners: Owners, bought: Sequence[Bought], pools: Pools
 ) -> TopUps:  # fmt: skip
     """Give top-ups in the codes of a version; of an allowance that it does not sell, none."""
     places = {name: index for index, name in enumerate(book.allowances)}
@@ -124,7 +132,7 @@ def _top_ups(
     )  # fmt: skip
     owner = owners.codes_of(
         np.array([one.subscription_id for one in bought], np.int64),
-        np.array([one.billing_account_id for one in bought], np.int64),
+        _buyers(bought, pools),
         np.append(book.included.shared, False)[index],
     )
     known = np.flatnonzero((index >= 0) & (owner >= 0))
@@ -134,6 +142,13 @@ def _top_ups(
         np.array([one.start for one in bought], np.int64)[known],
         np.array([one.quantity for one in bought], np.int64)[known],
     )  # fmt: skip
+
+
+def _buyers(bought: Sequence[Bought], pools: Pools) -> Int64:
+    """Give the pool that each top-up goes to, where its allowance is shared."""
+    account = np.array([one.billing_account_id for one in bought], np.int64)
+    wide = np.array([one.allowance in pools.allowances for one in bought], np.bool_)
+    return pools.of(account, wide)
 
 
 def _people(subscription: np.ndarray, payer: np.ndarray) -> pa.Table:

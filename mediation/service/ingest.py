@@ -21,6 +21,7 @@ from mediation.formats import (
     EmptyFile,
     FormatMatch,
     UnknownFormat,
+    agreements_csv,
     ocr_giro,
     orders_csv,
     subscriptions_csv,
@@ -30,7 +31,12 @@ from mediation.service import registration
 from mediation.service.arrival import Arrival, printable_name
 from mediation.service.control import verify_file
 from mediation.service.registration import Registration
-from mediation.service.tables import ingest_orders, ingest_payments, ingest_subscriptions
+from mediation.service.tables import (
+    ingest_agreements,
+    ingest_orders,
+    ingest_payments,
+    ingest_subscriptions,
+)
 from mediation.service.taking import suspend_whole, take_usage
 
 _NETWORK = ("tgpp", "msc")
@@ -116,6 +122,7 @@ def _take(session: Session, store: Vault, arrival: Arrival, book: str, actor: st
     routes: tuple[tuple[Callable[[bytes], bool], Callable[[], Registration]], ...] = (
         (orders_csv.recognises, lambda: ingest_orders(session, arrival)),
         (subscriptions_csv.recognises, lambda: ingest_subscriptions(session, arrival)),
+        (agreements_csv.recognises, lambda: ingest_agreements(session, arrival)),
         (ocr_giro.recognises, lambda: ingest_payments(session, arrival, book, actor)),
     )
     for recognises, take in routes:

@@ -1,11 +1,11 @@
-"""Order files and lists of subscriptions, from octets to the party room, row by row."""
+"""Order files, lists of subscriptions and of agreements: to the party room, row by row."""
 
 from collections.abc import Container, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
 
-from mediation.formats import orders_csv, subscriptions_csv
+from mediation.formats import agreements_csv, orders_csv, subscriptions_csv
 from mediation.formats.table_lines import RowFault
 from party import service as party
 from party.orders import Outcome
@@ -46,6 +46,17 @@ def register_subscription_file(
     del file_id  # A list has no orders that could carry it.
     file = subscriptions_csv.read(raw, name)
     return _sum(party.register_subscriptions(session, file.rows), file.faults)
+
+
+def register_agreement_file(session: Session, raw: bytes, name: str) -> OrderOutcome:
+    """Put the accounts of a list under their agreements.
+
+    Raises
+    ------
+    BrokenFile, EmptyFile : the file as a whole is not used; see `agreements_csv.read`.
+    """
+    file = agreements_csv.read(raw, name)
+    return _sum(party.register_agreements(session, file.rows), file.faults)
 
 
 def _sum(outcomes: Sequence[Outcome], faults: Sequence[RowFault]) -> OrderOutcome:

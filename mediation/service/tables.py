@@ -1,4 +1,4 @@
-"""Order, subscription and payment files: registered like any other, then read by their own room.
+"""Orders, lists and payments: registered like any other file, then read by their own room.
 
 Their records are rows; their control account counts rows, and for payments also øre.
 """
@@ -10,7 +10,14 @@ from datetime import date
 from sqlalchemy.orm import Session
 
 from ledger.errors import Problem
-from mediation.formats import BrokenFile, EmptyFile, ocr_giro, orders_csv, subscriptions_csv
+from mediation.formats import (
+    BrokenFile,
+    EmptyFile,
+    agreements_csv,
+    ocr_giro,
+    orders_csv,
+    subscriptions_csv,
+)
 from mediation.outcomes import Bucket
 from mediation.service import orders, payments, registration
 from mediation.service.arrival import Arrival
@@ -62,6 +69,19 @@ def ingest_subscriptions(session: Session, arrival: Arrival) -> Registration:
         )
 
     return _ingest_rows(session, arrival, "subscription_csv", read, apply)
+
+
+def ingest_agreements(session: Session, arrival: Arrival) -> Registration:
+    """Put accounts under frame agreements, from a list."""
+
+    def read() -> _Head:
+        file = agreements_csv.read(arrival.raw, arrival.name)
+        return _Head(len(file.rows) + len(file.faults))
+
+    def apply() -> OrderOutcome:
+        return orders.register_agreement_file(session, arrival.raw, arrival.name)
+
+    return _ingest_rows(session, arrival, "agreement_csv", read, apply)
 
 
 def ingest_payments(session: Session, arrival: Arrival, book: str, actor: str) -> Registration:

@@ -19,6 +19,7 @@ from mediation.service.contract_charges import charge_beyond_fair_use, charge_po
 from mediation.service.discount_charges import charge_usage_discounts
 from mediation.service.granting import Granted, grant
 from mediation.service.payers import payers_of
+from mediation.service.sharing import pools_of, with_pools
 from mediation.service.suspense import (
     Suspended,
     release_priced,
@@ -96,7 +97,9 @@ def rate_usage(
     ------
     DoesNotTie : an event's amount is not what its explanation sums to.
     """
-    granted = grant(session, store, month, versions, usage)
+    pools = pools_of(session, month, versions)
+    usage = with_pools(usage, pools)
+    granted = grant(session, store, month, versions, usage, pools)
     return rate_granted(versions, usage, granted, vat_rates_bp)
 
 

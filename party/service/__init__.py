@@ -12,6 +12,7 @@ from party.service.customers import (
     customer_by_number,
     search_customers,
 )
+from party.service.framing import AgreementsOn, agreements_on, register_agreements
 from party.service.reading import (
     NOT_AGREED,
     ActiveIntervals,
@@ -30,6 +31,7 @@ __all__ = [
     "NOT_AGREED",
     "AccountOfCustomer",
     "ActiveIntervals",
+    "AgreementsOn",
     "BillingAccountFacts",
     "CustomerFacts",
     "CustomerNotFound",
@@ -38,6 +40,7 @@ __all__ = [
     "Outcome",
     "SubscriptionOfCustomer",
     "active_intervals",
+    "agreements_on",
     "apply_orders",
     "billing_accounts",
     "customer",
@@ -46,6 +49,7 @@ __all__ = [
     "offerings_begun",
     "order_charges",
     "party_labels",
+    "register_agreements",
     "register_subscriptions",
     "search_customers",
     "subscription_labels",

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import pytest
 from sqlalchemy import text
 
 from ledger import service as ledger
@@ -18,6 +19,8 @@ from mediation.service.rating_run import rate_period
 from party import service as party
 from party.orders import Customer
 from rating import service as rating
+from rating.tariff import parse_tariff
+from rating.tariff_terms import TariffInvalid
 from reporting import service as reporting
 from reporting.cli.billing import month_end, run_bills
 from reporting.seller import DEMO_SELLER
@@ -141,3 +144,84 @@ def test_a_family_shares_its_minutes_by_days_and_caps(books: str, tmp_path: Path
     with transaction("auditor") as session:
         assert ledger.control_balance(session, "NO01", ["1530"]) == 0
         assert ledger.control_balance(session, "NO01", ["1500", "1505"]) == 330 + 160 + 40
+
+
+AGREED = "agreement,parent,billing_account,valid_from\n"
+
+
+def _agree(folder: Path, name: str, *rows: str) -> None:
+    path = folder / name
+    path.write_text(AGREED + "".join(f"{row}\n" for row in rows))
+    assert [taken.state for taken in ingest_paths([path])] == ["accepted"]
+
+
+def test_a_group_of_companies_shares_one_pool(books: str, tmp_path: Path) -> None:
+    """Accounts of two customers, one under an agreement below the other's; a third is under none.
+
+    Whoever leaves shares no more from the next month on; what came before is put right.
+    """
+    assert books
+    wide = 'shared = true\n  scope = "agreement"'
+    tariff = TARIFF + OFFERING.format(id="FAMILY", quantity=310).replace("shared = true", wide)
+    with transaction() as session:
+        ledger.seed_book(session, "NO01")
+        ledger.open_periods(session, "NO01", 2026)
+        rating.load_tariff(session, tariff.replace("  member_cap = 400\n", "").encode())
+        done = party.apply_orders(
+            session,
+            [
+                _line(1, "FAMILY", ALL_MONTH),
+                _line(2, "FAMILY", ALL_MONTH, account_ref="30000002", customer=BERIT),
+                _line(3, "FAMILY", ALL_MONTH, account_ref="30000003"),
+            ],
+            {"FAMILY"},
+        )
+        assert [outcome.state for outcome in done] == ["applied"] * 3, done
+    _agree(tmp_path, "agreements.csv", "KONSERN,,30000001,2026-03-01",
+           "DATTER,KONSERN,30000002,2026-02-01", "KONSERN,,30000009,2026-02-01",
+           "DATTER,ANDRE,30000001,2026-02-01", "KONSERN,,30000003,1. mars")  # fmt: skip
+    _agree(tmp_path, "again.csv", "KONSERN,,30000001,2026-03-01", "DATTER,,30000001,2026-03-01")
+    _take(tmp_path, "first.csv", (1, 5, 500), (2, 6, 200), (3, 7, 320))
+    second = 10_000
+    shared = {
+        "SUB1": 0,  # 500 of the 620 that both bring
+        "SUB2": 300_000 + 80 * second,
+        "SUB3": 300_000 + 10 * second,
+    }
+    with transaction("auditor") as session:
+        told = session.execute(text("SELECT reason, line_no FROM suspense ORDER BY 2, 1")).all()
+    assert [tuple(row) for row in told] == [
+        ("AGREEMENT_CONFLICT", 3), ("UNKNOWN_ACCOUNT", 4), ("AGREEMENT_CONFLICT", 5), ("BAD_ROW", 6)
+    ]  # fmt: skip
+    assert _rate() == shared
+    assert _rate() == shared
+    # A change from April on is none of March's.
+    _agree(tmp_path, "leaves.csv", ",,30000002,2026-04-01")
+    assert _rate() == shared
+    # One that says that she left before March is: each uses what the account brings.
+    _agree(tmp_path, "left.csv", ",,30000002,2026-02-15")
+    assert _rate() == {
+        "SUB1": 300_000 + 190 * second,
+        "SUB2": 0,
+        "SUB3": 300_000 + 10 * second,
+    }
+    bills = reporting.Order(
+        book="NO01", period=MONTH, invoice_date=month_end(MONTH), seller=DEMO_SELLER, actor="test"
+    )
+    assert run_bills(bills).invoices >= 2
+    with transaction("auditor") as session:
+        assert ledger.control_balance(session, "NO01", ["1530"]) == 0
+
+
+def test_what_an_offering_shares_has_one_scope() -> None:
+    """A scope needs something shared, is one of two words, and is one for all that is shared."""
+    whole = OFFERING.format(id="FAMILY", quantity=310)
+    other = whole[whole.index("  [[offering.allowance]]") : whole.index("  [[offering.rate]]")]
+    for changed, told in (
+        (whole.replace("shared = true", 'scope = "agreement"'), "only what is shared has one"),
+        (whole.replace("shared = true", 'shared = true\n  scope = "family"'), "scope"),
+        (whole + other.replace('"minutes"', '"more"').replace(
+            "shared = true", 'shared = true\n  scope = "agreement"'), "all shared by account or"),
+    ):  # fmt: skip
+        with pytest.raises(TariffInvalid, match=told):
+            parse_tariff((TARIFF + changed.replace("  member_cap = 400\n", "")).encode())

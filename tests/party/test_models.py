@@ -14,6 +14,7 @@ from tests.party.rows import OFFERINGS, day, order
 _MODELS = (
     models.Party, models.BillingAccount, models.Subscription, models.SubscriptionIdentifier,
     models.SubscriptionOffering, models.SubscriptionAccount, models.AppliedOrder,
+    models.Agreement, models.AccountAgreement,
 )  # fmt: skip
 
 
@@ -38,6 +39,9 @@ def test_the_models_match_the_migrated_database() -> None:
         "UPDATE subscription_offering SET offering = 'OTHER'",
         "UPDATE subscription_identifier SET valid_from = now()",
         "DELETE FROM subscription_account",
+        "UPDATE agreement SET name = 'Other'",
+        "UPDATE account_agreement SET valid_from = now()",
+        "DELETE FROM account_agreement",
     ],
 )
 def test_the_service_cannot_rewrite_what_was_recorded(session: Session, statement: str) -> None:

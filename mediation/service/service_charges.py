@@ -43,6 +43,7 @@ def charge_services(
     charges = priced.charges
     payers = payers_of(session, set(active.billing_account_id.tolist()))
     last = month.after - timedelta(days=1)
+    agreed = party.agreements_on(session, month.first_day)
     for n, source in enumerate(charges.source.tolist()):
         book = versions[int(priced.version[n])].book
         key = charge_key(
@@ -63,7 +64,8 @@ def charge_services(
         charge_recurring_discounts(
             month, book, setting, active,
             (np.clip(days[0], begin, end), np.clip(days[1], begin, end)),
-            book.offering_codes(active.offering), taken_charges(charges, rows), payers, found,
+            book.offering_codes(active.offering), taken_charges(charges, rows), payers, agreed,
+            found,
         )  # fmt: skip
     ordered = party.order_charges(session, first, after)
     order_days = local_day_numbers(

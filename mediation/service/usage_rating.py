@@ -16,7 +16,7 @@ from mediation.rated_files import Owners, batch_of, event_names, write_rated
 from mediation.records import Int64
 from mediation.remainder_files import write_remainder
 from mediation.service.contract_charges import charge_beyond_fair_use, charge_pools
-from mediation.service.discount_charges import charge_usage_discounts
+from mediation.service.frame_charges import charge_usage_frames
 from mediation.service.granting import Granted, grant
 from mediation.service.payers import payers_of
 from mediation.service.sharing import pools_of, with_pools
@@ -28,6 +28,7 @@ from mediation.service.suspense import (
 )
 from mediation.usage_files import PRICE_COLUMNS
 from mediation.wallclock import day_used, local_days
+from party import service as party
 from rating.carried_usage import in_codes_of, with_vat_rates
 from rating.clock import month_number
 from rating.codes import Codes, check_codes, codes_of
@@ -168,9 +169,11 @@ def add_usage(
             )
             found.add(key, amount, last_day)
     book, events, rated, subscription = used.book, used.batch, used.rated, used.subscription
-    charge_usage_discounts(
-        month, book, setting, events, rated, subscription, used.payer, payers, found
-    )
+    if any(part.book.tariff.frames for part in used.parts):
+        agreed = party.agreements_on(session, month.first_day)
+        charge_usage_frames(
+            month, used.parts, setting, subscription, used.payer, payers, agreed, found
+        )
     charge_pools(session, month, book, setting, events, rated, subscription, found, last_day)
     charge_beyond_fair_use(
         session, month, book, setting, events, rated, subscription, used.payer, found, last_day

@@ -4,14 +4,15 @@
 
 Within the volume, data abroad costs what it costs at home; beyond, a surcharge is added, at most
 the wholesale cap. Price, cap and rate of exchange of the first local day of the month give the
-volume, which customers must be able to know; a surcharge has the cap and rate of its own day.
+volume, which customers must be able to know; a surcharge has the cap and rate of its own day, by
+the version of the tariff that priced the event.
 Events use the volume in the order of their start, then of their key, not of arrival.
 
 Source: Regulation (EU) 2022/612 articles 4 to 6 and 11; Implementing Regulation (EU) 2016/2286
 article 4(2); in Norway by the regulation on electronic communications (ekomforskriften).
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 
@@ -63,18 +64,44 @@ def fair_use_volume(
     return np.minimum(volume, MAX_QUANTITY).astype(np.int64)
 
 
-def surcharges(
+def beyond_volumes(
     batch: UsageBatch, rated: Rated, book: TariffBook, vat_rates_bp: Mapping[str, int],
     agreed_micro: Int64 | None = None,
-) -> Surcharges:  # fmt: skip
-    """Find what of a batch lies beyond fair use, and what it costs on top.
+) -> Int64:  # fmt: skip
+    """Find what of a batch lies beyond fair use.
 
     Parameters
     ----------
     batch, rated : whole months of each subscription; what is suspended uses nothing.
+    book : the version of the months' first day: a month has one volume.
     vat_rates_bp : by VAT code.
     agreed_micro : (n,) the monthly price of the event's subscription in place of the first one of
         its offering, in its price basis; negative for the list price.
+
+    Returns
+    -------
+    (n,) int64. [octets]
+
+    Raises
+    ------
+    FigureNotDated : there is no cap, or no rate of its currency, on the first day of a month.
+    """
+    beyond = np.zeros(len(batch), np.int64)
+    agreed = np.full(len(batch), -1, np.int64) if agreed_micro is None else agreed_micro
+    for offering, terms, rows in _counted(batch, rated, book):
+        _serve(batch, book, offering, terms, rows, vat_rates_bp, agreed, beyond)
+    return beyond
+
+
+def surcharges(
+    batch: UsageBatch, rated: Rated, book: TariffBook, vat_rates_bp: Mapping[str, int],
+    beyond: Int64,
+) -> Surcharges:  # fmt: skip
+    """Price what lies beyond fair use, by the version that priced the events.
+
+    Parameters
+    ----------
+    beyond : (n,) of `beyond_volumes`; what this version has no terms for costs nothing more.
 
     Raises
     ------
@@ -85,7 +112,18 @@ def surcharges(
         np.zeros(count, np.int64), np.zeros(count, np.int64), np.full(count, -1, np.int32),
         np.zeros(count, np.int64), np.ones(count, np.int64),
     )  # fmt: skip
-    agreed = np.full(count, -1, np.int64) if agreed_micro is None else agreed_micro
+    for offering, terms, counted in _counted(batch, rated, book):
+        rows = counted[beyond[counted] > 0]
+        if len(rows):
+            found.beyond[rows] = beyond[rows]
+            _surcharge(batch, book, offering, terms, rows, vat_rates_bp, found)
+    return found
+
+
+def _counted(
+    batch: UsageBatch, rated: Rated, book: TariffBook
+) -> Iterator[tuple[Offering, FairUse, Int64]]:
+    """Give the events that each fair use of a book counts, where there are any."""
     for number, offering in enumerate(book.tariff.offerings):
         for terms in offering.fair_use:
             counted = np.array([book.components.index(name) for name in terms.components])
@@ -94,13 +132,12 @@ def surcharges(
                 & (batch.quantity > 0) & np.isin(rated.component, counted)
             )  # fmt: skip
             if len(rows):
-                _surcharge(batch, book, offering, terms, rows, vat_rates_bp, agreed, found)
-    return found
+                yield offering, terms, rows
 
 
-def _surcharge(
+def _serve(
     batch: UsageBatch, book: TariffBook, offering: Offering, terms: FairUse, rows: Int64,
-    vat_rates_bp: Mapping[str, int], agreed: Int64, found: Surcharges,
+    vat_rates_bp: Mapping[str, int], agreed: Int64, beyond: Int64,
 ) -> None:  # fmt: skip
     """Serve the events of one offering from their volumes of the month, in event order."""
     ran = running_months(batch, rows, book.clock)
@@ -113,15 +150,21 @@ def _surcharge(
         mine = ran.month[heads] == which
         cap = caps.on(date(which // 12, which % 12 + 1, 1))
         volume[mine] = fair_use_volume(price[mine], inside, cap, terms.gigabyte)
-    within = within_volumes(batch.quantity[rows], volume, ran.group)
-    beyond = batch.quantity[rows] - within
-    over = np.flatnonzero(beyond)
-    days = local_days(book.clock, batch.started_at[rows[over]])
-    found.beyond[rows] = beyond
-    found.component[rows[over]] = book.components.index(terms.surcharge)
+    used = batch.quantity[rows]
+    beyond[rows] = used - within_volumes(used, volume, ran.group)
+
+
+def _surcharge(
+    batch: UsageBatch, book: TariffBook, offering: Offering, terms: FairUse, rows: Int64,
+    vat_rates_bp: Mapping[str, int], found: Surcharges,
+) -> None:  # fmt: skip
+    """Price what events of one offering used beyond, each by the cap of its day."""
+    caps = wholesale_caps(book)
+    days = local_days(book.clock, batch.started_at[rows])
+    found.component[rows] = book.components.index(terms.surcharge)
     with_vat = _vat_of(book, terms.surcharge, offering, vat_rates_bp)
     for day in np.unique(days).tolist():
-        mine = rows[over[days == day]]
+        mine = rows[days == day]
         cap = caps.on(day_of(day))
         top, bottom = cap * (BASIS_POINTS + with_vat), BASIS_POINTS * terms.gigabyte
         if terms.price_micro is not None and terms.price_micro * BASIS_POINTS < top:

@@ -16,7 +16,7 @@ from party.agreements import Intervals
 from party.service import OrderCharge
 from rating.binding import NO_START, binding_charges
 from rating.dated import day_number
-from rating.fair_use import surcharges
+from rating.fair_use import beyond_volumes, surcharges
 from rating.flat_codes import (
     FlatCode,
     binding_code,
@@ -28,23 +28,43 @@ from rating.iot import Cards, PoolTerms, pool_month
 from rating.pipeline import Rated
 from rating.tariff import TariffBook
 from rating.usage import Reason, UsageBatch
+from rating.versions import RatedPart
 
 
 def charge_beyond_fair_use(
     session: Session, month: Month, book: TariffBook, setting: Setting, batch: UsageBatch,
-    rated: Rated, subscription: Int64, payer: Int64, found: Found, last_day: date,
+    rated: Rated, parts: Sequence[RatedPart], subscription: Int64, payer: Int64, found: Found,
+    last_day: date,
 ) -> None:  # fmt: skip
-    """Add what data abroad beyond fair use costs on top of its price at home."""
+    """Add what data abroad beyond fair use costs on top of its price at home.
+
+    The volume is that of the month's first day, by `book`, whose codes `batch` and `rated` have;
+    what lies beyond is priced by the version of each event.
+    """
     if not any(offering.fair_use for offering in book.tariff.offerings):
         return
     active = party.active_intervals(session, *month.instants())
     agreed = Intervals.of(
         active.subscription_id, active.valid_from, active.valid_to, active.agreed_micro
     ).at(subscription, batch.started_at)
-    extra = surcharges(batch, rated, book, setting.vat_rates_bp, agreed)
+    beyond = beyond_volumes(batch, rated, book, setting.vat_rates_bp, agreed)
+    for part in parts:
+        rows = part.rows
+        _charge_surcharges(
+            session, setting, part, beyond[rows], subscription[rows], payer[rows], found, last_day
+        )
+
+
+def _charge_surcharges(
+    session: Session, setting: Setting, part: RatedPart, beyond: Int64, subscription: Int64,
+    payer: Int64, found: Found, last_day: date,
+) -> None:  # fmt: skip
+    """Charge what the events of one version used beyond fair use."""
+    batch, book = part.batch, part.book
+    extra = surcharges(batch, part.rated, book, setting.vat_rates_bp, beyond)
     dear = extra.component >= 0
     added = replace(
-        rated, amount_micro=extra.amount_micro, component=extra.component,
+        part.rated, amount_micro=extra.amount_micro, component=extra.component,
         reason=np.where(dear, Reason.OK, Reason.NO_RATE).astype(np.int16),
     )  # fmt: skip
     explained = np.zeros(len(batch), np.int64)

@@ -176,7 +176,17 @@ def add_usage(
         )
     charge_pools(session, month, book, setting, events, rated, subscription, found, last_day)
     charge_beyond_fair_use(
-        session, month, book, setting, events, rated, subscription, used.payer, found, last_day
+        session,
+        month,
+        book,
+        setting,
+        events,
+        rated,
+        used.parts,
+        subscription,
+        used.payer,
+        found,
+        last_day,
     )
 
 

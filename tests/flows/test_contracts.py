@@ -157,6 +157,33 @@ def test_a_traveller_beyond_fair_use_who_leaves_in_his_term(books: str, tmp_path
     assert told.output.endswith("2 thresholds reached in 2026-03.\n")
 
 
+def test_a_version_in_mid_month_prices_what_lies_beyond(books: str, tmp_path: Path) -> None:
+    """A lower surcharge holds from its day; the volume stays that of the month's first day."""
+    assert books
+    newer = TARIFF.replace("version = 1\nvalid_from = 2025-01-01",
+                           "version = 2\nvalid_from = 2026-03-02")  # fmt: skip
+    newer = newer.replace('price = "499.00"', 'price = "998.00"')
+    newer = newer.replace(
+        '  surcharge = "surcharge"', '  surcharge = "surcharge"\n  price = "5.00"', 1
+    )
+    with transaction() as session:
+        ledger.seed_book(session, "NO01")
+        ledger.open_periods(session, "NO01", 2026)
+        rating.load_tariff(session, TARIFF.encode())
+        rating.load_tariff(session, newer.encode())
+        added = order(1, "add", int(BEGUN.timestamp()), offering="FRI", imsi=242010000000001)
+        done = party.apply_orders(session, [added], {"FRI"})
+        assert [outcome.state for outcome in done] == ["applied"], done
+    _take(tmp_path, "PGW_0001.dat", 40, 7001)
+    _take(tmp_path, "PGW_0002.dat", 40, 7002)
+    volume = -(-2 * Q(499 * 4, 5) * GB * 1000 // 12_650)
+    beyond = 80 * GB - int(volume)
+    settled = _rate()
+    assert settled["surcharge"] == (round_half_away(Q(beyond * 5_000_000, GB)), beyond)
+    assert _rate() == settled
+    assert _rerate() == []
+
+
 POOL = """
   [[offering.pool]]
   component = "eea"

@@ -12,11 +12,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rating.dated import FigureNotDated
-from rating.fair_use import fair_use_volume, surcharges, wholesale_caps
+from rating.fair_use import (
+    Surcharges,
+    beyond_volumes,
+    fair_use_volume,
+    surcharges,
+    wholesale_caps,
+)
 from rating.pipeline import rate
 from rating.tariff import TariffBook, parse_tariff
 from rating.tariff_terms import TariffInvalid
-from rating.usage import MAX_QUANTITY, UsageBatch, check_usage
+from rating.usage import MAX_QUANTITY, Int64, UsageBatch, check_usage
 from tests.rating.oracle import round_half_away
 from tests.rating.tariffs import GB
 
@@ -99,6 +105,12 @@ def usage(rows: list[tuple[int, int, int, int]]) -> UsageBatch:
     )  # fmt: skip
 
 
+def charged(book: TariffBook, batch: UsageBatch, agreed: Int64 | None = None) -> Surcharges:
+    """Serve a batch and price what lies beyond, by one version."""
+    rated = rate(batch, book)
+    return surcharges(batch, rated, book, VAT, beyond_volumes(batch, rated, book, VAT, agreed))
+
+
 def at(text: str) -> int:
     """Give a local time as UTC epoch seconds."""
     return int(datetime.fromisoformat(text).replace(tzinfo=OSLO).timestamp())
@@ -154,7 +166,7 @@ def test_surcharges_agree_with_one_event_after_the_other(
     want = slow(book, rows)
     random.shuffle(rows)  # type: ignore[attr-defined]
     batch = usage(rows)
-    found = surcharges(batch, rate(batch, book), book, VAT)
+    found = charged(book, batch)
     got = dict(
         zip(
             batch.event_key.tolist(),
@@ -185,7 +197,7 @@ def test_a_plan_of_499_has_a_volume_of_63_gigabytes() -> None:
     """2 x 399.20 / (1.10 x 11.50 = 12.65) is 63.1 GB; one more costs the cap, with VAT."""
     book = parse_tariff(TARIFF.encode())
     batch = usage([(1, at("2026-03-02T12:00"), 70 * GB, 0)])
-    found = surcharges(batch, rate(batch, book), book, VAT)
+    found = charged(book, batch)
     volume = 2 * Q(499 * 4, 5) / Q("12.65") * GB
     assert int(found.beyond[0]) == 70 * GB - -(-volume.numerator // volume.denominator)
     assert round(int(found.amount_micro[0]) / 10**6, 2) == 108.88
@@ -196,8 +208,8 @@ def test_an_agreed_price_has_a_volume_of_its_own() -> None:
     book = parse_tariff(TARIFF.encode())
     batch = usage([(1, at("2026-03-02T12:00"), 70 * GB, 0), (2, at("2026-03-02T12:00"), GB, 1)])
     agreed = np.array([249_500_000, -1])
-    found = surcharges(batch, rate(batch, book), book, VAT, agreed)
-    list_price = surcharges(batch, rate(batch, book), book, VAT)
+    found = charged(book, batch, agreed)
+    list_price = charged(book, batch)
     half = (70 * GB - int(list_price.beyond[0]) + 1) // 2
     assert abs(70 * GB - int(found.beyond[0]) - half) <= 1
     assert int(found.beyond[1]) == 0

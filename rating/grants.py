@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from rating.allowances import Counters
-from rating.clock import month_number, months
+from rating.clock import month_number
 from rating.recurring import first_stretches, month_span
 from rating.rounding import share_of
 from rating.tariff import TariffBook
@@ -73,23 +73,6 @@ def _stated(book: TariffBook, offering: str, allowance: Allowance) -> int:
         for terms in book.tariff.offerings
         for one in terms.allowances
         if terms.id == offering and one.id == allowance.id and one.money == allowance.money
-    )
-
-
-def whole_grants(book: TariffBook, offering: int, start: Int64) -> Counters:
-    """Grant subscription 0 alone, in pool 0, all that its offering includes in one whole month.
-
-    `start` is (1,) the instant that tells the month. [UTC epoch seconds]
-    """
-    terms = [
-        (book.allowances.index(allowance.id), allowance.quantity)
-        for allowance in book.tariff.offerings[offering].allowances
-    ]
-    stated = [(index, quantity) for index, quantity in terms if book.included.stated[index]]
-    index = np.array([index for index, _ in stated], np.int64)
-    quantity = np.array([quantity for _, quantity in stated], np.int64)
-    return _summed(
-        [np.zeros(len(index), np.int64)], [index], [quantity], int(months(book.clock, start)[0])
     )
 
 

@@ -1,7 +1,8 @@
 """What an event, a bundle of events or a whole month would cost, by the functions that bill.
 
-Nothing is posted and nothing is remembered: one subscription that nobody has, alone, with all that
-its offering includes in a month, is rated and charged as `mediation` rates and charges a real one.
+Nothing is posted and nothing is remembered: one subscription that nobody has, alone, is rated and
+charged as `mediation` rates and charges a real one, with what its offering includes for the days it
+is active, what is said to be left or to have rolled over, and what its orders top up.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,12 +14,11 @@ import numpy as np
 
 from ledger.errors import Invalid
 from ledger.money import MINOR_PER_UNIT
-from rating.allowances import Counters
 from rating.charges import rounded
 from rating.dated import day_number
 from rating.explain import Explanation, explain_event, kroner
-from rating.grants import whole_grants
 from rating.phrases import PHRASES, Language
+from rating.quoted_allowances import Bought, Remaining, grants_of, top_ups_of
 from rating.recurring import NOT_AGREED, month_span, one_off_charges
 from rating.tariff import TariffBook
 from rating.tariff_terms import OCCASIONS
@@ -47,6 +47,7 @@ class Order:
 
     on: str  # add | change | addon | cease
     day: date
+    offering: str = ""  # what is ordered; empty is the subscription's own
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,7 @@ class Asked:
     orders: tuple[Order, ...] = ()
     active_from: date | None = None
     active_to: date | None = None  # the day after the last; None is the end of the month
+    remaining: tuple[Remaining, ...] = ()  # what is not said is as for a new subscription
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +161,15 @@ def _quote_events(
     versions: Sequence[InForce], asked: Asked, language: Language, sums: dict[_Key, _Sum]
 ) -> tuple[QuotedEvent, ...]:
     batch = _batch(versions, asked)
-    rated = rate_versions(batch, [asked.offering], versions, _grants(versions, asked, batch))
+    bought = [
+        Bought(order.offering or asked.offering, order.day)
+        for order in asked.orders if order.on == "addon"
+    ]  # fmt: skip
+    granted = grants_of(
+        versions, asked.offering, asked.period, _active_days(asked), asked.remaining
+    )
+    top_ups = top_ups_of(versions, asked.period, bought)
+    rated = rate_versions(batch, [asked.offering], versions, granted, top_ups)
     quoted: dict[int, QuotedEvent] = {}
     for part in rated.parts:
         for row, place in enumerate(part.rows.tolist()):
@@ -210,14 +220,11 @@ def _batch(versions: Sequence[InForce], asked: Asked) -> UsageBatch:
     )
 
 
-def _grants(versions: Sequence[InForce], asked: Asked, batch: UsageBatch) -> list[Counters | None]:
-    """Grant each version's offering, whole, what it includes in the month."""
-    start = batch.started_at[:1]
-    return [
-        whole_grants(one.book, int(code), start) if code >= 0 else None
-        for one in versions
-        for code in one.book.offering_codes([asked.offering])
-    ]
+def _active_days(asked: Asked) -> tuple[int, int]:
+    """Give the local days [from, to) of the month on which it is active; all, unless it says."""
+    first, after = month_span(asked.period)
+    begin = first if asked.active_from is None else max(day_number(asked.active_from), first)
+    return begin, after if asked.active_to is None else min(day_number(asked.active_to), after)
 
 
 # Months and orders -----------------------------------------------------------------------------
@@ -228,9 +235,7 @@ def _charge_months(
 ) -> None:
     if asked.active_from is None:
         return
-    first, after = month_span(asked.period)
-    begin = max(day_number(asked.active_from), first)
-    end = after if asked.active_to is None else min(day_number(asked.active_to), after)
+    begin, end = _active_days(asked)
     priced = recurring_by_version(
         versions, asked.period, [asked.offering], _one(begin), _one(end), _one(NOT_AGREED), _one(0)
     )
@@ -263,11 +268,12 @@ def _charge_orders(
         if not held:
             raise Invalid(f"No version of the tariff is in force on {order.day} in {asked.period}.")
         book = held[0].book
-        charges = one_off_charges(book, book.offering_codes([asked.offering]), [order.on])
+        ordered = book.offering_index(order.offering or asked.offering)
+        charges = one_off_charges(book, np.array([ordered], np.int32), [order.on])
         for code, micro in zip(
             charges.component.tolist(), charges.amount_micro.tolist(), strict=True
         ):
-            terms = book.tariff.offerings[book.offering_index(asked.offering)]
+            terms = book.tariff.offerings[ordered]
             one = _of(sums, book, code, f"{_ONE_OFF} {number}", terms.price_basis)
             one.micro += micro
             one.quantity += 1

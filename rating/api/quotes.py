@@ -15,6 +15,7 @@ from ledger.web import Blueprint, scope
 from ledger.web.fields import BookSchema, Money, Whole
 from rating import service
 from rating.explain import kroner
+from rating.quoted_allowances import Remaining
 from rating.quoting import MAX_EVENTS, Asked, Event, Order, Quote
 from rating.tariff_terms import OCCASIONS
 from rating.usage import MAX_QUANTITY, USAGE_NAMES
@@ -45,6 +46,26 @@ class QuoteOrderSchema(Schema):
 
     on = fields.String(required=True, validate=validate.OneOf(OCCASIONS))
     day = fields.Date(required=True)
+    offering = fields.String(
+        load_default="",
+        metadata={"description": "What is ordered, such as an add-on that tops up an allowance "
+                  "from that day on; by default the offering that is asked for."},
+    )  # fmt: skip
+
+
+class RemainingSchema(Schema):
+    """What is left of an allowance of the subscription, or rolled over into its month."""
+
+    allowance = fields.String(required=True)
+    quantity = fields.Integer(
+        required=True, validate=validate.Range(0, MAX_QUANTITY),
+        metadata={"description": "Seconds, messages or octets; of money, millionths of a krone."},
+    )  # fmt: skip
+    months_ago = fields.Integer(
+        load_default=0, validate=validate.Range(0, 120),
+        metadata={"description": "0 is what is left of the month's own; 1 what rolled over from "
+                  "the month before, and so on."},
+    )  # fmt: skip
 
 
 class AskedSchema(BookSchema):
@@ -69,6 +90,11 @@ class AskedSchema(BookSchema):
     orders = fields.List(
         fields.Nested(QuoteOrderSchema), load_default=list, validate=validate.Length(0, 100)
     )
+    remaining = fields.List(
+        fields.Nested(RemainingSchema), load_default=list, validate=validate.Length(0, 100),
+        metadata={"description": "What a real subscription may still draw on, before the events. "
+                  "What is not said stands as for a new one: whole, and nothing rolled over."},
+    )  # fmt: skip
     active_from = fields.Date(load_default=None, allow_none=True)
     active_to = fields.Date(
         load_default=None, allow_none=True, metadata={"description": "The day after the last."}
@@ -140,8 +166,14 @@ class Quotes(MethodView):
                       one["rating_group"])
                 for one in sent["events"]
             ),
-            orders=tuple(Order(one["on"], one["day"]) for one in sent["orders"]),
+            orders=tuple(
+                Order(one["on"], one["day"], one["offering"]) for one in sent["orders"]
+            ),
             active_from=sent["active_from"], active_to=sent["active_to"],
+            remaining=tuple(
+                Remaining(one["allowance"], one["quantity"], one["months_ago"])
+                for one in sent["remaining"]
+            ),
         )  # fmt: skip
         with transaction() as session:
             return service.quote(

@@ -1,6 +1,7 @@
 """The command that says what something would cost: an event, a bundle of them, or a month."""
 
 import json
+import re
 from datetime import date, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -14,6 +15,7 @@ from ledger.money import format_amount
 from rating import quoting, service
 from rating.explain import kroner
 from rating.phrases import Language
+from rating.quoted_allowances import Remaining
 from rating.quoting import Asked, Event, Order, Quote, QuotedEvent
 from rating.reading import Reader
 from rating.recurring import month_span
@@ -23,6 +25,7 @@ from rating.usage import MAX_QUANTITY, USAGE_NAMES
 from rating.versions import InForce
 
 _LOCAL = ZoneInfo("Europe/Oslo")
+_REMAINING = re.compile(r"(?P<name>.+?):(?P<quantity>\d{1,18})(?::(?P<months>\d{1,3}))?")
 _USAGES = list(USAGE_NAMES.values())
 _path = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -42,8 +45,10 @@ _path = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("--month", help="A whole month, such as 2026-03: with its monthly prices.")
 @day_option("--from", "The first day it is active in the month; by default all of it.")
 @day_option("--to", "The day after the last.")
-@click.option("--order", "orders", multiple=True, metavar="KIND:DAY",
-              help="An order in the month, such as add:2026-03-01.")  # fmt: skip
+@click.option("--order", "orders", multiple=True, metavar="KIND:DAY[:OFFERING]",
+              help="An order in the month: add:2026-03-01, addon:2026-03-10:EXTRA.")  # fmt: skip
+@click.option("--remaining", "left", multiple=True, metavar="ALLOWANCE:QUANTITY[:MONTHS]",
+              help="What is left of an allowance, or rolled over so long ago.")  # fmt: skip
 @click.option("--name", help="Which tariff, where several are loaded, or a version: NORDLYS/2.")
 @click.option("--file", type=_path, help="Quote from a tariff file; needs no database.")
 @book_option
@@ -52,13 +57,13 @@ _path = click.Path(exists=True, dir_okay=False, path_type=Path)
 def quote(
     offering: str, usage: str | None, called: str, rating_group: int, start: str | None,
     quantity: int | None, events: Path | None, month: str | None, orders: tuple[str, ...],
-    name: str | None, file: Path | None, book: str, language: Language, *, as_json: bool,
-    **days: date | None,
+    left: tuple[str, ...], name: str | None, file: Path | None, book: str, language: Language, *,
+    as_json: bool, **days: date | None,
 ) -> None:  # fmt: skip
     """Say what an event, a bundle of events or a month would cost, and why.
 
-    It is priced with a fresh allowance, by the functions that bill; nothing is posted or kept.
-    Exit 1 if something has no price.
+    It is priced by the functions that bill, with a fresh allowance where --remaining says nothing
+    else; nothing is posted or kept. Exit 1 if something has no price.
     """
     if month is not None:
         _first(month)
@@ -70,6 +75,7 @@ def quote(
     asked = Asked(
         offering, month or _month_of(used), used, tuple(_order(told) for told in orders),
         (days["from"] or _first(month)) if month else None, days["to"],
+        tuple(_remaining(told) for told in left),
     )  # fmt: skip
     if file is not None:
         versions = [InForce(parse_tariff(file.read_bytes()), *month_span(asked.period))]
@@ -124,14 +130,25 @@ def _first(month: str | None) -> date:
 
 
 def _order(written: str) -> Order:
-    kind, _, day = written.partition(":")
+    kind, _, rest = written.partition(":")
+    day, _, offering = rest.partition(":")
     try:
-        return Order(kind, date.fromisoformat(day))
+        return Order(kind, date.fromisoformat(day), offering)
     except ValueError:
         raise Invalid(
             f"{written!r} is no order; write {' or '.join(OCCASIONS)}, a colon and the day: "
-            "add:2026-03-01."
+            "add:2026-03-01; and another colon and the offering where it is another."
         ) from None
+
+
+def _remaining(written: str) -> Remaining:
+    found = _REMAINING.fullmatch(written)
+    if found is None:
+        raise Invalid(
+            f"{written!r} does not say what is left; write the allowance, a colon and the "
+            "quantity: data:500000000; and :1 behind it for what rolled over from the month before."
+        )
+    return Remaining(found["name"], int(found["quantity"]), int(found["months"] or 0))
 
 
 def _instant(written: str) -> datetime:

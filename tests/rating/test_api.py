@@ -159,6 +159,13 @@ def test_a_quote_has_amounts_sentences_and_vat(maker: Caller, judge: Caller) -> 
     assert [charge["amount"] for charge in told["charges"]] == ["1.89", "299.00"]
     assert (told["net"], told["vat"], told["gross"]) == ("240.71", "60.18", "300.89")
     assert maker.post("/api/v1/quotes", {**asked, "events": []}).status_code == 422
+    surf = {"usage": "data", "start": "2026-03-04T12:00", "quantity": 1200, "rating_group": 100}
+    left = [{"allowance": "one-gb", "quantity": 100}]
+    told = maker.post("/api/v1/quotes", {**asked, "events": [surf], "remaining": left}).json
+    assert "100 B is included in one-gb; the rest is paid for." in told["events"][0]["sentences"]
+    left[0]["months_ago"] = 1
+    refused = maker.post("/api/v1/quotes", {**asked, "events": [surf], "remaining": left})
+    assert (refused.status_code, "from 1 months ago" in refused.json["detail"]) == (422, True)
 
 
 def test_the_catalogue_is_listed_by_the_rules_of_tmf630(maker: Caller, judge: Caller) -> None:

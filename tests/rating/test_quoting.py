@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import date, datetime
 from pathlib import Path
 
@@ -13,10 +14,13 @@ from sqlalchemy.orm import Session
 from ledger.errors import Invalid
 from ledger.service import seed_book
 from rating import service
+from rating.quoted_allowances import Remaining
 from rating.quoting import Asked, Event, Order, quote
 from rating.recurring import month_span
 from rating.tariff import OfferingUnknown, parse_tariff
 from rating.versions import InForce
+from tests.flows.test_pools import TARIFF
+from tests.flows.test_rollover import COMPONENT, OFFERINGS
 from tests.rating.tariffs import SMALL
 from tests.rating.test_cli import run
 
@@ -137,3 +141,79 @@ def test_the_command_quotes_bundles_and_months(tmp_path: Path) -> None:
         run(*base, "--usage", "sms")
     with pytest.raises(Invalid, match="is no order"):
         run(*base, "--month", MARCH, "--order", "add")
+
+
+def _call(day: int, seconds: int) -> Event:
+    start = datetime.fromisoformat(f"2026-04-{day:02}T10:00")
+    return Event("voice", start, seconds, "4790000009")
+
+
+APRIL = "2026-04"
+KEPT = [InForce(parse_tariff((TARIFF + COMPONENT + OFFERINGS).encode()), *month_span(APRIL))]
+
+
+def test_a_quote_of_a_real_subscription_knows_what_is_left_and_what_rolled_over() -> None:
+    """As the run of `tests/flows/test_rollover.py`: 600 of its own, 250 from March, 300 bought."""
+    calls = (_call(5, 700), _call(6, 300))
+    alone = Asked("MOBIL", APRIL, calls)
+    rolled = replace(alone, remaining=(Remaining("minutes", 250, 1),))
+
+    def cost(asked: Asked) -> list[int]:
+        return [event.amount_micro // 10_000 for event in quote(KEPT, asked).events]
+
+    assert cost(alone) == [100, 300]
+    assert cost(rolled) == [0, 150]
+    (first, second) = quote(KEPT, rolled, "en").events
+    told = " ".join(first.explanation.sentences)
+    assert "minutes carried over from the month before (4 min 10 s), minutes (7 min 30 s)" in told
+    assert cost(replace(alone, remaining=(Remaining("minutes", 20),))) == [680, 300]
+    # Bought on the 6th: not for the call of the 5th; it costs what the add-on costs.
+    topped = replace(rolled, orders=(Order("addon", date(2026, 4, 6), "EXTRA"),))
+    assert cost(topped) == [0, 0]
+    (extra,) = [one for one in quote(KEPT, topped).charges if one.kind == "one_off"]
+    assert extra.amount_minor == 49_00
+    late = replace(rolled, orders=(Order("addon", date(2026, 4, 7), "EXTRA"),))
+    assert cost(late) == [0, 150]
+    assert second.reason == "OK"
+
+
+def test_what_cannot_be_left_is_refused() -> None:
+    """A name the tariff has not, a month too long ago, twice the same."""
+    for remaining, told in (
+        ((Remaining("minuets", 1),), "Nothing of minuets from 0 months ago"),
+        ((Remaining("minutes", 1, 2),), "Nothing of minutes from 2 months ago"),
+        ((Remaining("minutes", 1), Remaining("minutes", 2)), "said twice"),
+    ):
+        with pytest.raises(Invalid, match=told):
+            quote(KEPT, Asked("MOBIL", APRIL, (_call(5, 1),), remaining=remaining))
+
+
+def test_what_is_prorated_is_quoted_by_the_days() -> None:
+    """From the 16th on half of April's 600 seconds are there."""
+    half = (
+        TARIFF
+        + COMPONENT
+        + OFFERINGS.replace('rollover = "100"', "prorate = true").replace(
+            "  rollover_most = 400\n  rollover_first = true\n", ""
+        )
+    )
+    versions = [InForce(parse_tariff(half.encode()), *month_span(APRIL))]
+    asked = Asked("MOBIL", APRIL, (_call(20, 400),), active_from=date(2026, 4, 16))
+    assert quote(versions, asked).events[0].amount_micro == 1_000_000
+    whole = replace(asked, active_from=None)
+    assert quote(versions, whole).events[0].amount_micro == 0
+
+
+def test_the_command_is_told_what_is_left(tmp_path: Path) -> None:
+    """The same by options; what is not written so is refused."""
+    tariff = tmp_path / "kept.toml"
+    tariff.write_text(TARIFF + COMPONENT + OFFERINGS)
+    base = (
+        "quote", "--file", str(tariff), "--offering", "MOBIL", "--usage", "voice", "--called",
+        "4790000009", "--start", "2026-04-06T10:00", "--quantity", "1000", "--json",
+    )  # fmt: skip
+    told = run(*base, "--remaining", "minutes:100", "--remaining", "minutes:250:1",
+               "--order", "addon:2026-04-06:EXTRA")  # fmt: skip
+    assert json.loads(told.output)["events"][0]["amount"] == "3.50"
+    with pytest.raises(Invalid, match="does not say what is left"):
+        run(*base, "--remaining", "minutes")

@@ -16,7 +16,7 @@ from ledger import service as ledger
 from ledger.db import transaction
 from ledger.errors import DoesNotTie
 from ledger.vault import vault
-from mediation.service import discount_charges, service_charges
+from mediation.service import discount_charges, frame_charges, service_charges
 from mediation.usage_files import read_parquet
 from party import service as party
 from rating import flat_codes
@@ -136,7 +136,7 @@ def _more(made: Callable[..., flat_codes.FlatCode]) -> Callable[..., flat_codes.
     ("where", "name"),
     [
         (service_charges, "month_code"), (service_charges, "once_code"),
-        (discount_charges, "discount_code"), (discount_charges, "frame_code"),
+        (discount_charges, "discount_code"), (frame_charges, "frame_code"),
     ],
 )  # fmt: skip
 def test_a_run_whose_services_are_explained_otherwise_is_refused(

@@ -3,7 +3,7 @@
 from ledger.db import scripts
 
 revision = "0030_agreements"
-down_revision = "0027_explained"
+down_revision = "0031_file_days"
 
 
 def upgrade() -> None:

@@ -236,7 +236,7 @@ def wholesale(
 def settle(*, period: str, book: str, dry_run: bool, as_json: bool) -> None:
     """Say whose a month's content was: provider, collectors, charity, and the own fee; book it."""
     with transaction() as session:
-        done = service.settle_content(session, month_of(book, period), dry_run=dry_run)
+        done = service.settle_content(session, vault(), month_of(book, period), dry_run=dry_run)
     facts = [
         {"component": each.component, "account": each.account, "holder": each.holder,
          "amount": format_amount(each.minor), "posted": format_amount(each.posted_minor)}

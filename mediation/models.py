@@ -181,3 +181,25 @@ class BankPayment(Base):
     payment_item_ids: Mapped[list[int]] = mapped_column(ARRAY(BigInteger))  # its own, in step
     unallocated_item_id: Mapped[int | None] = mapped_column(BigInteger)
     recorded_at: Mapped[datetime] = mapped_column(server_default="clock_timestamp()")
+
+
+class SettlementRun(Base):
+    """Why a month's settlement stands as it does; the last of a source and tariff holds.
+
+    `event_refs` : the events that it priced, with their explanations, in the vault; of a settlement
+    that prices none, empty.
+    """
+
+    __tablename__ = "settlement_run"
+    settlement_run_id: Mapped[int] = mapped_column(
+        BigInteger, Identity(always=True), primary_key=True
+    )
+    book_code: Mapped[str]
+    source_system: Mapped[str]
+    period: Mapped[str]
+    tariff_hash: Mapped[str]
+    batch_id: Mapped[int | None] = mapped_column(BigInteger)  # None: there was nothing new to post
+    explained_sha256: Mapped[str]
+    event_refs: Mapped[list[str]] = mapped_column(JSONB)
+    actor: Mapped[str]
+    recorded_at: Mapped[datetime] = mapped_column(server_default="now()")

@@ -160,14 +160,16 @@ def event_names(table: pa.Table, column: str) -> tuple[Int32, list[str]]:
 
 
 def write_rated(
-    usage: pa.Table, batch: UsageBatch, rated: Rated, codes: Codes, book: TariffBook, rows: Any
-) -> bytes:
+    usage: pa.Table, batch: UsageBatch, rated: Rated, codes: Codes, book: TariffBook, rows: Any,
+    beside: Mapping[str, np.ndarray] | None = None,
+) -> bytes:  # fmt: skip
     """Write rated events as Parquet.
 
     Parameters
     ----------
     usage : accepted usage in the order of `batch`, `rated` and `codes`.
     rows : which of them, as an index array.
+    beside : further columns of a run, in the same order.
     """
     components = np.array([*book.components, ""])
     zones = np.array([*book.zones, ""])
@@ -185,6 +187,7 @@ def write_rated(
         columns[f"allowance_{layer}"] = pa.array(codes.allowance[rows, layer])
         columns[f"drawn_{layer}"] = pa.array(codes.drawn[rows, layer])
     columns["tariff_version"] = pa.array(np.full(len(rows), book.tariff.version, np.int32))
+    columns |= {name: pa.array(column[rows]) for name, column in (beside or {}).items()}
     return write_table(columns)
 
 

@@ -76,7 +76,12 @@ def explain_event(
         raise _differs(batch, book, row, amount, parts)
     sentences += [f"{part.text}: {kroner(part.amount_micro, language)}." for part in parts]
     basis = book.tariff.offerings[int(batch.offering[row])].price_basis
-    sentences.append(say["sum"].format(amount=kroner(amount, language), basis=say[basis]))
+    currency = book.tariff.currency
+    sentences.append(
+        say["sum"].format(
+            amount=kroner(amount, language), currency=say.get(currency, currency), basis=say[basis]
+        )
+    )
     return Explanation(amount, parts, tuple(sentences))
 
 

@@ -1,8 +1,9 @@
 """Why a charge that is no single event costs what it does, as integers; sentences on request.
 
-Months, orders, terms that end early, discounts, frames, pools and surcharges beyond fair use. The
-amount of a code is computed from its own numbers with Python's integers, apart from the columns
-that made the charge: a second opinion, as `rating.codes` is of events.
+Months, orders, terms that end early, discounts, frames, pools and surcharges beyond fair use; of
+settlements, `rating.settled_codes` makes the codes. The amount of a code is computed from its own
+numbers with Python's integers, apart from the columns that made the charge: a second opinion, as
+`rating.codes` is of events.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,6 +19,8 @@ from rating.tariff_terms import ConditionalDiscount
 MONTH, ONCE, BINDING = "month", "once", "binding"
 PERCENT, AMOUNT, FRAME = "percent", "amount", "frame"
 POOL, FAIR_USE = "pool", "fair_use"
+PARTNER, COLLECTED, SHARE, REST, GIFT = "partner", "collected", "share", "rest", "gift"
+OWN_PART, LESS_VAT, OWN_VAT = "own_part", "less_vat", "own_vat"
 
 # What the numbers of each kind of code are, in order. [millionths, days, octets]
 NUMBERS: Mapping[str, tuple[str, ...]] = {
@@ -29,8 +32,18 @@ NUMBERS: Mapping[str, tuple[str, ...]] = {
     FRAME: ("percent", "of"),
     POOL: ("used", "cards", "included", "beyond", "price", "per", "total", "part"),
     FAIR_USE: ("octets", "events"),
+    PARTNER: ("events",),
+    COLLECTED: ("charges",),
+    SHARE: ("percent", "fixed", "charges", "of"),
+    OWN_PART: ("percent", "fixed", "charges", "of"),
+    REST: ("of",),
+    GIFT: (),
+    LESS_VAT: ("percent", "of"),
+    OWN_VAT: ("percent", "of"),
 }
-_MICRO_NAMES = frozenset({"price", "of", "total"})
+_MICRO_NAMES = frozenset({"price", "of", "total", "fixed"})
+# What these say is somebody's is a credit in the books.
+_CREDITED = frozenset({SHARE, REST, GIFT, OWN_PART, OWN_VAT})
 _WHOLE = 100 * 10**6  # a hundred per cent, in millionths of one
 
 
@@ -105,12 +118,15 @@ def surcharge(octets: int, price: int, per: int) -> int:
     return _share(octets, price, per)
 
 
-def say_flat(code: FlatCode, text: str, language: Language = "nb") -> str:
+def say_flat(
+    code: FlatCode, text: str, language: Language = "nb", holder: str = "", currency: str = "NOK"
+) -> str:
     """Put a code into a sentence.
 
     Parameters
     ----------
     text : what the charge is called on the bill.
+    holder : of a settlement, whom the money is for.
     """
     numbers = dict(zip(NUMBERS[code.kind], code.numbers, strict=True))
     said = {
@@ -121,9 +137,13 @@ def say_flat(code: FlatCode, text: str, language: Language = "nb") -> str:
         # As kroner are written, without decimals that say nothing.
         said["percent"] = kroner(numbers["percent"], language).rstrip("0").rstrip(".,")
     kind = "days" if code.kind == MONTH and numbers["of_days"] > 1 else code.kind
+    if numbers.get("fixed") == 0:
+        kind += "_by_percent"
+    amount = -code.amount_micro if code.kind in _CREDITED else code.amount_micro
     return PHRASES[language][kind].format(
-        text=text, label=code.label, amount=kroner(code.amount_micro, language), **said
-    )
+        text=text, label=code.label, amount=kroner(amount, language), holder=holder,
+        currency=currency, **said,
+    )  # fmt: skip
 
 
 def _share(amount: int, part: int, whole: int) -> int:

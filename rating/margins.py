@@ -55,7 +55,7 @@ class Cost:
 def second_run(
     batch: UsageBatch, retail: TariffBook, wholesale: TariffBook, offering: str,
     vat_rates_bp: Mapping[str, int],
-) -> Rated:  # fmt: skip
+) -> tuple[UsageBatch, Rated]:  # fmt: skip
     """Rate usage with wholesale prices: all of it as one offering, nothing shared or included.
 
     What a partner charges by the event costs what the event brings, by the wholesale terms of its
@@ -65,7 +65,8 @@ def second_run(
     code = np.full(len(batch), wholesale.offering_index(offering), np.int32)
     named = in_codes_of(wholesale, batch, retail.services, retail.currencies)
     sold = replace(named, offering=code, pool=None, vat_rate_bp=None)
-    return rate(with_vat_rates(sold, wholesale, vat_rates_bp), wholesale)
+    asked = with_vat_rates(sold, wholesale, vat_rates_bp)
+    return asked, rate(asked, wholesale)
 
 
 def margins(

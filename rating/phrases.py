@@ -29,6 +29,26 @@ _NORWEGIAN = {
     "à {price} per {per} B er {total}, kortets andel for {part} B: {amount}, etter {label}.",
     "fair_use": "{text}: {octets} B utover rimelig bruk i {events} økter, hver avrundet for seg: "
     "{amount}, etter {label}.",
+    "partner": "{text} hos {holder}: {events} hendelser koster til sammen {amount} {currency}, "
+    "etter {label}.",
+    "later": "Det som var bokført før, er trukket fra.",
+    "margin": "Prisen til kunden er {revenue} uten mva., kostnaden {cost}: margin {margin}.",
+    "converted": "Kostnaden er {own} {currency} à {rate}, det vil si {cost} {to}.",
+    "no_exchange": "Kostnaden er ikke kjent: {currency} har ingen kurs den dagen.",
+    "collected": "{text}: {charges} krav på til sammen {amount} er krevd inn for andre, etter "
+    "{label}.",
+    "share": "{holder} har {percent} % og {fixed} av hvert av {charges} krav på til sammen {of}: "
+    "{amount}.",
+    "share_by_percent": "{holder} har {percent} % av hvert av {charges} krav på til sammen {of}: "
+    "{amount}.",
+    "own_part": "Vår andel er {percent} % og {fixed} av hvert av {charges} krav på til sammen "
+    "{of}: {amount}.",
+    "own_part_by_percent": "Vår andel er {percent} % av hvert av {charges} krav på til sammen "
+    "{of}: {amount}.",
+    "rest": "{holder} har resten av {of}: {amount}.",
+    "gift": "{holder} har alt, uten fradrag: {amount}.",
+    "less_vat": "Av vår andel på {of} er {amount} mva., {percent} %; resten er inntekt.",
+    "own_vat": "Mva. på {percent} % av vår andel på {of}: {amount}.",
     "version": "Pris etter {label}, gyldig fra {day}.",
     "all_free": "{free} er inkludert i {allowance}; ingenting å betale.",
     "part_free": "{free} er inkludert i {allowance}; resten betales.",
@@ -54,7 +74,8 @@ _NORWEGIAN = {
     "minimum": "Opp til minsteprisen {amount}",
     "most": "Ned til høyesteprisen {amount}",
     "rounding": "Avrunding til hele {unit}",
-    "sum": "Sum {amount} kr {basis}",
+    "sum": "Sum {amount} {currency} {basis}",
+    "NOK": "kr",
     "gross": "med mva.",
     "net": "uten mva.",
     "s": "s",
@@ -97,6 +118,25 @@ _ENGLISH = {
     "{price} per {per} B are {total}, this card's part for {part} B: {amount}, by {label}.",
     "fair_use": "{text}: {octets} B beyond fair use in {events} sessions, each rounded by itself: "
     "{amount}, by {label}.",
+    "partner": "{text} at {holder}: {events} events cost {amount} {currency} together, by {label}.",
+    "later": "What was booked before is taken off.",
+    "margin": "The customer pays {revenue} without VAT, the cost is {cost}: margin {margin}.",
+    "converted": "The cost is {own} {currency} at {rate}, which is {cost} {to}.",
+    "no_exchange": "The cost is not known: {currency} has no rate of exchange that day.",
+    "collected": "{text}: {charges} charges of {amount} together are collected for others, by "
+    "{label}.",
+    "share": "{holder} has {percent} % and {fixed} of each of {charges} charges of {of} together: "
+    "{amount}.",
+    "share_by_percent": "{holder} has {percent} % of each of {charges} charges of {of} together: "
+    "{amount}.",
+    "own_part": "Our part is {percent} % and {fixed} of each of {charges} charges of {of} "
+    "together: {amount}.",
+    "own_part_by_percent": "Our part is {percent} % of each of {charges} charges of {of} "
+    "together: {amount}.",
+    "rest": "{holder} has what is left of {of}: {amount}.",
+    "gift": "{holder} has all of it, nothing deducted: {amount}.",
+    "less_vat": "Of our part of {of}, {amount} is VAT, {percent} %; the rest is income.",
+    "own_vat": "VAT of {percent} % on our part of {of}: {amount}.",
     "version": "Priced by {label}, in force from {day}.",
     "all_free": "{free} is included in {allowance}; nothing to pay.",
     "part_free": "{free} is included in {allowance}; the rest is paid for.",
@@ -122,7 +162,8 @@ _ENGLISH = {
     "minimum": "Up to the minimum of {amount}",
     "most": "Down to the maximum of {amount}",
     "rounding": "Rounding to whole {unit}",
-    "sum": "Total {amount} NOK {basis}",
+    "sum": "Total {amount} {currency} {basis}",
+    "NOK": "NOK",
     "gross": "including VAT.",
     "net": "excluding VAT.",
     "s": "s",

@@ -13,7 +13,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from ledger import service as ledger
-from ledger.journal import BatchDraft, EntryDraft, Line
+from ledger.journal import BatchDraft, EntryDraft, Line, canonical_dimensions
 from mediation.charging import SERIES, Month
 
 
@@ -28,6 +28,7 @@ class MonthEntries:
     source_system: str
     entry_type: str
     source_ref: str  # of the batch; entries add their place in it
+    prefix: str  # of all such runs of the month
     day: date  # the last of the month, or the first open one after it
     booked: Mapping[tuple[str, str, str, str], int]
     entries: list[EntryDraft] = field(default_factory=list)
@@ -53,7 +54,7 @@ class MonthEntries:
         last = month.after - timedelta(days=1)
         day = ledger.first_open_day(session, month.book_code, SERIES, last, vat=vat)
         booked = ledger.booked_by_document(session, month.book_code, source_system, prefix)
-        return cls(month, source_system, entry_type, f"{prefix}{run}", day, booked)
+        return cls(month, source_system, entry_type, f"{prefix}{run}", prefix, day, booked)
 
     def add(self, document: str, told: str, lines: tuple[Line, ...]) -> None:
         """Book the differences of a document; without lines there are none."""
@@ -66,6 +67,27 @@ class MonthEntries:
                     text=told, lines=lines, document_ref=document,
                 )
             )  # fmt: skip
+
+    def standing(self) -> dict[tuple[str, ...], int]:
+        """Give what documents stand at with this run, named as in `booked`."""
+        sums: dict[tuple[str, ...], int] = {
+            tuple(place): minor for place, minor in self.booked.items()
+        }
+        for entry in self.entries:
+            for line in entry.lines:
+                place = (
+                    entry.document_ref or "", line.account, line.currency,
+                    canonical_dimensions(line.dimensions or {}),
+                )  # fmt: skip
+                sums[place] = sums.get(place, 0) + line.amount_minor
+        return sums
+
+    def booked_now(self, session: Session) -> dict[tuple[str, ...], int]:
+        """Read what documents stand at from the journal, as at the beginning."""
+        booked = ledger.booked_by_document(
+            session, self.month.book_code, self.source_system, self.prefix
+        )
+        return {tuple(place): minor for place, minor in booked.items()}
 
     def post(self, session: Session, actor: str) -> int | None:
         """Post what came together; gives the batch, None where nothing is new."""

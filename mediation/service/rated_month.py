@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import pyarrow as pa
 from sqlalchemy.orm import Session
 
 from ledger.vault import Vault
@@ -23,6 +24,7 @@ class RatedMonth:
     Codes are those of the version in force on its first day, whichever version priced an event.
     """
 
+    table: pa.Table  # accepted usage, row by row as in the columns
     book: TariffBook
     setting: Setting
     batch: UsageBatch
@@ -37,4 +39,6 @@ def rate_month(session: Session, store: Vault, month: Month) -> RatedMonth:
     setting = month_setting(session, month, versions)
     usage = accepted_usage(session, store, month.period)
     used = rate_usage(session, store, month, versions, usage, setting.vat_rates_bp)
-    return RatedMonth(used.book, setting, used.batch, used.subscription, used.payer, used.rated)
+    return RatedMonth(
+        used.table, used.book, setting, used.batch, used.subscription, used.payer, used.rated
+    )

@@ -3,7 +3,8 @@
 Charges for the content of others are accrued to 2992 (charity to 2993) like other usage to revenue.
 A settlement says of a month whose that is: each charge is split as the tariff says, the parts are
 booked under their holders, and the own fee is taken out with its VAT. What is booked already is
-read from the journal; a second settlement of the same charges posts nothing.
+read from the journal; a second settlement of the same charges posts nothing. Why each part is what
+it is stays in the vault, and must come to what is posted.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,12 +17,15 @@ from sqlalchemy.orm import Session
 from ledger import service as ledger
 from ledger.errors import Invalid
 from ledger.journal import Line, canonical_dimensions
+from ledger.vault import Vault
 from mediation.charging import Month
+from mediation.service import explaining
 from mediation.service.month_entries import MonthEntries
 from rating import service as rating
 from rating.carried import sharing_by_component
 from rating.revenue_shares import Accounts, Sharing, booking, check_sharing
 from rating.service import Charge
+from rating.settled_codes import SettledCode, sharing_codes
 
 SOURCE_SYSTEM = "settlement"
 
@@ -46,12 +50,14 @@ class SettlementOutcome:
 
 
 def settle_content(
-    session: Session, month: Month, *, dry_run: bool = False, actor: str = "system:settlement"
-) -> SettlementOutcome:
+    session: Session, store: Vault, month: Month, *, dry_run: bool = False,
+    actor: str = "system:settlement",
+) -> SettlementOutcome:  # fmt: skip
     """Settle a month's charges for the content of others.
 
     Raises
     ------
+    DoesNotTie : explanations, amounts and postings differ; nothing may be committed.
     Invalid : a component that is shared is booked as revenue of our own, or its fee has the VAT of
         another country's provider.
     """
@@ -65,19 +71,26 @@ def settle_content(
         if charge.key.component in shared:
             charged.setdefault(charge.key.component, []).append(charge)
     told: list[Settled] = []
+    codes: list[SettledCode] = []
     for component, charges in sorted(charged.items()):
-        wanted = _lines(session, month, component, shared[component], charges)
-        document = f"{month.period}/{component}"
+        document, sharing = f"{month.period}/{component}", shared[component]
+        accounts, rates = _places(session, month, component, sharing, charges)
+        amounts = [charge.amount_minor for charge in charges]
+        wanted = booking(np.array(amounts, np.int64), sharing, accounts, rates)
+        codes += sharing_codes(book, document, component, amounts, sharing, accounts, rates)
         lines, stands = _difference(document, wanted, run.booked)
         told += [replace(each, component=component) for each in stands]
         run.add(document, f"Settlement of {component}, {month.period}", lines)
-    return SettlementOutcome(tuple(told), None if dry_run else run.post(session, actor))
+    why = explaining.Told(book, codes)
+    explaining.prove(run, why)
+    batch_id = None if dry_run else explaining.post(session, store, run, why, actor)
+    return SettlementOutcome(tuple(told), batch_id)
 
 
-def _lines(
+def _places(
     session: Session, month: Month, component: str, sharing: Sharing, charges: Sequence[Charge]
-) -> tuple[Line, ...]:
-    """Give what all charges of a component book, by the rules of the month's last day."""
+) -> tuple[Accounts, dict[str, int]]:
+    """Give accounts and VAT rates of a component's charges, by the rules of the month's end."""
     last = month.after - timedelta(days=1)
 
     def account(leg: str, selector: str = "*") -> str:
@@ -85,7 +98,7 @@ def _lines(
             session, month.book_code, "content_for_others", leg, selector, on=last
         )
 
-    rates = {}
+    rates: dict[str, int] = {}
     if sharing.fee_vat:
         rates[sharing.fee_vat] = ledger.vat_rate_bp(
             session, month.book_code, sharing.fee_vat, on=last
@@ -104,8 +117,7 @@ def _lines(
         collected=collected, provider=account("provider"), charity=account("charity"),
         fee=account("fee"), vat={code: account("vat", code) for code, bp in rates.items() if bp},
     )  # fmt: skip
-    amounts = np.array([charge.amount_minor for charge in charges], np.int64)
-    return booking(amounts, sharing, accounts, rates)
+    return accounts, rates
 
 
 def _difference(

@@ -125,7 +125,7 @@ def _rate(month: Month) -> None:
     with transaction() as session:
         rate_period(session, vault(), month, lambda ids: billed_keys(session, ids), actor=ACTOR)
     with transaction() as session:
-        settle_content(session, month, actor=ACTOR)
+        settle_content(session, vault(), month, actor=ACTOR)
 
 
 def _bill(period: str, invoice_date: date) -> None:

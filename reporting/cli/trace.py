@@ -13,6 +13,7 @@ from ledger.errors import NotFound
 from ledger.vault import vault
 from rating.phrases import Language
 from reporting.service import tracing
+from reporting.service.explained import Trail
 
 _BOOK = click.option("--book", default="NO01", show_default=True)
 _JSON = click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
@@ -81,11 +82,22 @@ def explain(*, place: str, book: str, language: Language, as_json: bool) -> None
     told = [
         {
             "amount_micro": charge["amount_micro"],
-            "sentences": [sentence["text"] for sentence in charge["explanation"]],
+            "sentences": [
+                sentence["text"]
+                for sentence in (*charge["explanation"], *charge.get("settlement", ()))
+            ],
             "posted": [posting["voucher"] for posting in charge.get("posted", ())],
         }
         for charge in trail.get("charges", ())
         if "explanation" in charge
+    ] + [
+        {
+            "amount_micro": cost["amount_micro"],
+            "currency": cost["currency"],
+            "sentences": [sentence["text"] for sentence in cost["explanation"]],
+            "posted": [posting["voucher"] for posting in cost["posted"]],
+        }
+        for cost in trail.get("partners", ())
     ]
     if not told:
         raise NotFound(f"No rating run has explained {place}; see hovedbok trace record '{place}'.")
@@ -99,7 +111,7 @@ def explain(*, place: str, book: str, language: Language, as_json: bool) -> None
             click.echo(f"{word} {', '.join(event['posted'])}.")
 
 
-def _show(trail: tracing.Trail, *, as_json: bool) -> None:
+def _show(trail: Trail, *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(trail, ensure_ascii=False, default=str))
         return

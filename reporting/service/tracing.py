@@ -6,11 +6,10 @@ record, file, offset. Source: bookkeeping act § 6, the audit trail goes both wa
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-import pyarrow as pa
 import pyarrow.compute as pc
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
@@ -21,16 +20,12 @@ from ledger.money import format_amount
 from ledger.service import EntryView
 from ledger.vault import Vault
 from mediation.charging import DISCOUNT, FRAME
-from mediation.flat_files import codes_of_charge
 from mediation.models import SourceFile
-from mediation.rated_files import explain_row
 from mediation.service.tracing import find_file, record_location
-from mediation.usage_files import read_parquet
 from rating import service as rating
-from rating.flat_codes import say_flat
 from rating.models import ChargeKeyRow
 from rating.phrases import Language
-from rating.tariff_terms import components_behind
+from reporting.service.explained import Explained, Trail
 from reporting.service.invoices import (
     IssuedInvoice,
     charge_keys_of,
@@ -41,7 +36,6 @@ from reporting.service.invoices import (
     lines_of,
 )
 
-Trail = dict[str, Any]
 EVENTS_SHOWN = 5
 _RECORD_DIGITS = 9  # Records are counted in 32 bits.
 
@@ -58,7 +52,7 @@ def trace_invoice(
     shown : how many events to list per charge; all are counted and summed.
     language : of the explanations of months, orders, discounts and settlements.
     """
-    events = _Events(session, store, language)
+    events = Explained(session, store, language)
     return _invoice_trail(events, find_invoice(session, book, number), shown)
 
 
@@ -73,7 +67,9 @@ def trace_voucher(
     except ValueError:
         raise Invalid(f"{voucher!r} is no voucher; write SERIES/YEAR/NO, as SAL/2026/1.") from None
     trail: Trail = {"entry": _entry(entry)}
-    events = _Events(session, store, language)
+    events = Explained(session, store, language)
+    if told := events.entry(entry):
+        trail["explanation"] = told
     invoice = invoice_of_entry(session, entry.entry_id)
     if invoice is not None:
         trail["invoice"] = _invoice_trail(events, invoice, shown)
@@ -104,91 +100,22 @@ def trace_record(
     location = record_location(session, store, file.file_id, int(number))
     trail: Trail = {"record": {**asdict(location), "usage": list(location.usage)}}
     if location.usage:
-        events = _Events(session, store, language)
+        events = Explained(session, store, language)
         row = location.usage[0]
-        trail["charges"] = [
-            _forward(events, book, event)
-            for event in events.at(int(row["file_id"]), int(row["record_no"]))  # type: ignore[call-overload]
+        place_of = int(row["file_id"]), int(row["record_no"])  # type: ignore[call-overload]
+        found = events.at(*place_of)
+        trail["charges"] = [_forward(events, book, event) for event in found]
+        partners = [
+            one
+            for period in sorted({event["period"] for event in found})
+            for one in events.at_partners(book, period, *place_of)
         ]
+        if partners:
+            trail["partners"] = partners
     return trail
 
 
-class _Events:
-    """Rated events of the periods asked for, and explanations, read once each."""
-
-    def __init__(self, session: Session, store: Vault, language: Language) -> None:
-        self.session, self.store, self.language = session, store, language
-        self._tables: dict[str, pa.Table] = {}
-        self._told: dict[str, pa.Table | None] = {}
-
-    def tell(self, key: ChargeKeyRow) -> Sequence[Trail]:
-        """Say why a charge that is no event costs what it does, on all its bills together."""
-        period = key.usage_period
-        if period not in self._told:
-            run = rating.last_run(self.session, period)
-            name = run and run.explained_sha256
-            self._told[period] = read_parquet(self.store.open(name)) if name else None
-        table = self._told[period]
-        codes = codes_of_charge(table, key) if table is not None else ()
-        return [{"text": say_flat(code, key.text, self.language)} for code in codes]
-
-    def explain(self, event: Mapping[str, Any]) -> Sequence[str]:
-        """Say why an event costs what it does; nothing of runs that stored no codes."""
-        run = rating.last_run(self.session, event["period"])
-        if run is None or event.get("pieces") is None:
-            return ()
-        book = rating.tariff_book_by_hash(self.session, run.tariff_hash)
-        if event["tariff_version"] != book.tariff.version:  # One of several versions of the month.
-            label = f"{book.tariff.name}/{event['tariff_version']}"
-            book = rating.find_tariff(self.session, label).book
-        return explain_row(event, book, self.language).sentences
-
-    def of_period(self, period: str) -> pa.Table:
-        """Read the last run's events of a month."""
-        if period not in self._tables:
-            run = rating.last_run(self.session, period)
-            refs = run.rated_refs if run else []
-            tables = [read_parquet(self.store.open(name)) for name in refs]
-            self._tables[period] = (
-                pa.concat_tables(tables, promote_options="default") if tables else pa.table({})
-            )
-        return self._tables[period]
-
-    def of_charge(self, key: ChargeKeyRow) -> pa.Table:
-        """Select the events that a usage charge sums."""
-        table = self.of_period(key.usage_period)
-        if key.kind != "usage" or not table.num_rows:
-            return table.slice(0, 0)
-        mine = pc.and_(
-            pc.and_(
-                pc.equal(table["subscription_id"], key.subscription_id),
-                pc.is_in(table["component"], pa.array(self._behind(key))),
-            ),
-            pc.equal(table["billing_account_id"], key.billing_account_id),
-        )
-        return table.filter(mine).sort_by([("started_at", "ascending")])
-
-    def _behind(self, key: ChargeKeyRow) -> tuple[str, ...]:
-        """Name the components of the events behind a charge, by the tariff of the last run."""
-        run = rating.rating_runs(self.session, key.usage_period)[-1]
-        book = rating.tariff_book_by_hash(self.session, run.tariff_hash)
-        return components_behind(book.tariff.offerings, key.component)
-
-    def at(self, file_id: int, record_no: int) -> list[dict[str, Any]]:
-        """Find the events that carry a record's place, with the month they were used in."""
-        found = []
-        for period in self.session.execute(
-            text("SELECT DISTINCT period FROM rating_run ORDER BY period")
-        ).scalars():
-            table = self.of_period(period)
-            mine = pc.and_(
-                pc.equal(table["file_id"], file_id), pc.equal(table["record_no"], record_no)
-            )
-            found += [{**row, "period": period} for row in table.filter(mine).to_pylist()]
-        return found
-
-
-def _invoice_trail(events: _Events, invoice: IssuedInvoice, shown: int) -> Trail:
+def _invoice_trail(events: Explained, invoice: IssuedInvoice, shown: int) -> Trail:
     session = events.session
     lines = []
     for line in lines_of(session, invoice.invoice_id):
@@ -217,7 +144,7 @@ def _invoice_trail(events: _Events, invoice: IssuedInvoice, shown: int) -> Trail
     }
 
 
-def _charge(events: _Events, key: ChargeKeyRow, shown: int) -> Trail:
+def _charge(events: Explained, key: ChargeKeyRow, shown: int) -> Trail:
     """Describe a charge, why it costs what it does, and the first events behind it."""
     trail: Trail = {
         "charge_key": key.charge_key_id,
@@ -232,6 +159,8 @@ def _charge(events: _Events, key: ChargeKeyRow, shown: int) -> Trail:
         trail["order"] = _order(events.session, key.charge_ref)
     if told := events.tell(key):
         trail["explanation"] = told
+    if told := events.settled(key):
+        trail["settlement"] = told
     table = events.of_charge(key)
     if table.num_rows:
         trail["events"] = table.num_rows
@@ -256,7 +185,7 @@ def _event(session: Session, row: dict[str, Any]) -> Trail:
     }
 
 
-def _forward(events: _Events, book: str, event: dict[str, Any]) -> Trail:
+def _forward(events: Explained, book: str, event: dict[str, Any]) -> Trail:
     """Follow a rated event to its charge, its postings, the invoice line and the payments of it."""
     session = events.session
     trail: Trail = {
@@ -282,6 +211,8 @@ def _forward(events: _Events, book: str, event: dict[str, Any]) -> Trail:
         return trail
     key = keys[0]
     trail["charge_key"] = key.charge_key_id
+    if settled := events.settled(key):
+        trail["settlement"] = settled
     trail["posted"] = [
         {"voucher": name, "date": day}
         for name, day in _postings(session, [one.charge_key_id for one in keys])

@@ -18,6 +18,7 @@ from ledger.vault import vault
 from ledger.web import scope
 from reporting import norwegian
 from reporting.service import tracing
+from reporting.service.explained import Trail
 from reporting.web.dates import OSLO
 from reporting.web.frame import book
 
@@ -80,7 +81,7 @@ def _record() -> str:
     return _page(f"Record {place}", trail)
 
 
-def _page(heading: str, trail: tracing.Trail) -> str:
+def _page(heading: str, trail: Trail) -> str:
     return render_template("trace.html", heading=heading, step=step_of("", trail))
 
 
@@ -112,12 +113,17 @@ def _steps_of(label: str, items: list[Mapping[str, Any]]) -> Iterator[Step]:
 
 def _fact(name: str, value: Any) -> Fact:
     label = _label(name)
-    if name == "amount_micro":
+    if name in {"amount_micro", "margin_micro"}:
         # Six decimals at most, and never fewer than two: the exact value of the event.
         whole, rest = divmod(abs(int(value)), 1_000_000)
         decimals = f"{rest:06}".rstrip("0").ljust(2, "0")
         sign = "−" if value < 0 else ""
-        return Fact("Amount", f"{sign}{norwegian.whole_number(whole)},{decimals}", None, True)
+        return Fact(
+            label.removesuffix(" micro"),
+            f"{sign}{norwegian.whole_number(whole)},{decimals}",
+            None,
+            True,
+        )
     if name in {"amount", "gross"}:
         return Fact(label, norwegian.kroner(parse_amount(value)), None, True)
     if name == "date":

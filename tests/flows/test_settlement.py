@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from sqlalchemy import text
+from sqlalchemy.orm import Session
 
 from ledger import service as ledger
 from ledger.db import transaction
-from ledger.errors import Invalid
+from ledger.errors import DoesNotTie, Invalid
+from ledger.journal import Line
 from ledger.vault import vault
 from mediation.charging import Month
 from mediation.cli import ingest_paths, mediation_cli
-from mediation.service import settle_content
+from mediation.service import settle_content, settlement
+from mediation.service.month_entries import MonthEntries
 from mediation.service.rating_run import rate_period
 from party import service as party
 from rating import service as rating
 from reporting.cli.month import _rate as rate_and_settle
+from reporting.cli.trace import trace_cli
 from reporting.service.invoices import billed_keys
 from tests.flows.home import MONTH
 from tests.party.rows import order
@@ -107,6 +114,16 @@ def _settle(*words: str) -> tuple[Any, list[tuple[str, ...]]]:
     return found["batch_id"], [tuple(line.values()) for line in found["lines"]]
 
 
+def _told(*words: str) -> Any:
+    told = CliRunner().invoke(trace_cli, [*words, "--json"])
+    assert told.exit_code == 0, (told.output, told.exception)
+    return json.loads(told.output)
+
+
+def _texts(*sentences: str) -> list[dict[str, str]]:
+    return [{"text": sentence} for sentence in sentences]
+
+
 def _balance(account: str) -> int:
     with transaction("auditor") as session:
         return sum(
@@ -147,8 +164,22 @@ def test_what_is_collected_for_others_is_theirs_to_the_oere(books: str, tmp_path
     ]
     assert _settle()[1] == lines
     assert (_balance("2992"), _balance("3700"), _balance("2700")) == (-8492, -1198, -300)
+    assert _told("voucher", "USG/2026/2", "--language", "en")["explanation"] == _texts(
+        "Innholdstjenester: 1 charges of 99.90 together are collected for others, by RETAIL/1.",
+        "STREX has 3.5 % of each of 1 charges of 99.90 together: 3.50.",
+        "Our part is 15 % of each of 1 charges of 99.90 together: 14.98.",
+        "Spill AS has what is left of 99.90: 81.42.",
+        "Of our part of 14.98, 3.00 is VAT, 25 %; the rest is income.",
+        "VAT of 25 % on our part of 14.98: 3.00.",
+    )
+    gifts = _told("voucher", "USG/2026/3")
+    assert gifts["explanation"][1] == {"text": "Redd Barna har alt, uten fradrag: 200,00."}
+    (charge,) = _told("record", "a.csv#1")["charges"]
+    assert {"text": "Spill AS har resten av 99,90: 81,42."} in charge["settlement"]
     batch, again = _settle()
     assert batch is None
+    with transaction("auditor") as session:
+        assert session.scalar(text("SELECT count(*) FROM settlement_run")) == 1
     assert {line[4] for line in again} == {"0.00"}
     _take(tmp_path, "late.csv", ("4782900001", 12))
     _rate()
@@ -156,8 +187,51 @@ def test_what_is_collected_for_others_is_theirs_to_the_oere(books: str, tmp_path
     assert late[1] == ("games", "2992", "", "109.89", "9.99")
     # Of 109.89: 3.846 to STREX, 16.4835 to us with VAT, 89.56 to the provider.
     assert [line[3] for line in late[:5]] == ["-3.30", "109.89", "-3.85", "-89.56", "-13.18"]
+    later = _told("voucher", "USG/2026/5")["explanation"]
+    assert later[-1] == {"text": "Det som var bokført før, er trukket fra."}
+    assert later[3] == {"text": "Spill AS har resten av 109,89: 89,56."}
     assert _balance("2992") == -(385 + 8956)
     assert _balance("2993") == -20_000
+
+
+def _to_another(made: Callable[..., tuple[Line, ...]]) -> Callable[..., tuple[Line, ...]]:
+    """Move an øre from the provider to the collector: the entry balances all the same."""
+
+    def changed(*words: Any) -> tuple[Line, ...]:
+        first, collector, provider, *rest = made(*words)
+        return (
+            first, replace(collector, amount_minor=collector.amount_minor - 1),
+            replace(provider, amount_minor=provider.amount_minor + 1), *rest,
+        )  # fmt: skip
+
+    return changed
+
+
+def test_a_settlement_that_does_not_tie_is_refused(
+    books: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One øre between holders, in the sums or only in what is posted: nothing is recorded."""
+    assert books
+    _begin(_tariff())
+    _take(tmp_path, "a.csv", ("4782900001", 1))
+    _rate()
+    with monkeypatch.context() as broken:
+        broken.setattr(settlement, "booking", _to_another(settlement.booking))
+        with transaction() as session, pytest.raises(DoesNotTie, match="amounts differ in 2 sums"):
+            settle_content(session, vault(), Month("NO01", MONTH), dry_run=True)
+
+    def posting(run: MonthEntries, session: Session, actor: str) -> int | None:
+        (entry,) = run.entries
+        run.entries[:] = [replace(entry, lines=_to_another(lambda: entry.lines)())]
+        return post(run, session, actor)
+
+    post = MonthEntries.post
+    monkeypatch.setattr(MonthEntries, "post", posting)
+    with pytest.raises(DoesNotTie, match="postings differ in 2 sums"), transaction() as session:
+        settle_content(session, vault(), Month("NO01", MONTH))
+    with transaction("auditor") as session:
+        assert session.scalar(text("SELECT count(*) FROM settlement_run")) == 0
+    assert _balance("3700") == 0
 
 
 def test_content_of_others_is_no_revenue_of_ours(books: str, tmp_path: Path) -> None:
@@ -167,7 +241,7 @@ def test_content_of_others_is_no_revenue_of_ours(books: str, tmp_path: Path) -> 
     _take(tmp_path, "a.csv", ("4782900001", 1))
     _rate()
     with transaction() as session, pytest.raises(Invalid, match="revenue = 'content_others'"):
-        settle_content(session, Month("NO01", MONTH))
+        settle_content(session, vault(), Month("NO01", MONTH))
 
 
 def test_a_month_run_settles_what_it_rated(books: str, tmp_path: Path) -> None:

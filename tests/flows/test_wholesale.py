@@ -3,25 +3,32 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import date, datetime
 from fractions import Fraction as Q
 from pathlib import Path
+from typing import Any
 
+import pytest
 from click.testing import CliRunner
 from sqlalchemy import text
 
 from ledger import service as ledger
 from ledger.db import transaction
+from ledger.errors import DoesNotTie
 from ledger.service import rates
 from ledger.service.rates import Rate
 from ledger.vault import vault
 from mediation.charging import Month
 from mediation.cli import ingest_paths, mediation_cli
+from mediation.service import charge_partners, wholesale
 from mediation.service.rating_run import rate_period
 from party import service as party
 from rating import service as rating
+from rating.margins import cost_lines, costs, margins, second_run
 from reporting import service as reporting
 from reporting.cli.billing import month_end, run_bills
+from reporting.cli.trace import trace_cli
 from reporting.seller import DEMO_SELLER
 from reporting.service.invoices import billed_keys
 from reporting.service.tracing import trace_voucher
@@ -101,7 +108,68 @@ def _cost(partner: str, kind: str, events: int, owed: str, posted: str) -> dict[
             "posted": posted}  # fmt: skip
 
 
-def test_a_month_is_charged_twice_and_discounted_once(books: str, tmp_path: Path) -> None:
+def _refused(where: str) -> None:
+    with pytest.raises(DoesNotTie, match=where), transaction() as session:
+        charge_partners(session, vault(), Month("NO01", MONTH), "INTERCONNECT", "OUT")
+    with transaction("auditor") as session:
+        assert not ledger.booked_by_document(session, "NO01", "wholesale", "NO01/2026-03/")
+
+
+def _broken_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A millionth on a cost, on a margin and on a sum, and an øre in the books: all are refused."""
+
+    def dearer(*words: Any) -> Any:
+        asked, rated = second_run(*words)
+        rated.amount_micro[rated.amount_micro.argmax()] += 1
+        return asked, rated
+
+    def better(*words: Any, **names: Any) -> Any:
+        found = margins(*words, **names)
+        found.margin_micro[0] += 1
+        return found
+
+    def more(*words: Any) -> Any:
+        first, *rest = costs(*words)
+        return [replace(first, micro=first.micro + 10_000), *rest]
+
+    def elsewhere(*words: Any) -> Any:
+        return tuple(
+            replace(line, dimensions={"partner": "ICE"}) for line in cost_lines(*words)
+        )  # fmt: skip
+
+    for name, broken, told in (
+        ("second_run", dearer, "its explanation from book INTERCONNECT/1"),
+        ("margins", better, "has margin_micro"),
+        ("costs", more, "Explanations and amounts differ in 2 sums"),
+        ("cost_lines", elsewhere, "Explanations and amounts differ in 8 sums"),
+    ):
+        with monkeypatch.context() as changed:
+            changed.setattr(wholesale, name, broken)
+            _refused(told)
+
+
+def _told_of_partners() -> None:
+    """A record says what it costs at the partner and what is left; the voucher says its sum."""
+    told = CliRunner().invoke(trace_cli, ["explain", "a.csv#1", "--language", "en", "--json"])
+    assert told.exit_code == 0, told.output
+    retail, partner = json.loads(told.output)
+    assert (retail["amount_micro"], "currency" in retail) == (300_000_000, False)
+    assert (partner["amount_micro"], partner["currency"]) == (3_420_000, "EUR")
+    assert partner["sentences"][-3:] == [
+        "Total 3.42 EUR excluding VAT.",
+        "The cost is 3.42 EUR at 11.5000, which is 39.33 NOK.",
+        "The customer pays 240.00 without VAT, the cost is 39.33: margin 200.67.",
+    ]
+    (voucher,) = partner["posted"]
+    of_voucher = CliRunner().invoke(trace_cli, ["voucher", voucher])
+    assert "koster til sammen 3,762 EUR, etter INTERCONNECT/1." in of_voucher.output
+    unknown = CliRunner().invoke(trace_cli, ["record", "a.csv#4"])
+    assert "Ikke priset" in unknown.output
+
+
+def test_a_month_is_charged_twice_and_discounted_once(
+    books: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Partners are owed what calls cost, once; frames and families have their discounts beside."""
     assert books
     first = int(datetime(2026, 3, 1, tzinfo=OSLO).timestamp())
@@ -156,6 +224,7 @@ def test_a_month_is_charged_twice_and_discounted_once(books: str, tmp_path: Path
     # Each charge is rounded to øre in gross: 310 - 75 - 23.50, 313 - 62.60; 150 - 75 - 7.50, 30.
     assert gross == 31_000 - 7_500 - 2_350 + 31_300 - 6_260 + 15_000 - 7_500 - 750 + 3_000
     interconnect = _cost("TELIA", "interconnect", 2, "3.76", "3.76")
+    _broken_runs(monkeypatch)
     tried = _run("--dry-run")
     assert tried["costs"] == [interconnect, _cost("TELIA", "roaming", 1, "0.20", "0.20")]
     assert (tried["batch_id"], tried["unknown"]) == (None, 1)
@@ -169,6 +238,7 @@ def test_a_month_is_charged_twice_and_discounted_once(books: str, tmp_path: Path
         mediation_cli, ["wholesale", "--month", MONTH, "--tariff", "RETAIL", "--offering", "MOBIL"]
     )
     assert "holds what customers pay" in str(refused.exception or refused.output)
+    _told_of_partners()
     again = _run()
     assert again["batch_id"] is None
     assert [cost["posted"] for cost in again["costs"]] == ["0.00", "0.00"]  # type: ignore[index,attr-defined]

@@ -11,7 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ledger.errors import DoesNotTie
+from rating.codes import codes_of
 from rating.dated import Dated
+from rating.margin_codes import check_margins, margin_codes
 from rating.margins import Cost, cost_lines, costs, margins, second_run
 from rating.pipeline import rate
 from rating.spend_limits import without_vat
@@ -149,11 +152,17 @@ def calls(rows: list[tuple[int, int, int]]) -> UsageBatch:
 def test_margins_agree_with_one_call_after_the_other(rows: list[tuple[int, int, int]]) -> None:
     """Known revenue less known cost; what has no cost price says why and costs nothing silently."""
     batch = calls(rows)
-    retail, cost = rate(batch, BOOK), second_run(batch, BOOK, PARTNERS, "OUT", {})
+    retail = rate(batch, BOOK)
+    asked, cost = second_run(batch, BOOK, PARTNERS, "OUT", {})
     revenue = np.zeros(len(batch), np.int64)
     good = np.flatnonzero(retail.reason == 0)
     revenue[good] = without_vat(retail, batch, BOOK, good, {"3": 2500})
     told = margins(batch, retail, revenue, PARTNERS, cost, RATES)
+    check_margins(
+        margin_codes(batch, retail, BOOK, {"3": 2500}, PARTNERS, codes_of(asked, cost, PARTNERS),
+                     cost, RATES),
+        told, batch,
+    )  # fmt: skip
     sums: dict[tuple[str, str], list[int]] = {}
     for row, (start, seconds, which) in enumerate(rows):
         day = datetime.fromtimestamp(start, OSLO).date()
@@ -184,6 +193,24 @@ def test_margins_agree_with_one_call_after_the_other(rows: list[tuple[int, int, 
     ]
 
 
+@pytest.mark.parametrize("name", ["revenue_micro", "cost_micro", "cost_own_micro", "margin_micro"])
+def test_a_margin_that_its_explanation_does_not_come_to_is_refused(name: str) -> None:
+    """One millionth off, in any of its figures, is told by event."""
+    batch = calls([(FIRST + 6 * 86_400, 60, 0), (FIRST + 6 * 86_400, 90, 1)])
+    retail = rate(batch, BOOK)
+    asked, cost = second_run(batch, BOOK, PARTNERS, "OUT", {})
+    revenue = without_vat(retail, batch, BOOK, np.arange(2), {"3": 2500})
+    told = margins(batch, retail, revenue, PARTNERS, cost, RATES)
+    codes = margin_codes(
+        batch, retail, BOOK, {"3": 2500}, PARTNERS, codes_of(asked, cost, PARTNERS), cost, RATES
+    )
+    check_margins(codes, told, batch)
+    assert int(codes.margin_micro[0])
+    getattr(told, name)[1] += 1
+    with pytest.raises(DoesNotTie, match=f"{name}.*1 of 2 events differ"):
+        check_margins(codes, told, batch)
+
+
 @pytest.mark.parametrize(
     ("which", "day", "reason"),
     [(2, 3, "NO_ZONE"), (4, 3, "NO_ZONE"), (0, 1, "NO_RATE"), (0, 2, "OK")],
@@ -191,7 +218,7 @@ def test_margins_agree_with_one_call_after_the_other(rows: list[tuple[int, int, 
 def test_a_cost_that_is_not_known_says_why(which: int, day: int, reason: str) -> None:
     """No zone of a partner, no rate of exchange of the day."""
     batch = calls([(FIRST + (day - 1) * 86_400, 60, which)])
-    cost = second_run(batch, BOOK, PARTNERS, "OUT", {})
+    _, cost = second_run(batch, BOOK, PARTNERS, "OUT", {})
     told = margins(batch, rate(batch, BOOK), np.zeros(1, np.int64), PARTNERS, cost, RATES)
     assert Reason(int(told.cost_reason[0])).name == reason
 

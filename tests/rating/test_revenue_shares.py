@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from fractions import Fraction as Q
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,9 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ledger.errors import Invalid
+from ledger.journal import canonical_dimensions
+from rating.flat_codes import say_flat
 from rating.revenue_shares import Accounts, Share, Sharing, booking, check_sharing, split
+from rating.settled_codes import sharing_codes, sums_explained
 
 ACCOUNTS = Accounts("1530", "2992", "2993", "3700", {"3": "2700"})
+BOOK: Any = SimpleNamespace(label="NORDLYS/2")
 RATES = {"3": 2500, "52": 0, "6": 0}
 
 shares = st.lists(st.tuples(st.integers(0, 40_000_000), st.integers(0, 3_000_000)), max_size=4).map(
@@ -67,6 +73,14 @@ def test_the_booking_balances_and_owes_what_was_collected(
         sharing = Sharing("P", country, charity=True)
     check_sharing(sharing, RATES)
     lines = booking(np.array(amounts, np.int64), sharing, ACCOUNTS, RATES)
+    told = sums_explained(sharing_codes(BOOK, "D", "games", amounts, sharing, ACCOUNTS, RATES))
+    places: dict[tuple[str, ...], int] = {}
+    for line in lines:
+        at = ("D", line.account, "NOK", canonical_dimensions(line.dimensions or {}))
+        places[at] = places.get(at, 0) + line.amount_minor
+    assert {at: minor for at, minor in told.items() if minor} == {
+        at: minor for at, minor in places.items() if minor
+    }
     books: dict[str, int] = {}
     for line in lines:
         books[line.account] = books.get(line.account, 0) + line.amount_minor
@@ -114,3 +128,24 @@ def test_what_cannot_be_booked_is_refused(sharing: Sharing, told: str) -> None:
     """Before anything is posted."""
     with pytest.raises(Invalid, match=told):
         check_sharing(sharing, RATES)
+
+
+def test_a_settlement_is_told_in_both_languages() -> None:
+    """Each holder, the own fee and its VAT, with the numbers that it can be redone from."""
+    terms = (Share("STREX", 3_500_000, 250_000), Share("own", 15_000_000))
+    sharing = Sharing("Spill AS", "NO", terms, "3")
+    codes = sharing_codes(BOOK, "D", "games", [1000, 1000], sharing, ACCOUNTS, RATES)
+    told = [
+        [say_flat(each.code, "Spill", language, each.holder) for each in codes]
+        for language in ("en", "nb")
+    ]  # fmt: skip
+    assert told[0] == [
+        "Spill: 2 charges of 20.00 together are collected for others, by NORDLYS/2.",
+        "STREX has 3.5 % and 0.25 of each of 2 charges of 20.00 together: 1.20.",
+        "Our part is 15 % of each of 2 charges of 20.00 together: 3.00.",
+        "Spill AS has what is left of 20.00: 15.80.",
+        "Of our part of 3.00, 0.60 is VAT, 25 %; the rest is income.",
+        "VAT of 25 % on our part of 3.00: 0.60.",
+    ]
+    assert told[1][3] == "Spill AS har resten av 20,00: 15,80."
+    assert len(set(told[0]) & set(told[1])) == 0

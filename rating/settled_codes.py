@@ -1,0 +1,151 @@
+"""Why a settlement owes what it does: a partner for traffic, holders their parts of a price.
+
+Each code is one summand of what a document of the run stands at in one place of the books: account
+and holder. Amounts are computed with Python's integers from the codes of events, or charge by
+charge, apart from the columns that made the booking: a second opinion, as `rating.codes` is of
+events.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ledger.journal import canonical_dimensions
+from ledger.money import MICRO_PER_MINOR, MICRO_PER_UNIT, MINOR_PER_UNIT, largest_remainder
+from rating.flat_codes import (
+    COLLECTED,
+    GIFT,
+    LESS_VAT,
+    OWN_PART,
+    OWN_VAT,
+    PARTNER,
+    REST,
+    SHARE,
+    FlatCode,
+)
+from rating.revenue_shares import OWN, Accounts, Sharing
+from rating.tariff import TariffBook
+from rating.usage import Bool, Int64
+
+_BASIS_POINTS = 10_000
+_WHOLE = 100 * MICRO_PER_UNIT  # a hundred per cent, in millionths of one
+
+Place = tuple[str, ...]  # document, account, currency, dimensions as one text
+
+
+@dataclass(frozen=True, slots=True)
+class SettledCode:
+    """One summand of what a document of a settlement stands at in one place."""
+
+    document: str
+    component: str  # of the tariff: what was sold, or what is owed for
+    account: str
+    holder: str  # whom the money is for; "" for nobody in particular
+    dimensions: str  # of the place, as one text
+    currency: str
+    code: FlatCode  # debit positive
+
+
+def partner_codes(
+    wholesale: TariffBook, component: Int64, explained_micro: Int64, known: Bool,
+    documents: Mapping[tuple[str, str], tuple[str, str]],
+) -> list[SettledCode]:  # fmt: skip
+    """Explain what partners are owed, component by component.
+
+    Parameters
+    ----------
+    component : (n,) of each event, index into the tariff's components.
+    explained_micro : (n,) what the explanation of each event's cost sums to.
+    known : (n,) whether the event has a cost.
+    documents : by partner and kind of traffic, the document and the account of its cost.
+    """
+    told = []
+    for place, terms in enumerate(wholesale.tariff.components):
+        rows = np.flatnonzero(known & (component == place))
+        if not len(rows):
+            continue
+        partner = terms.partner or terms.text
+        document, account = documents[partner, terms.revenue]
+        micro = sum(explained_micro[rows].tolist())
+        code = FlatCode(PARTNER, wholesale.label, (len(rows),), micro)
+        dimensions = canonical_dimensions({"partner": partner})
+        told.append(
+            SettledCode(
+                document, terms.id, account, partner, dimensions, wholesale.tariff.currency, code
+            )
+        )
+    return told
+
+
+def sharing_codes(
+    book: TariffBook, document: str, component: str, amounts: Sequence[int], sharing: Sharing,
+    accounts: Accounts, vat_rates_bp: Mapping[str, int], currency: str = "NOK",
+) -> list[SettledCode]:  # fmt: skip
+    """Explain whose the charges of one component are.
+
+    Parameters
+    ----------
+    amounts : of the charges, of either sign, VAT of the provider included. [minor units]
+    """
+
+    def told(account: str, holder: str, kind: str, numbers: tuple[int, ...],
+             minor: int) -> SettledCode:  # fmt: skip
+        named = canonical_dimensions({"provider": holder} if holder else {})
+        code = FlatCode(kind, book.label, numbers, minor * MICRO_PER_MINOR)
+        return SettledCode(document, component, account, holder, named, currency, code)
+
+    charges, total = len(amounts), sum(amounts)
+    of = total * MICRO_PER_MINOR
+    found = [told(accounts.collected, "", COLLECTED, (charges,), total)]
+    if sharing.charity:
+        return [*found, told(accounts.charity, sharing.provider, GIFT, (), -total)]
+    *parts, rest = _parts(amounts, sharing)
+    for share, part in zip(sharing.shares, parts, strict=True):
+        claimed = (share.percent_micro, share.fixed_micro, charges, of)
+        if share.holder == OWN:
+            found.append(told(accounts.fee, "", OWN_PART, claimed, -part))
+        else:
+            found.append(told(accounts.provider, share.holder, SHARE, claimed, -part))
+    found.append(told(accounts.provider, sharing.provider, REST, (of,), -rest))
+    fee = sum(
+        part for share, part in zip(sharing.shares, parts, strict=True) if share.holder == OWN
+    )
+    rate = vat_rates_bp[sharing.fee_vat] if fee else 0
+    if rate:
+        vat = fee - _share(fee, _BASIS_POINTS, _BASIS_POINTS + rate)
+        numbers = (rate * MICRO_PER_MINOR, fee * MICRO_PER_MINOR)
+        found.append(told(accounts.fee, "", LESS_VAT, numbers, vat))
+        found.append(told(accounts.vat[sharing.fee_vat], "", OWN_VAT, numbers, -vat))
+    return found
+
+
+def sums_explained(codes: Iterable[SettledCode]) -> dict[Place, int]:
+    """Sum codes exactly by place, and round each sum once, half away from zero. [minor units]"""
+    sums: Counter[Place] = Counter()
+    for each in codes:
+        sums[each.document, each.account, each.currency, each.dimensions] += each.code.amount_micro
+    return {place: _share(micro, 1, MICRO_PER_MINOR) for place, micro in sums.items()}
+
+
+def _parts(amounts: Sequence[int], sharing: Sharing) -> list[int]:
+    """Split each charge over the holders and the provider, and sum what each has."""
+    sums = [0] * (len(sharing.shares) + 1)
+    for amount, times in Counter(amounts).items():
+        size, claims = abs(amount), []
+        left = size * _WHOLE
+        for share in sharing.shares:
+            fixed = share.fixed_micro * MINOR_PER_UNIT * _WHOLE // MICRO_PER_UNIT
+            claims.append(min(size * share.percent_micro + fixed, left))
+            left -= claims[-1]
+        split = largest_remainder(size, [*claims, left]) if size else [0] * len(sums)
+        for place, part in enumerate(split):
+            sums[place] += part * times if amount > 0 else -part * times
+    return sums
+
+
+def _share(amount: int, part: int, whole: int) -> int:
+    """Take part / whole of an amount, rounded half away from zero."""
+    size = (2 * abs(amount) * part + whole) // (2 * whole)
+    return -size if amount < 0 else size

@@ -120,7 +120,7 @@ class Invoice:
     """A claim ready to be posted; its number is given by the sales series when it is.
 
     Below zero it is a credit note: the same document with the same numbering, which gives the
-    customer a credit in the place of a claim.
+    customer a credit in the place of a claim. Of zero it claims nothing, and there is VAT in it.
     """
 
     account: BillingAccount
@@ -149,7 +149,10 @@ class Invoice:
 def build(
     charges: Sequence[Charge], account: BillingAccount, terms: Terms, bill_seq: int
 ) -> Invoice | None:
-    """Make the invoice of one account, or its credit note; none when the charges sum to nothing.
+    """Make the invoice of one account, or its credit note; none when there is nothing to post.
+
+    Charges that cancel to the øre at one rate of VAT leave nothing behind. Where they cancel only
+    with their VAT, at several rates, unbilled revenue and VAT are left: that is a bill of nothing.
 
     Parameters
     ----------
@@ -169,7 +172,7 @@ def build(
     net_minor = sum(line.base_minor for line in vat)
     vat_minor = sum(line.vat_minor for line in vat)
     total_minor = net_minor + vat_minor
-    if total_minor == 0:
+    if total_minor == 0 and not any(line.vat_minor for line in vat):
         return None
     credit_days = account.credit_days if terms.credit_days is None else terms.credit_days
     return Invoice(

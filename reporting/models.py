@@ -62,7 +62,7 @@ class InvoiceRow(Base):
         UniqueConstraint("open_item_id"),
         Index(None, "party_id", "invoice_date"),
         CheckConstraint("net_minor + vat_minor = gross_minor", name="totals_add_up"),
-        CheckConstraint("gross_minor <> 0", name="gross_not_zero"),
+        CheckConstraint("(gross_minor = 0) = (open_item_id IS NULL)", name="claims_its_gross"),
         CheckConstraint("period_start < period_end", name="period_not_empty"),
         CheckConstraint("due_date >= invoice_date", name="due_after_invoice"),
         CheckConstraint("basis IN ('gross', 'net')", name="basis_known"),
@@ -78,7 +78,10 @@ class InvoiceRow(Base):
     bill_seq: Mapped[int]  # From 1 per billing account; part of the KID.
     kid: Mapped[str] = mapped_column(String(15))
     entry_id: Mapped[int] = mapped_column(BigInteger, ForeignKey(JournalEntry.entry_id))
-    open_item_id: Mapped[int] = mapped_column(BigInteger, ForeignKey(OpenItemRow.open_item_id))
+    # None where there is nothing to pay and the document moves VAT alone.
+    open_item_id: Mapped[int | None] = mapped_column(
+        BigInteger, ForeignKey(OpenItemRow.open_item_id)
+    )
     voucher_year: Mapped[int] = mapped_column(SmallInteger)
     voucher_no: Mapped[int] = mapped_column(BigInteger)
     invoice_date: Mapped[date]

@@ -72,7 +72,7 @@ def page_of(snapshot: dict[str, Any], invoice_no: str) -> dict[str, Any]:
     )
     last_day = end - timedelta(days=1)
     with_vat = snapshot["basis"] == "gross"
-    given = snapshot["gross_minor"] < 0
+    given, to_pay = snapshot["gross_minor"] < 0, snapshot["gross_minor"] > 0
     heading = "Kreditnota" if given else "Faktura"
     return {
         "title": f"{heading} {invoice_no}",
@@ -82,11 +82,15 @@ def page_of(snapshot: dict[str, Any], invoice_no: str) -> dict[str, Any]:
         "facts": [
             [f"{heading}nummer", invoice_no],
             [f"{heading}dato", no.long_date(invoice_date)],
-            *([] if given else [["Forfallsdato", no.long_date(due_date)]]),
+            *([["Forfallsdato", no.long_date(due_date)]] if to_pay else []),
             ["Kundekonto", snapshot["buyer"]["account_no"]],
             ["Leveringsperiode", f"{no.long_date(start)}–{no.long_date(last_day)}"],
         ],
-        "payment": _credit(snapshot) if given else _payment(snapshot, due_date),
+        "payment": _credit(snapshot)
+        if given
+        else _payment(snapshot, due_date)
+        if to_pay
+        else _settled(snapshot),
         "columns": ["Beskrivelse", "Mengde", "Mva", f"Beløp {'inkl.' if with_vat else 'eks.'} mva"],
         "sections": _sections(snapshot["lines"]),
         "vat": _vat(snapshot["vat"]),
@@ -97,13 +101,7 @@ def page_of(snapshot: dict[str, Any], invoice_no: str) -> dict[str, Any]:
             if given
             else ["Å betale, NOK", no.kroner(snapshot["gross_minor"])],
         ],
-        "note": (
-            "Beløpet står til gode på kundekontoen og skal ikke betales. Spørsmål om kreditnotaen: "
-            f"{snapshot['seller']['web']}."
-            if given
-            else "Oppgi KID ved betaling. Betales fakturaen etter forfall, løper forsinkelsesrente "
-            f"etter forsinkelsesrenteloven. Spørsmål om fakturaen: {snapshot['seller']['web']}."
-        ),
+        "note": _note(heading, snapshot["seller"]["web"], given=given, to_pay=to_pay),
         "words": {"page": "Side", "of": "av"},
     }
 
@@ -116,6 +114,29 @@ def _payment(snapshot: dict[str, Any], due_date: date) -> list[list[str]]:
         ["Betales innen", no.long_date(due_date)],
         ["Å betale", f"{no.kroner(snapshot['gross_minor'])}{no.NBSP}kr"],
     ]
+
+
+def _settled(snapshot: dict[str, Any]) -> list[list[str]]:
+    """Say that nothing is to be paid, and what VAT there is in it."""
+    return [
+        ["Kundekonto", snapshot["buyer"]["account_no"]],
+        ["Sum eks. mva", no.kroner(snapshot["net_minor"])],
+        ["Merverdiavgift", no.kroner(snapshot["vat_minor"])],
+        ["Å betale", f"{no.kroner(0)}{no.NBSP}kr"],
+    ]
+
+
+def _note(heading: str, web: str, *, given: bool, to_pay: bool) -> str:
+    """Say what the reader has to do, and whom to ask."""
+    asked = f"Spørsmål om {heading.lower()}en: {web}."
+    if given:
+        return f"Beløpet står til gode på kundekontoen og skal ikke betales. {asked}"
+    if not to_pay:
+        return f"Det er ingenting å betale. {asked}"
+    return (
+        "Oppgi KID ved betaling. Betales fakturaen etter forfall, løper forsinkelsesrente etter "
+        f"forsinkelsesrenteloven. {asked}"
+    )
 
 
 def _credit(snapshot: dict[str, Any]) -> list[list[str]]:

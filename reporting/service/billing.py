@@ -86,8 +86,8 @@ def bill_next_chunk(session: Session, order: Order, after: int = 0, size: int = 
 
     Returns
     -------
-    Chunk : accounts whose charges sum to zero are passed over in silence, those that cannot be
-        billed are listed with the reason. The caller commits, then asks for the next.
+    Chunk : accounts whose charges cancel at each rate of VAT are passed over in silence, those that
+        cannot be billed are listed with the reason. The caller commits, then asks for the next.
     """
     terms = order.terms()
     # One run at a time per book: two would fight over the accounts' bill sequences, and rating
@@ -274,7 +274,7 @@ def _invoice_row(
         "bill_seq": invoice.bill_seq,
         "kid": invoice.kid,
         "entry_id": posted.entry_ids[index],
-        "open_item_id": posted.open_item_ids[index, 1],
+        "open_item_id": posted.open_item_ids[index, 1] if invoice.gross_minor else None,
         "voucher_year": voucher.year,
         "voucher_no": voucher.number,
         "invoice_date": invoice.terms.invoice_date,

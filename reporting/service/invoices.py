@@ -35,7 +35,7 @@ class IssuedInvoice:
     vat_minor: int
     gross_minor: int
     entry_id: int
-    open_item_id: int
+    open_item_id: int | None  # None where nothing is to be paid
     document_sha256: str | None
 
 
@@ -154,6 +154,8 @@ def outstanding_of(
     known_as_of: int | None = None,
 ) -> int:
     """Say what is left to pay of an invoice at both clocks, in øre; 0 when it is settled."""
+    if invoice.open_item_id is None:
+        return 0
     items = ledger.open_items(
         session, book, as_of, known_as_of=known_as_of, party_id=invoice.party_id
     )

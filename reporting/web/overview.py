@@ -81,7 +81,8 @@ def _months(session: Session, book: str) -> Iterator[Month]:
         .where(InvoiceRow.book == book, InvoiceRow.open_item_id == func.any(list(left)))
     )
     for period, item in claims:
-        unpaid[period] += left[item]
+        if item is not None:
+            unpaid[period] += left[item]
     for row in session.execute(_billed(book)):
         period, invoices, net, vat, gross, _rendered = row
         yield Month(period, invoices, net, vat, gross, unpaid[period])

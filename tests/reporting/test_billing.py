@@ -19,11 +19,13 @@ from ledger.vault import vault
 from party import service as party
 from reporting import service
 from reporting.cli.billing import Billed, month_end, render_all, run_bills
-from reporting.invoicing import BillingAccount
+from reporting.invoicing import Basis, BillingAccount
 from reporting.models import InvoiceCharge, InvoiceLineRow, InvoiceRow
+from reporting.printing import page_of
 from reporting.seller import DEMO_SELLER
 from reporting.service import sources
 from reporting.service.invoices import billed_keys
+from reporting.service.tracing import trace_invoice
 from tests.reporting.bills import BUSINESS, CONSUMER, charge
 from tests.reporting.unbilled import Unbilled
 
@@ -199,6 +201,54 @@ def test_a_credit_smaller_than_the_bill_is_a_line_of_it(month: Unbilled) -> None
     month.owes(CONSUMER, charge(20, -10_000))
     assert bill().gross_minor == 30029 - 10_000 + 11524
     assert balances()["1530"] == 0
+
+
+@pytest.mark.parametrize(
+    ("basis", "charged", "credited"), [("gross", 12_500, -12_500), ("net", 10_000, -12_500)]
+)
+def test_what_cancels_only_with_its_vat_is_a_bill_of_nothing(
+    month: Unbilled, basis: Basis, charged: int, credited: int
+) -> None:
+    """A discount at another rate: 25.00 of VAT and of unbilled revenue, and nothing to pay."""
+    bill()
+    before = balances()
+    outside = ("6", 0)
+    month.owes(CONSUMER, charge(20, charged, basis), charge(21, credited, basis, vat=outside))
+    assert balances()["1530"] == -2_500
+    assert bill() == Billed(1, 0, ())
+    after = balances()
+    assert after["1530"] == 0
+    assert after["2700"] == before["2700"] - 2_500
+    assert after["1500"] == before["1500"]
+    assert bill().invoices == 0
+    with transaction() as session:
+        _, none = service.iter_invoices(session, "NO01", party_id=CONSUMER.party_id)
+        assert (none.gross_minor, none.net_minor, none.vat_minor) == (0, -2_500, 2_500)
+        assert (none.open_item_id, none.due_date) == (None, ORDER.invoice_date)
+        assert service.outstanding_of(session, "NO01", none, None) == 0
+        assert [item.kind for item in ledger.open_items(session, "NO01", party_id=7)] == ["invoice"]
+        page = page_of(session.get_one(InvoiceRow, none.invoice_id).snapshot, none.number)
+        trail = trace_invoice(session, vault(), "NO01", none.number)
+    assert page["payment"][-1] == ["Å betale", "0,00\N{NO-BREAK SPACE}kr"]
+    assert "Forfallsdato" not in dict(page["facts"])
+    assert "KID" not in dict(page["payment"])
+    assert page["note"].startswith("Det er ingenting å betale.")
+    assert (trail["gross"], trail["payments"]) == ("0.00", [])
+    assert render_all("NO01") == 3
+
+
+def test_vat_that_cancels_between_two_codes_is_told_code_by_code(month: Unbilled) -> None:
+    """Nothing to pay and nothing unbilled, but the VAT return asks of each code by itself."""
+    bill()
+    both = (charge(20, 1_000, "net"), charge(21, -1_000, "net", vat=("31", 2500)))
+    month.owes(BUSINESS, *both)
+    assert bill() == Billed(1, 0, ())
+    with transaction() as session:
+        _, none = service.iter_invoices(session, "NO01", party_id=BUSINESS.party_id)
+        lines = ledger.read_entry(session, none.entry_id).lines
+    assert sorted((line.vat_code, line.amount_minor) for line in lines) == [
+        ("3", -250), ("31", 250)
+    ]  # fmt: skip
 
 
 def other(account_id: int) -> BillingAccount:

@@ -1,0 +1,16 @@
+"""Charges that cancel with their VAT and not without it are billed by a document of nothing."""
+
+from ledger.db import scripts
+
+revision = "0032_zero_bills"
+down_revision = "0029_settled"
+
+
+def upgrade() -> None:
+    """Run the scripts of this revision."""
+    scripts.run_all(revision)
+
+
+def downgrade() -> None:
+    """Undo them."""
+    scripts.run(revision, "down.sql")

@@ -116,6 +116,15 @@ class VatLine:
 
 
 @dataclass(frozen=True, slots=True)
+class SetOff:
+    """So much of a credit note pays for an invoice. [øre, positive]"""
+
+    open_item_id: int
+    number: str
+    amount_minor: int
+
+
+@dataclass(frozen=True, slots=True)
 class Invoice:
     """A claim ready to be posted; its number is given by the sales series when it is.
 
@@ -134,6 +143,7 @@ class Invoice:
     net_minor: int
     vat_minor: int
     corrects: tuple[str, ...] = ()  # The numbers of the invoices that a credit note refers to.
+    set_off: tuple[SetOff, ...] = ()  # The customer's earlier credits that pay for this one.
 
     @property
     def gross_minor(self) -> int:

@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ledger.journal import EntryDraft, ItemDraft, Line
+from ledger.journal import AllocationDraft, EntryDraft, ItemDraft, Line
 from reporting.invoicing import Invoice
 
 SERIES = "SAL"
 SOURCE_SYSTEM = "billing"
+SET_OFF = "set-off: credit note"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,3 +81,19 @@ def entry_of(invoice: Invoice, book: str, accounts: Accounts) -> EntryDraft:
         lines=tuple(line for line in (claim, delivered, *taxes) if line.amount_minor),
         document_ref=reference,
     )
+
+
+def allocations_of(invoice: Invoice, index: int) -> tuple[AllocationDraft, ...]:
+    """Draft the use of earlier credits for an invoice, on its date.
+
+    Parameters
+    ----------
+    index : of the invoice's entry in its batch; its claim is the first line.
+    """
+    return tuple(
+        AllocationDraft(
+            used.open_item_id, (index, 1), used.amount_minor, invoice.terms.invoice_date,
+            f"{SET_OFF} {used.number}",
+        )
+        for used in invoice.set_off
+    )  # fmt: skip

@@ -24,9 +24,13 @@ def snapshot_of(invoice: Invoice, seller: Seller) -> dict[str, Any]:
     Personal data (the buyer's name and address as printed) live here and never in the journal.
     """
     corrects = {"corrects": list(invoice.corrects)} if invoice.is_credit else {}
+    set_off = [
+        {"number": used.number, "amount_minor": used.amount_minor} for used in invoice.set_off
+    ]
     return {
         "format": "hovedbok-invoice/1",
         **corrects,
+        **({"set_off": set_off} if set_off else {}),
         "seller": asdict(seller),
         "buyer": {
             "account_no": invoice.account.number,
@@ -72,7 +76,8 @@ def page_of(snapshot: dict[str, Any], invoice_no: str) -> dict[str, Any]:
     )
     last_day = end - timedelta(days=1)
     with_vat = snapshot["basis"] == "gross"
-    given, to_pay = snapshot["gross_minor"] < 0, snapshot["gross_minor"] > 0
+    given, due_minor = snapshot["gross_minor"] < 0, _due(snapshot)
+    to_pay = due_minor > 0
     heading = "Kreditnota" if given else "Faktura"
     return {
         "title": f"{heading} {invoice_no}",
@@ -97,9 +102,10 @@ def page_of(snapshot: dict[str, Any], invoice_no: str) -> dict[str, Any]:
         "totals": [
             ["Sum eks. mva", no.kroner(snapshot["net_minor"])],
             ["Merverdiavgift", no.kroner(snapshot["vat_minor"])],
+            *_set_off(snapshot),
             ["Til gode, NOK", no.kroner(-snapshot["gross_minor"])]
             if given
-            else ["Å betale, NOK", no.kroner(snapshot["gross_minor"])],
+            else ["Å betale, NOK", no.kroner(due_minor)],
         ],
         "note": _note(heading, snapshot["seller"]["web"], given=given, to_pay=to_pay),
         "words": {"page": "Side", "of": "av"},
@@ -112,7 +118,28 @@ def _payment(snapshot: dict[str, Any], due_date: date) -> list[list[str]]:
         ["Til konto", no.bank_account(snapshot["seller"]["bank_account"])],
         ["KID", snapshot["kid"]],
         ["Betales innen", no.long_date(due_date)],
-        ["Å betale", f"{no.kroner(snapshot['gross_minor'])}{no.NBSP}kr"],
+        ["Å betale", f"{no.kroner(_due(snapshot))}{no.NBSP}kr"],
+    ]
+
+
+def _due(snapshot: dict[str, Any]) -> int:
+    """Give what is left to pay after the customer's earlier credits. [øre]"""
+    used = sum(used["amount_minor"] for used in snapshot.get("set_off", ()))
+    due: int = snapshot["gross_minor"] - used
+    return due
+
+
+def _set_off(snapshot: dict[str, Any]) -> list[list[str]]:
+    """Say what earlier credit notes pay of the invoice; nothing where none does."""
+    used = snapshot.get("set_off", ())
+    if not used:
+        return []
+    return [
+        ["Fakturabeløp", no.kroner(snapshot["gross_minor"])],
+        *(
+            [f"Til gode fra tidligere, {each['number']}", no.kroner(-each["amount_minor"])]
+            for each in used
+        ),
     ]
 
 

@@ -54,6 +54,7 @@ from ledger.service.receivables import (
     OpenItem,
     allocations_of,
     control_balance,
+    free_items,
     open_items,
     require_item,
 )
@@ -100,6 +101,7 @@ __all__ = [
     "find_voucher",
     "first_open_day",
     "fold_balances",
+    "free_items",
     "functional_currency",
     "gaps",
     "grant_exception",

@@ -123,6 +123,43 @@ USED_OF_EACH = (
 )
 
 
+def free_items(
+    session: Session, book: str, open_item_ids: Sequence[int], day: date
+) -> list[OpenItem]:
+    """Give items with what may be used of each from a day on, whatever is known by now.
+
+    What is used on a later day is not free before it, also where that use was undone again.
+
+    Returns
+    -------
+    list of OpenItem, by id, of those that exist on the day and have something free;
+    `outstanding_minor` is what is free.
+    """
+    columns = ITEM_COLUMNS.replace("AS outstanding", "AS free")
+    rows = session.execute(
+        text(
+            f"SELECT * FROM (SELECT {columns} FROM open_item i {_MOST_USED}"
+            "  JOIN account a USING (account_id) JOIN book b ON b.book_id = i.book_id"
+            "  WHERE b.code = :book AND i.open_item_id = ANY (:items)"
+            "  AND i.effective_date <= :day) x WHERE free <> 0 ORDER BY open_item_id"
+        ),
+        {"book": book, "day": day, "items": list(open_item_ids)},
+    )
+    return [OpenItem(*row) for row in rows]
+
+
+# The most that is used of each item on any day from :day on.
+_MOST_USED = (
+    "CROSS JOIN LATERAL (SELECT max(used) AS used FROM ("
+    "  SELECT sum(sum(amount_minor)) OVER (ORDER BY greatest(effective_date, :day)) AS used FROM ("
+    "   SELECT amount_minor, effective_date FROM allocation"
+    "   WHERE credit_item_id = i.open_item_id UNION ALL"
+    "   SELECT amount_minor, effective_date FROM allocation"
+    "   WHERE debit_item_id = i.open_item_id) s"
+    "  GROUP BY greatest(effective_date, :day)) t) u"
+)
+
+
 def allocations_of(
     session: Session,
     open_item_id: int,

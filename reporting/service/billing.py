@@ -24,10 +24,12 @@ from ledger.journal import BatchDraft, Posted
 from rating import service as rating
 from reporting.invoicing import Invoice, Terms, build
 from reporting.models import BillRun, InvoiceRow
-from reporting.posting import SOURCE_SYSTEM, Accounts, entry_of
+from reporting.policy import policy_on
+from reporting.posting import SOURCE_SYSTEM, Accounts, allocations_of, entry_of
 from reporting.printing import snapshot_of
 from reporting.seller import Seller
 from reporting.service import sources
+from reporting.setting_off import set_off
 
 CHUNK = 250
 RENDER_TASK = "render_invoices"
@@ -157,6 +159,8 @@ def _last_bill_seq(session: Session, book: str, account_ids: Sequence[int]) -> d
 def _issue(session: Session, order: Order, invoices: Sequence[Invoice]) -> tuple[int, ...]:
     """Post the entries and record what they bill; queue the rendering in the same transaction."""
     accounts = _posting_accounts(session, order, invoices)
+    if policy_on(order.invoice_date).set_off_credits:
+        invoices = _set_off(session, order, invoices, accounts)
     first, last = invoices[0], invoices[-1]
     posted = ledger.post_batch(
         session,
@@ -169,6 +173,11 @@ def _issue(session: Session, order: Order, invoices: Sequence[Invoice]) -> tuple
             ),
             actor=order.actor,
             entries=tuple(entry_of(invoice, order.book, accounts) for invoice in invoices),
+            allocations=tuple(
+                used
+                for index, invoice in enumerate(invoices)
+                for used in allocations_of(invoice, index)
+            ),
         ),
     )
     invoice_ids = _record(session, order, invoices, posted)
@@ -176,6 +185,21 @@ def _issue(session: Session, order: Order, invoices: Sequence[Invoice]) -> tuple
         together = list(invoice_ids[begin : begin + _RENDERED_TOGETHER])
         jobs.defer(session, RENDER_TASK, invoice_ids=together)
     return invoice_ids
+
+
+def _set_off(
+    session: Session, order: Order, invoices: Sequence[Invoice], accounts: Accounts
+) -> list[Invoice]:
+    """Let each account's open credit notes pay for its new invoice, in the same posting."""
+    claims = [each.account.billing_account_id for each in invoices if each.gross_minor > 0]
+    held = sources.open_credits(session, order.book, claims, order.invoice_date)
+    return [
+        set_off(
+            invoice, accounts.receivable[invoice.account.segment],
+            held.get(invoice.account.billing_account_id, ()),
+        )
+        for invoice in invoices
+    ]  # fmt: skip
 
 
 def _posting_accounts(session: Session, order: Order, invoices: Sequence[Invoice]) -> Accounts:

@@ -15,13 +15,15 @@ from sqlalchemy import ARRAY, BigInteger, ColumnElement, Select, any_, func, lit
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session
 
+from ledger import service as ledger
 from party.models import BillingAccount as BillingAccountRow
 from party.models import Party, SubscriptionIdentifier
 from rating import service as rating
 from rating.models import ChargeDelta, ChargeKeyRow
 from reporting import norwegian
 from reporting.invoicing import BillingAccount, Charge, Invoice, invoice_number
-from reporting.models import InvoiceCharge
+from reporting.models import InvoiceCharge, InvoiceRow
+from reporting.setting_off import Credit
 
 LOCAL = ZoneInfo("Europe/Oslo")
 
@@ -178,6 +180,39 @@ def corrected_by(session: Session, note: Invoice) -> tuple[str, ...]:
         {"keys": keys},
     )
     return tuple(invoice_number(year, number) for year, number in rows)
+
+
+def open_credits(
+    session: Session, book: str, account_ids: Sequence[int], day: date
+) -> dict[int, list[Credit]]:
+    """Give the credit notes of billing accounts of which something is free from a day on."""
+    notes = session.execute(
+        select(
+            InvoiceRow.open_item_id, InvoiceRow.billing_account_id, InvoiceRow.voucher_year,
+            InvoiceRow.voucher_no, InvoiceRow.invoice_date,
+        ).where(
+            InvoiceRow.book == book,
+            any_of(InvoiceRow.billing_account_id, account_ids),
+            InvoiceRow.gross_minor < 0,
+        )
+    ).all()  # fmt: skip
+    if not notes:
+        return {}
+    free = {
+        item.open_item_id: item
+        for item in ledger.free_items(session, book, [note.open_item_id for note in notes], day)
+    }
+    held: dict[int, list[Credit]] = {}
+    for note in notes:
+        item = free.get(note.open_item_id)
+        if item is not None and item.party_id is not None:
+            held.setdefault(note.billing_account_id, []).append(
+                Credit(
+                    item.open_item_id, invoice_number(note.voucher_year, note.voucher_no),
+                    note.invoice_date, item.party_id, item.account, -item.outstanding_minor,
+                )
+            )  # fmt: skip
+    return held
 
 
 def _unbilled(book: str, period: str) -> Select[int]:

@@ -71,6 +71,10 @@ def test_outstanding_is_what_a_slow_model_says(
                 credits_ = sum(x for c, _, on, x in used if c == number and on <= day)
                 expected = amount - debits + credits_ if opened <= day else 0
                 assert outstanding.get(ids[number], 0) == expected
+            free = service.free_items(session, BOOK, ids, day)
+            assert {item.open_item_id: item.outstanding_minor for item in free} == {
+                ids[n]: left[n] for n, (opened, *_) in enumerate(drawn) if left[n] and opened <= day
+            }
             control = service.control_balance(session, BOOK, ["1500"], day)
             assert sum(outstanding.values()) == control
             for party in (1, 2, 3):
@@ -113,6 +117,11 @@ def test_a_use_between_another_and_its_undoing_is_refused(books: str, drafts: Dr
         service.undo_allocation(
             session, first.batch_id << 20, effective_date=undone_on, reason="x", actor="x"
         )
+    named = [ids[0, 1], ids[1, 2]]
+    with transaction("auditor") as session:
+        for day, free in ((APRIL + timedelta(9), []), (undone_on, [125_00, -125_00])):
+            found = service.free_items(session, BOOK, named, day)
+            assert [item.outstanding_minor for item in found] == free
     between = replace(whole, credit=ids[2, 2], effective_date=APRIL + timedelta(5))
     with (
         pytest.raises(refusals.OverAllocated, match="before another use of it was undone"),

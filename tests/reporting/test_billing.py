@@ -14,13 +14,14 @@ from sqlalchemy.orm import Session
 from ledger import service as ledger
 from ledger.db import engine, migrate, transaction
 from ledger.errors import DoesNotTie, Invalid
-from ledger.journal import BatchDraft, EntryDraft, ItemDraft, Line
+from ledger.journal import AllocationDraft, BatchDraft, EntryDraft, ItemDraft, Line
 from ledger.vault import vault
 from party import service as party
-from reporting import service
+from reporting import policy, service
 from reporting.cli.billing import Billed, month_end, render_all, run_bills
 from reporting.invoicing import Basis, BillingAccount
 from reporting.models import InvoiceCharge, InvoiceLineRow, InvoiceRow
+from reporting.policy import Policy, policy_on
 from reporting.printing import page_of
 from reporting.seller import DEMO_SELLER
 from reporting.service import sources
@@ -194,6 +195,115 @@ def test_more_credit_than_charges_is_a_credit_note(month: Unbilled) -> None:
             first.open_item_id, note.open_item_id,
         )  # fmt: skip
     assert render_all("NO01") == 3
+
+
+def _credited(month: Unbilled) -> None:
+    """Bill the month, then give account 1 two credit notes of 100 and 400 kroner."""
+    bill()
+    for key, amount in ((20, -10_000), (21, -40_000)):
+        month.owes(CONSUMER, charge(key, amount))
+        bill()
+
+
+def _uses() -> list[tuple[int, int, int, date, str]]:
+    """What was allocated: credit, debit, øre, day, rule."""
+    with transaction() as session:
+        rows = session.execute(
+            text(
+                "SELECT credit_item_id, debit_item_id, amount_minor, effective_date, rule"
+                " FROM allocation ORDER BY allocation_id"
+            )
+        )
+        return [tuple(row) for row in rows]  # type: ignore[misc]
+
+
+def test_earlier_credits_pay_the_next_bill_of_their_account(month: Unbilled) -> None:
+    """The oldest first, on the invoice date, once; the invoice and its KID stay as they are."""
+    _credited(month)
+    with transaction() as session:
+        first, small, large = service.iter_invoices(session, "NO01", party_id=CONSUMER.party_id)
+    april = replace(ORDER, invoice_date=APRIL_END)
+    month.owes(CONSUMER, charge(30, 25_000))
+    before = balances()["1500"]
+    assert run_bills(april).gross_minor == 25_000
+    assert balances()["1500"] == before + 25_000
+    with transaction() as session:
+        *_, new = service.iter_invoices(session, "NO01", party_id=CONSUMER.party_id)
+    assert _uses() == [
+        (
+            small.open_item_id,
+            new.open_item_id,
+            10_000,
+            APRIL_END,
+            f"set-off: credit note {small.number}",
+        ),
+        (
+            large.open_item_id,
+            new.open_item_id,
+            15_000,
+            APRIL_END,
+            f"set-off: credit note {large.number}",
+        ),
+    ]
+    with transaction() as session:
+        left = ledger.open_items(session, "NO01", party_id=CONSUMER.party_id)
+        assert [(item.open_item_id, item.outstanding_minor) for item in left] == [
+            (first.open_item_id, first.gross_minor), (large.open_item_id, -25_000),
+        ]  # fmt: skip
+        page = page_of(session.get_one(InvoiceRow, new.invoice_id).snapshot, new.number)
+    assert page["totals"][2:] == [
+        ["Fakturabeløp", "250,00"],
+        [f"Til gode fra tidligere, {small.number}", "\N{MINUS SIGN}100,00"],
+        [f"Til gode fra tidligere, {large.number}", "\N{MINUS SIGN}150,00"],
+        ["Å betale, NOK", "0,00"],
+    ]
+    assert page["payment"][-1] == ["Å betale", "0,00\N{NO-BREAK SPACE}kr"]
+    assert render_all("NO01") == 5
+    uses = _uses()
+    assert run_bills(april).invoices == 0
+    assert _uses() == uses
+    month.owes(CONSUMER, charge(31, 30_000))
+    run_bills(april)
+    with transaction() as session:
+        *_, last = service.iter_invoices(session, "NO01", party_id=CONSUMER.party_id)
+        assert service.outstanding_of(session, "NO01", last, None) == 5_000
+        page = page_of(session.get_one(InvoiceRow, last.invoice_id).snapshot, last.number)
+        report = service.aging_report(session, "NO01", APRIL_END)
+    assert page["payment"][1] == ["KID", last.kid]
+    assert page["payment"][-1] == ["Å betale", "50,00\N{NO-BREAK SPACE}kr"]
+    assert dict(report.control_minor)["1500"] == first.gross_minor + 5_000
+
+
+def test_credits_are_not_set_off_where_they_are_not_free(
+    month: Unbilled, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not another account's, not before their day, not what is used later, not by every policy."""
+    _credited(month)
+    same_party = replace(other(3), party_id=CONSUMER.party_id)
+    month.owes(same_party, charge(30, 1_000))
+    early = replace(ORDER, invoice_date=date(2026, 3, 30))
+    assert run_bills(replace(ORDER, invoice_date=APRIL_END)).invoices == 1
+    month.owes(CONSUMER, charge(31, 1_000))
+    assert run_bills(early).invoices == 1
+    assert _uses() == []
+    with transaction() as session:
+        first, small, large, *_ = service.iter_invoices(session, "NO01", party_id=7)
+        assert first.open_item_id
+        assert small.open_item_id
+        used = AllocationDraft(
+            small.open_item_id, first.open_item_id, 10_000, date(2026, 5, 5), "by hand"
+        )
+        ledger.post_batch(session, BatchDraft("NO01", "desk", "a/1", "ola", (), (used,)))
+    month.owes(CONSUMER, charge(32, 1_000))
+    run_bills(replace(ORDER, invoice_date=APRIL_END))
+    assert [use[0] for use in _uses()] == [small.open_item_id, large.open_item_id]
+    off = Policy(date(2026, 6, 1), set_off_credits=False)
+    versions = (policy_on(APRIL_END), off)
+    monkeypatch.setattr(policy, "_versions", lambda: versions)
+    month.owes(CONSUMER, charge(33, 1_000), charge(34, 1_000))
+    run_bills(replace(ORDER, invoice_date=date(2026, 6, 1)))
+    assert len(_uses()) == 2
+    assert policy_on(date(2026, 5, 31)).set_off_credits
 
 
 def test_a_credit_smaller_than_the_bill_is_a_line_of_it(month: Unbilled) -> None:

@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime
 
 import numpy as np
 from sqlalchemy import insert
+from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
 from ledger import service as ledger
@@ -91,12 +92,12 @@ class Unbilled:
             return
         self._known.add(account.billing_account_id)
         with transaction() as session:
-            session.execute(insert(Party).values(
+            session.execute(upsert(Party).values(
                 party_id=account.party_id, customer_no=f"C{account.party_id}",
                 kind="organisation" if account.org_no else "person", name=account.name,
                 org_no=account.org_no, street=account.street, postcode=account.postcode,
                 city=account.city, country=account.country,
-            ))  # fmt: skip
+            ).on_conflict_do_nothing())  # fmt: skip
             session.execute(insert(BillingAccountRow).values(
                 billing_account_id=account.billing_account_id, number=account.number,
                 external_ref=account.number, party_id=account.party_id, segment=account.segment,

@@ -34,6 +34,7 @@ class Granted:
     owners: Owners
     counters: tuple[Counters | None, ...]
     top_ups: tuple[TopUps, ...]
+    remainder_in: str | None = None  # what rolled over from the month before, in the vault
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,7 @@ class Bought:
     start: int  # [UTC epoch seconds]
 
 
-def remainder_before(session: Session, month: Month) -> str | None:
+def _remainder_before(session: Session, month: Month) -> str | None:
     """Name what the last run of the month before left to this one; None where nothing."""
     run = rating.last_run(session, month.previous().period)
     return None if run is None else run.remainder_out_sha256
@@ -79,7 +80,7 @@ def grant(
             )
         )
     owners = owners_of(*everybody)
-    taken = remainder_before(session, month)
+    taken = _remainder_before(session, month)
     rolled = None if taken is None else read_parquet(store.open(taken))
     counters = []
     for book in books:
@@ -96,7 +97,7 @@ def grant(
         counters.append(_joined(parts))
     return Granted(
         owners, tuple(counters),
-        tuple(_top_ups(month, book, owners, bought, pools) for book in books),
+        tuple(_top_ups(month, book, owners, bought, pools) for book in books), taken,
     )  # fmt: skip
 
 

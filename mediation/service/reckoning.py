@@ -23,7 +23,6 @@ from mediation.charging import (
     Standing,
     differences,
 )
-from mediation.service.granting import remainder_before
 from mediation.service.service_charges import charge_services
 from mediation.service.usage import accepted_usage
 from mediation.service.usage_rating import RatedUsage, add_usage, rate_usage, store_rated
@@ -120,7 +119,7 @@ def reckon(
     booked = differences(found.owed, standing, next_bill, day.strftime("%Y-%m"))
     return Reckoning(
         month, tuple(versions), used, tuple(refs), found, tuple(standing), tuple(booked), day,
-        remainder_before(session, month),
+        used.remainder_in,
         None if remainder is None else store.put(remainder, "traffic").sha256,
     )  # fmt: skip
 

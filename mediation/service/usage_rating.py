@@ -56,6 +56,7 @@ class RatedUsage:
     parts: tuple[RatedPart, ...]  # the events of each version that priced some
     codes: tuple[Codes, ...]  # of the parts
     top_ups: tuple[TopUps, ...]  # what was bought in the month, in the codes of the parts
+    remainder_in: str | None  # what rolled over from the month before, in the vault
 
     def counters(self) -> bytes:
         """Write what each version was granted, and how allowances stand after it."""
@@ -121,7 +122,7 @@ def rate_granted(
         part = RatedPart(book, np.arange(len(batch)), batch, rated)
         return RatedUsage(
             usage, book, owners, batch, subscription, payer, rated, (part,), (_explained(part),),
-            granted.top_ups,
+            granted.top_ups, granted.remainder_in,
         )  # fmt: skip
     names: list[str] = []
     if usage.num_rows:
@@ -141,7 +142,7 @@ def rate_granted(
     batch, rated = month_rated.in_codes_of(book, batch)
     return RatedUsage(
         usage, book, owners, batch, subscription, payer, rated, month_rated.parts, codes,
-        granted.top_ups,
+        granted.top_ups, granted.remainder_in,
     )  # fmt: skip
 
 

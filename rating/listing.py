@@ -40,14 +40,13 @@ def _numbers(numbers: tuple[int, ...]) -> str:
     return " ".join(map(str, numbers))
 
 
-def rate_lines(rate: Rate, language: Language = "en") -> list[str]:
-    """Say what one row asks for: its price, then each further step and term on a line."""
-    where = f"{rate.usage} to {rate.zone}{f' in band {rate.band}' if rate.band else ''}"
-    lines = [f"{kroner(rate.price_micro, language):>10} per {rate.per}  {where}"]
+def rate_terms(rate: Rate, language: Language = "en") -> list[str]:
+    """Say what one row asks for beside its first price: each further step, then its terms."""
+    lines = []
     for step in rate.steps:
-        price = f"{kroner(step.price_micro, language):>10} per {step.per}"
         counted = f"in whole {step.increment}" if step.increment > 1 else "as used"
-        lines.append(f"{price}  from {step.start} on, {counted}")
+        price = f"{kroner(step.price_micro, language)} per {step.per}"
+        lines.append(f"{price} from {step.start} on, {counted}")
     terms = [
         (rate.setup_micro, f"set-up fee {kroner(rate.setup_micro, language)}"),
         (rate.increment > 1, f"in whole {rate.increment}"),
@@ -64,4 +63,4 @@ def rate_lines(rate: Rate, language: Language = "en") -> list[str]:
         ),
     ]
     told = ", ".join(text for holds, text in terms if holds)
-    return [*lines, f"{'':>10} {told}"] if told else lines
+    return [*lines, told] if told else lines

@@ -11,9 +11,8 @@ from ledger.db import transaction
 from ledger.errors import Invalid
 from ledger.service import access
 from rating import service
-from rating.explain import kroner
-from rating.listing import rate_lines, tariff_lines
-from rating.section_listing import contract_lines, section_lines
+from rating.listing import tariff_lines
+from rating.price_list import price_lines, price_list, terms_for_all
 from rating.tariff import TariffBook
 from rating.tariff_diff import tariff_diff
 from rating.tariff_file import read_tariff
@@ -190,22 +189,13 @@ def show(label: str | None, on_day: str | None, name: str | None, *, as_json: bo
     click.echo(f"{book.label}, valid from {book.tariff.valid_from}, content {book.content_hash}")
     for line in tariff_lines(book.tariff):
         click.echo(f"  {line}")
-    for line in section_lines(book.tariff):
-        click.echo(f"  {line}")
+    for line in price_lines(terms_for_all(book.tariff, "en")):
+        click.echo(line)
     for offering in book.tariff.offerings:
         basis = "with VAT" if offering.price_basis == "gross" else "without VAT"
         click.echo(f"\n{offering.id}  {offering.name} ({basis})")
-        for month in offering.recurring:
-            click.echo(f"  {kroner(month.price_micro, 'en'):>10} a month  {month.component}")
-        for once in offering.one_off:
-            click.echo(f"  {kroner(once.price_micro, 'en'):>10} on {once.on}  {once.component}")
-        for included in offering.allowances:
-            click.echo(f"  {included.quantity} included  {', '.join(included.components)}")
-        for line in contract_lines(offering):
-            click.echo(f"  {line}")
-        for price in offering.rates:
-            for line in rate_lines(price):
-                click.echo(f"  {line}")
+        for line in price_lines(price_list(offering, "en")):
+            click.echo(line)
 
 
 @click.command()

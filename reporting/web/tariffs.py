@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from http import HTTPStatus
 
 from flask import Flask, Response, redirect, render_template, request, url_for
@@ -12,21 +11,13 @@ from ledger.db import transaction
 from ledger.errors import Problem
 from ledger.web import current_actor, scope
 from rating import service
-from rating.all_terms import (
-    component_of,
-    contracts_of,
-    name_of,
-    said,
-    sections_of,
-    terms_of,
-)
 from rating.explain import kroner
 from rating.faults import Fault
-from rating.listing import rate_lines, tariff_lines
+from rating.listing import tariff_lines
+from rating.price_list import price_list, terms_for_all
 from rating.service import APPROVED, PROPOSED, TariffVersion
 from rating.tariff_diff import TariffDiff, tariff_diff
 from rating.tariff_gaps import tariff_gaps
-from rating.tariff_terms import UNIT_OF_USAGE, Offering, Rate, Tariff
 
 
 def add_pages(app: Flask) -> None:
@@ -38,16 +29,6 @@ def add_pages(app: Flask) -> None:
         ("/tariffs/<name>/<int:version>/verdict", "tariff_judge", _judge, ["POST"]),
     ):
         app.add_url_rule(rule, f"desk.{name}", view, methods=methods)
-
-
-@dataclass(frozen=True, slots=True)
-class Price:
-    """A line of a price list: what it is for, what it costs, and its further terms."""
-
-    what: str
-    price: str
-    terms: str
-    component: str
 
 
 @scope("tariffs:read")
@@ -133,79 +114,6 @@ def _changes(since: TariffVersion | None, found: TariffVersion) -> TariffDiff | 
 def _gaps(found: TariffVersion) -> list[Fault]:
     """What is worth a look before approving; of an old version nobody needs to know."""
     return tariff_gaps(found.book.tariff) if found.state == PROPOSED else []
-
-
-def terms_for_all(tariff: Tariff) -> list[Price]:
-    """Write what holds for all products: exchange, carried prices, limits, discounts, frames."""
-    listed = [
-        Price(f"{kind.replace('_', ' ').capitalize()}: {name_of(part)}", "", said(part, "nb"),
-              component_of(part) or "")
-        for kind, _, part in sections_of(tariff)
-    ]  # fmt: skip
-    if tariff.currency != "NOK":
-        listed.insert(0, Price("Currency", "", f"all prices are in {tariff.currency}", ""))
-    if tariff.sells != "retail":
-        listed.insert(0, Price("Prices of partners", "", f"{tariff.sells}: customers do not pay "
-                               "by it", ""))  # fmt: skip
-    return listed
-
-
-def price_list(offering: Offering) -> list[Price]:
-    """Write the price list of a product: by the month, once, what is included, by use, by term."""
-    listed = [
-        Price(
-            "Each month", _money(month.price_micro),
-            "by the days it is active" if month.proration == "days" else "whole, once a month",
-            month.component,
-        )
-        for month in offering.recurring
-    ]  # fmt: skip
-    listed += [
-        Price(f"Once, on {once.on}", _money(once.price_micro), "", once.component)
-        for once in offering.one_off
-    ]
-    for included in offering.allowances:
-        amount = _money(included.quantity) if included.money else f"{included.quantity:,}"
-        terms = [
-            word
-            for word, holds in (("shared", included.shared), ("by days", included.prorate))
-            if holds
-        ]
-        terms += [
-            f"{key.replace('_', ' ')} {text}"
-            for key, text in terms_of(included, "nb")
-            if key not in {"id", "components", "quantity", "prorate", "shared", "money"}
-        ]
-        listed.append(
-            Price(
-                f"Included: {included.id}", amount.replace(",", " ") if not included.money else
-                amount, ", ".join(terms), ", ".join(included.components),
-            )
-        )  # fmt: skip
-    listed += [
-        Price(f"{kind.replace('_', ' ').capitalize()}: {name_of(part)}", "", said(part, "nb"),
-              component_of(part) or "")
-        for kind, _, part in contracts_of(offering)
-    ]  # fmt: skip
-    if offering.frame is not None:
-        listed.append(Price("Frame", "", offering.frame, ""))
-    for rate in offering.rates:
-        first, *more = rate_lines(rate, "nb")
-        del first  # The price and what it is for have columns of their own.
-        where = f"{rate.usage} to {rate.zone}{f', {rate.band}' if rate.band else ''}"
-        listed.append(
-            Price(
-                where, f"{_money(rate.price_micro)} per {_per(rate)}",
-                "; ".join(" ".join(line.split()) for line in more), rate.component,
-            )
-        )  # fmt: skip
-    return listed
-
-
-def _per(rate: Rate) -> str:
-    """Say what a price is for: 60 s, a message, 1 048 576 octets."""
-    unit = UNIT_OF_USAGE[rate.usage]
-    return unit if rate.per == 1 else f"{rate.per:,} {unit}".replace(",", " ")
 
 
 def _money(micro: int) -> str:

@@ -45,8 +45,8 @@ def test_a_tariff_is_loaded_listed_and_shown(db: str, tariff: str) -> None:
     assert listed["content_hash"] == shown["content_hash"]
     assert "SMALL/1  from 2026-01-01" in run("list").output
     told = run("show", "--on", "2026-03-01").output
-    assert "0.90 per 60  voice to HOME in band day" in told
-    assert "299.00 a month  month" in told
+    assert "0.90 per 60 s  voice to HOME, day; " in told
+    assert "299.00  Each month; by the days it is active; month" in told
 
 
 def test_a_quote_from_the_loaded_book_equals_one_from_the_file(db: str, tariff: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rating.listing import rate_lines, tariff_lines
+from rating.listing import rate_terms, tariff_lines
 from rating.tariff_file import read_tariff
 from tests.rating.tariffs import SMALL
 from tests.rating.test_explain import EXTRAS
@@ -29,8 +29,7 @@ def test_steps_and_terms_of_a_price_are_listed() -> None:
     assert "refunds (negative quantities) are charged with the opposite sign" in tariff_lines(
         tariff
     )
-    assert [line.strip() for line in rate_lines(tariff.offerings[0].rates[2])] == [
-        "19.90 per 60  voice to DEAR",
-        "0.31 per 60  from 60 on, as used",
+    assert rate_terms(tariff.offerings[0].rates[2]) == [
+        "0.31 per 60 from 60 on, as used",
         "at least 5.00, at most 20.00, rounded up to whole 0.01",
     ]

@@ -15,6 +15,7 @@ from rating.carried import Carried
 from rating.dated import Exchange
 from rating.frames import Frame, FrameTerm
 from rating.iot import PoolTerms
+from rating.price_list import price_list, terms_for_all
 from rating.revenue_shares import Share, Sharing
 from rating.tmf620 import (
     Listed,
@@ -22,7 +23,6 @@ from rating.tmf620 import (
     product_offerings,
     product_specifications,
 )
-from reporting.web.tariffs import price_list, terms_for_all
 
 DAY = date(2026, 3, 1)
 NAMES = ("surf",)

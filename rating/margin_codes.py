@@ -58,12 +58,11 @@ def margin_codes(
     sold = retail.reason == Reason.OK
     known = (cost.reason == Reason.OK) & (rate != NOT_KNOWN)
     price = np.where(sold, retail.amount_micro, 0)
+    gross = np.array([each.price_basis == "gross" for each in book.tariff.offerings], np.bool_)
+    rates_bp = np.array([vat_rates_bp[each.vat] for each in book.tariff.components], np.int64)
+    rows = np.flatnonzero(sold)
     vat = np.zeros(len(batch), np.int64)
-    for place, terms in enumerate(book.tariff.components):
-        for number, offering in enumerate(book.tariff.offerings):
-            mine = sold & (retail.component == place) & (batch.offering == number)
-            if offering.price_basis == "gross":
-                vat[mine] = vat_rates_bp[terms.vat]
+    vat[rows] = np.where(gross[batch.offering[rows]], rates_bp[retail.component[rows]], 0)
     own = np.where(known, codes.amount_micro, 0)
     revenue = _share(price, np.full(len(batch), _BASIS_POINTS), _BASIS_POINTS + vat)
     worth = _share(own, np.where(known, rate, 0), np.full(len(batch), rate_unit))

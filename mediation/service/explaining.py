@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow.compute as pc
-from sqlalchemy import select
+from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from ledger.exchange import format_rate
@@ -127,11 +127,14 @@ def say_entry(
         return []
     told = say_settled(session, store, run, language, document=document)
     earlier = session.scalar(
-        select(SettlementRun.settlement_run_id).where(
-            SettlementRun.settlement_run_id < run.settlement_run_id,
-            SettlementRun.book_code == run.book_code, SettlementRun.period == run.period,
-            SettlementRun.source_system == run.source_system, SettlementRun.batch_id.is_not(None),
-        ).limit(1)
+        text(
+            "SELECT 1 FROM journal_entry e JOIN book b USING (book_id)"
+            " WHERE b.code = :book AND e.source_system = :system AND e.document_ref = :document"
+            " AND e.entry_id >> 20 < :batch AND NOT EXISTS"
+            " (SELECT FROM journal_entry r WHERE r.reverses_entry_id = e.entry_id) LIMIT 1"
+        ),
+        {"book": run.book_code, "system": run.source_system, "document": document,
+         "batch": batch_id},
     )  # fmt: skip
     return told if earlier is None else [*told, PHRASES[language]["later"]]
 

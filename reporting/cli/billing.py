@@ -182,13 +182,14 @@ def show(
         click.echo(json.dumps(told, ensure_ascii=False))
         return
     given = invoice.gross_minor < 0
-    if given:
-        click.echo(f"Credit note {invoice.number} to {invoice.name}")
-        click.echo(f"Dated {no.long_date(invoice.invoice_date)}")
-    else:
+    dated, due = (no.long_date(day) for day in (invoice.invoice_date, invoice.due_date))
+    if invoice.gross_minor > 0:
         click.echo(f"Invoice {invoice.number} to {invoice.name}, KID {invoice.kid}")
-        dated, due = (no.long_date(day) for day in (invoice.invoice_date, invoice.due_date))
         click.echo(f"Dated {dated}, due {due}")
+    else:
+        kind = "Credit note" if given else "Invoice"
+        click.echo(f"{kind} {invoice.number} to {invoice.name}")
+        click.echo(f"Dated {dated}")
     for text in table(
         ["Line", "Text", "VAT", "Amount"],
         [

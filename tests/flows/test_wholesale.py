@@ -7,10 +7,12 @@ from dataclasses import replace
 from datetime import date, datetime
 from fractions import Fraction as Q
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from flask import Flask, g
 from sqlalchemy import text
 
 from ledger import service as ledger
@@ -31,7 +33,8 @@ from reporting.cli.billing import month_end, run_bills
 from reporting.cli.trace import trace_cli
 from reporting.seller import DEMO_SELLER
 from reporting.service.invoices import billed_keys
-from reporting.service.tracing import trace_voucher
+from reporting.service.tracing import trace_record, trace_voucher
+from reporting.web.trails import step_of
 from tests.flows.home import MONTH
 from tests.party.rows import order
 from tests.rating.oracle import round_half_away
@@ -163,6 +166,15 @@ def _told_of_partners() -> None:
     (voucher,) = partner["posted"]
     of_voucher = CliRunner().invoke(trace_cli, ["voucher", voucher])
     assert "koster til sammen 3,762 EUR, etter INTERCONNECT/1." in of_voucher.output
+    with transaction("auditor") as session:
+        trail = trace_record(session, vault(), "NO01", "a.csv#1")
+    with Flask(__name__).app_context():
+        g.actor = SimpleNamespace(may=lambda scope: not scope)
+        (page,) = [step for step in step_of("", trail).steps if step.heading.startswith("Partners")]
+    assert {fact.label: fact.text for fact in page.facts} == {
+        "Tariff": "INTERCONNECT", "Component": "telia", "Currency": "EUR", "Amount": "3,42",
+        "Margin": "200,67",
+    }  # fmt: skip
     unknown = CliRunner().invoke(trace_cli, ["record", "a.csv#4"])
     assert "Ikke priset" in unknown.output
 

@@ -75,13 +75,7 @@ def explain_event(
     if sum(part.amount_micro for part in parts) != amount:
         raise _differs(batch, book, row, amount, parts)
     sentences += [f"{part.text}: {kroner(part.amount_micro, language)}." for part in parts]
-    basis = book.tariff.offerings[int(batch.offering[row])].price_basis
-    currency = book.tariff.currency
-    sentences.append(
-        say["sum"].format(
-            amount=kroner(amount, language), currency=say.get(currency, currency), basis=say[basis]
-        )
-    )
+    sentences.append(_total(batch, book, row, amount, language))
     return Explanation(amount, parts, tuple(sentences))
 
 
@@ -101,7 +95,7 @@ def _explain_carried(
     if other_basis(one, book)[0] and one.vat_rate_bp is not None:
         percent = kroner(int(one.vat_rate_bp[0]) * _PERCENT_MICRO, language)
         inside = one.with_vat is not None and one.with_vat[0]
-        named += say["less_vat" if inside else "plus_vat"].format(percent=percent)
+        named += say["net_of_vat" if inside else "with_vat"].format(percent=percent)
     markup = _markup(book.tariff.carried[int(priced.terms[0])], language)
     parts = (
         Part(named, int(codes.price_micro[0])),
@@ -114,9 +108,16 @@ def _explain_carried(
     sentences = [f"{part.text}: {kroner(part.amount_micro, language)}." for part in parts]
     if price < 0:
         sentences.insert(0, say["carried_refund"])
-    basis = book.tariff.offerings[int(batch.offering[row])].price_basis
-    sentences.append(say["sum"].format(amount=kroner(amount, language), basis=say[basis]))
+    sentences.append(_total(batch, book, row, amount, language))
     return Explanation(amount, parts, (*begun, *sentences))
+
+
+def _total(batch: UsageBatch, book: TariffBook, row: int, amount: int, language: Language) -> str:
+    say, currency = PHRASES[language], book.tariff.currency
+    basis = book.tariff.offerings[int(batch.offering[row])].price_basis
+    return say["sum"].format(
+        amount=kroner(amount, language), currency=say.get(currency, currency), basis=say[basis]
+    )
 
 
 def _markup(terms: Carried, language: Language) -> str:

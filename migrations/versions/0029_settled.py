@@ -3,7 +3,7 @@
 from ledger.db import scripts
 
 revision = "0029_settled"
-down_revision = "0027_explained"
+down_revision = "0028_job_lives"
 
 
 def upgrade() -> None:

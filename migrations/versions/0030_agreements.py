@@ -3,7 +3,7 @@
 from ledger.db import scripts
 
 revision = "0030_agreements"
-down_revision = "0031_file_days"
+down_revision = "0029_settled"
 
 
 def upgrade() -> None:

@@ -3,7 +3,7 @@
 from alembic import op
 
 revision = "0031_file_days"
-down_revision = "0028_job_lives"
+down_revision = "0030_agreements"
 
 
 def upgrade() -> None:

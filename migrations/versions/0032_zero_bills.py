@@ -3,7 +3,7 @@
 from ledger.db import scripts
 
 revision = "0032_zero_bills"
-down_revision = "0029_settled"
+down_revision = "0031_file_days"
 
 
 def upgrade() -> None:

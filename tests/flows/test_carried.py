@@ -162,7 +162,7 @@ def test_prices_from_file_to_bill(taken: Path) -> None:
     again = _rate()
     assert (again.batch_id, again.charges_changed) == (None, 0)
     with transaction() as session:
-        settled = settle_content(session, Month("NO01", MONTH))
+        settled = settle_content(session, vault(), Month("NO01", MONTH))
     assert [(one.account, one.holder, one.minor) for one in settled.lines] == [
         ("2700", "", -147), ("2992", "", 4_900), ("2992", "Spill AS", -4_165), ("3700", "", -588),
     ]  # fmt: skip

@@ -41,11 +41,13 @@ def case(files: tuple[str, ...]) -> None:
             told = evaluate(written)
             sound &= told.ok
             answer = {"error": told.error} if told.error else {"result": told.result}
-            click.echo(json.dumps({"id": told.id, **answer}, ensure_ascii=False))
+            click.echo(_written({"id": told.id, **answer}))
             for difference in told.differences:
-                click.echo(_difference(told.id, difference), err=True)
-            for pointer in told.ignored:
-                click.echo(f"{told.id}: {pointer} is not a field of this kind; ignored", err=True)
+                click.echo(_difference(_named(told.id), difference), err=True)
+            for ignored in told.ignored:
+                pointer = _named(ignored)
+                click.echo(f"{_named(told.id)}: {pointer} is not a field of this kind; ignored",
+                           err=True)  # fmt: skip
     if not sound:
         raise SystemExit(1)
 
@@ -59,8 +61,19 @@ def _content(file: str) -> bytes:
         raise Invalid(f"cannot be read: {fault.strerror}") from None
 
 
-def _difference(identity: object, difference: Difference) -> str:
-    expected, got = (
-        json.dumps(value, ensure_ascii=False) for value in (difference.expected, difference.got)
-    )
-    return f"{identity}: {difference.pointer} expected {expected}, got {got}"
+def _difference(identity: str, difference: Difference) -> str:
+    expected, got = (_written(value) for value in (difference.expected, difference.got))
+    return f"{identity}: {_named(difference.pointer)} expected {expected}, got {got}"
+
+
+def _written(value: object) -> str:
+    """Write as JSON; half of a surrogate pair, which no encoding can hold, stays the escape it was.
+
+    The answers of the cases behind it are not lost to it.
+    """
+    text = json.dumps(value, ensure_ascii=False)
+    return text if text == _named(text) else json.dumps(value)
+
+
+def _named(name: object) -> str:
+    return str(name).encode(errors="backslashreplace").decode()

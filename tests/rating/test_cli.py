@@ -94,13 +94,16 @@ def test_cases_are_answered_line_by_line(tmp_path: Path) -> None:
     """One line a case, in order, whatever is wrong with others; differences are told apart."""
     good, bad = tmp_path / "good.json", tmp_path / "bad.json"
     good.write_text(ROUND % ("a", "1.5"))
-    bad.write_text(f'{{"cases": [{ROUND % ("b", "2.5")}, 7, {ROUND % ("c", "?")}]}}')
+    half = ROUND % ("\\ud800", "2.5")  # of a surrogate pair: no encoding holds it
+    bad.write_text(f'{{"cases": [{half}, {ROUND % ("b", "2.5")}, 7, {ROUND % ("c", "?")}]}}')
     assert run("case", str(good)).exit_code == 0
     told = run("case", str(tmp_path / "none.json"), str(bad), str(good))
     assert told.exit_code == 1
     lines = [json.loads(line) for line in told.stdout.splitlines()]
-    assert [line["id"] for line in lines] == ["b", None, "c", "a"]
-    assert [set(line) - {"id"} for line in lines] == [{"result"}, {"error"}, {"error"}, {"result"}]
+    assert [line["id"] for line in lines] == ["\ud800", "b", None, "c", "a"]
+    outcomes = [*({"result"} for _ in range(2)), {"error"}, {"error"}, {"result"}]
+    assert [set(line) - {"id"} for line in lines] == outcomes
+    assert '\\ud800: /expected/values/0 expected "2", got "3"\n' in told.stderr
     assert "none.json cannot be read: No such file or directory.\n" in told.stderr
     assert 'b: /expected/values/0 expected "2", got "3"\n' in told.stderr
 

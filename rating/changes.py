@@ -61,8 +61,8 @@ def seat_amount(
 
     Each change moves along the tiers from the count before it; its prorated units are spread over
     the tiers it crosses in proportion to the units in each. A tier costs its prorated units × unit
-    price; the flat fee is paid for every tier up to the highest count. A negative total of units
-    pays nothing.
+    price; the flat fee is paid for every tier up to the one that holds the highest count, which is
+    the first where there never was a seat. A negative total of units pays nothing.
 
     Parameters
     ----------
@@ -82,11 +82,11 @@ def seat_amount(
     # Few rows with a common denominator of any size: Python's integers throughout.
     change, prorated = change.astype(object), prorated.astype(object)
     count = np.cumsum(change) if len(change) else change
-    if not len(change) or count[-1] < 0:
+    if len(change) and count[-1] < 0:
         return 0
     if np.any((change == 0) & (prorated != 0)):
         raise Invalid("Units cannot be prorated in a change of no units.")
-    highest = max(count)
+    highest = max(count, default=0)
     last = tiers[-1].up_to
     if last is not None and highest > last:
         raise Invalid(f"A count of {highest} is above the last tier, which ends at {last}.")
@@ -96,7 +96,7 @@ def seat_amount(
     for tier in tiers:
         crossed = _inside(count, below, tier.up_to) - _inside(count - change, below, tier.up_to)
         numerator += int((prorated * crossed * weight).sum()) * tier.unit_price
-        if highest > (below or 0):
+        if below is None or highest > below:
             numerator += tier.flat_fee * units_per_quantity * common
         below = tier.up_to
     exact = np.empty(1, object)

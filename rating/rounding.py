@@ -201,9 +201,11 @@ def by_magnitude(
     for column in columns:
         wide |= (column > safe) | (column < -safe)
     if not wide.any():
-        return compute(*columns)
+        # Of no rows, too: where nothing is safe the terms themselves may be wider than int64.
+        return compute(*columns) if len(wide) else np.zeros(0, np.int64)
     result = np.zeros(len(wide), np.int64)
-    result[~wide] = compute(*(column[~wide] for column in columns))
+    if not wide.all():
+        result[~wide] = compute(*(column[~wide] for column in columns))
     result[wide] = narrow(compute(*(column[wide].astype(object) for column in columns)), what)
     return result
 

@@ -89,6 +89,10 @@ class PeriodPrice:
             price = abs(tier.unit_price)
             rate = max(rate, -(-price * units // tier.block) if tier.block else price)
             fixed += abs(tier.flat_fee) + abs(tier.cap or 0) + (price if tier.block else 0)
+        sizes = [size for tier in self.tiers for size in (tier.up_to, tier.block) if size]
+        terms = [*sizes, self.free_quantity, self.divide_by or 0, units, rate, fixed * units]
+        if max(terms) >= FITS:
+            return -1  # Terms of such a size meet no int64 column, not even one of zeros.
         safe = (FITS - 1 - fixed * units) // rate
         if self.divide_by is not None:
             step = units * 10 ** max(0, -self.conversion.scale) if self.conversion else 1
@@ -177,7 +181,8 @@ def _numerator(price: PeriodPrice, quantity: Integers, billed: Integers) -> Inte
         if price.by_volume:
             if tier.up_to is not None:
                 entered &= (total <= tier.up_to).astype(np.bool_)
-            inside = np.where(entered, part, 0)
+            # Nothing lies in the first tier too; without usage only its flat fee waits for a flag.
+            inside = np.where(entered | (total == 0) if number == 0 else entered, part, 0)
         else:
             inside = np.maximum(total - below, 0)
             if tier.up_to is not None:

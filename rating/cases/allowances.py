@@ -33,9 +33,9 @@ def serve_allowances(given: Mapping[str, Any]) -> dict[str, Any]:
     rates = read_rates(fields)
     limit = fields.optional("money_limit")
     scale = _scale(buckets, events, rates, limit)
-    figures = [
-        _balance(b).scaled(_unit(b, scale)) for b in buckets
-    ] + [e.number("quantity").scaled(scale.quantity) for e in events]  # fmt: skip
+    figures = [_balance(b).scaled(_unit(b, scale)) for b in buckets]
+    figures += [_demanded(e, scale) for e in events]
+    figures += [limit.scaled(scale.amount)] if limit is not None else []
     dtype: type = np.int64 if not _is_large(rates, scale, figures) else object
     return _Allowances(buckets, events, rates, scale, limit, dtype).result()
 
@@ -57,7 +57,7 @@ class _Allowances:
             self.priced.index(name) if (name := _rate_name(event)) in rates else -1
             for event in events
         ], np.int64)  # fmt: skip
-        self.quantity = self._column(e.number("quantity").scaled(scale.quantity) for e in events)
+        self.quantity = self._column(_demanded(event, scale) for event in events)
 
     def _column(self, values: Any) -> Integers:
         return np.array(list(values), self.dtype)
@@ -196,6 +196,15 @@ def _is_large(rates: dict[str, Rate], scale: Scale, figures: Sequence[int]) -> b
     longest += sum(s.increment.scaled(scale.quantity) for s in steps)
     fees = sum(rate.setup.scaled(scale.money) for rate in rates.values()) * scale.per
     return (longest + 1) * max(dearest, 1) + fees * (len(figures) + 1) >= 2**60
+
+
+def _demanded(event: Fields, scale: Scale) -> int:
+    """Read a quantity; the end of the last step of a price lies just above what is allowed."""
+    quantity = event.number("quantity").scaled(scale.quantity)
+    if abs(quantity) >= NEVER:
+        raise event.fault("quantity", f"is too large: the case needs a unit of 1/{scale.quantity}, "
+                          f"and less than {NEVER // scale.quantity} fits")  # fmt: skip
+    return quantity
 
 
 def _name(bucket: Fields) -> str:

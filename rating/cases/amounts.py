@@ -97,7 +97,9 @@ def credit_note_tax(given: Mapping[str, Any]) -> dict[str, Any]:
     fields = Fields(given)
     credited, subtotal = fields.not_negative("credited"), fields.positive("invoice_subtotal")
     taxes, rounding = fields.amounts("taxes"), fields.rounding()
-    units = units_for([credited, subtotal, *taxes], rounding) * subtotal.digits
+    # A tax times what is credited has the decimals of both, before the subtotal divides it.
+    figures = [credited, subtotal, *taxes]
+    units = units_for(figures, rounding) * units_for(figures) * subtotal.digits
     credits_of = exactly(
         lambda part, whole, each: credited_tax(part, whole, each, units, rounding),
         [credited.scaled(units)] * len(taxes),

@@ -94,12 +94,13 @@ def column(values: Iterable[int]) -> Integers:
 def exactly(kernel: Callable[..., T], *columns: Iterable[int]) -> T:
     """Run a kernel on int64 columns, and on Python's integers where its figures do not fit.
 
-    The kernel is the one that bills; a case only allows itself figures of any size.
+    The kernel is the one that bills; a case only allows itself figures of any size, also in terms
+    that are no columns: NumPy refuses (OverflowError) to let those meet an int64 column.
     """
     made = [column(values) for values in map(list, columns)]
     try:
         return kernel(*made)
-    except Overflow:
+    except (Overflow, OverflowError):
         return kernel(*(values.astype(object) for values in made))
 
 

@@ -117,13 +117,14 @@ def read_price(price: Fields) -> PriceTerms:
 
 
 def _tier(tier: Fields, model: str) -> TierTerms:
-    if model == "graduated_percentage":
-        price = tier.number("rate_percent").hundredth()
-    else:
-        price = tier.number("unit_price", *([_ZERO] if tier.has("flat_fee") else []))
+    by_percent = model == "graduated_percentage"
+    # What is priced by its flat fee alone needs no other price; a tier without any is a mistake.
+    price = tier.number(
+        "rate_percent" if by_percent else "unit_price", *([_ZERO] if tier.has("flat_fee") else [])
+    )
     return TierTerms(
         up_to=tier.positive("up_to") if tier.has("up_to") else None,
-        unit_price=price,
+        unit_price=price.hundredth() if by_percent else price,
         flat_fee=tier.number("flat_fee", _ZERO),
         cap=tier.optional("cap"),
         block=tier.positive("block") if tier.has("block") else None,

@@ -35,11 +35,16 @@ from rating.prefixes import best_rows, compile_matches
 from rating.pricing import affordable_units, price_exactly, timelines
 from rating.tariff import TariffBook, compile_tariff, in_force
 from rating.tariff_tables import day_plan
-from rating.tariff_terms import BAND_SPLITS, SPLIT_CARRY, START_BAND
+from rating.tariff_terms import BAND_SPLITS, SPLIT_CARRY, START_BAND, TariffInvalid
 from rating.usage import Int16, Int64, Reason, UsageBatch, check_usage
 from rating.zones import compile_text_zones, encode_texts
 
 _NEVER, _ALWAYS = 2**62, -(2**62)
+_TOO_FINE = Invalid(
+    "/given/tariff: the prices of a zone do not fit in 64 bits in one unit in which nothing is "
+    "lost. Use the same `per` in all steps of the zone, or fewer digits.",
+    pointer="/given/tariff",
+)
 _MAX_TICKS = 10**9  # in a second: the instants of any year people price in fit in int64
 _NO_RATE = (Reason.NO_ZONE, Reason.NO_RATE)
 _USAGE = {"voice": 1, "sms": 2}  # what lasts on the clock, and what is only counted
@@ -133,13 +138,16 @@ def _charges(
     banded = any(price.band is not None for price in version.rates)
     usage = "voice" if banded and split != START_BAND else "sms"
     texts, zone_map = compile_text_zones(version.prefixes)
-    book = compile_tariff(
-        tariff_of(version, scale, split, usage),
-        units_per_currency=scale.currency,
-        units_per_quantity=scale.quantity,
-        clock=even_clock(),
-        zone_map=zone_map,
-    )
+    try:
+        book = compile_tariff(
+            tariff_of(version, scale, split, usage),
+            units_per_currency=scale.currency,
+            units_per_quantity=scale.quantity,
+            clock=even_clock(),
+            zone_map=zone_map,
+        )
+    except TariffInvalid:
+        raise _TOO_FINE from None
     none = np.zeros(len(events), np.int32)
     batch = check_usage(
         event_key=np.arange(len(events)),

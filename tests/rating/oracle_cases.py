@@ -49,7 +49,8 @@ def price(terms: Given, quantity: Q, billed: Q | None = None) -> Q:
         bound = None if tier["up_to"] is None else Q(tier["up_to"])
         entered = quantity > below or (number == 0 and terms.get("flat_fee_at_zero_usage", False))
         if terms["model"] == "volume":
-            if not entered or (bound is not None and quantity > bound):
+            holds = quantity > below or (number == 0 and quantity == 0)
+            if not holds or (bound is not None and quantity > bound):
                 below = bound or below
                 continue
             part = quantity if billed is None else billed
@@ -148,7 +149,7 @@ def month_length(day: date) -> int:
 
 
 def seats(tiers: list[Given], changes: list[Given]) -> Q:
-    """Move whole seats one by one along the tiers."""
+    """Move whole seats one by one along the tiers; the first tier is paid for without any."""
     count, highest, total = 0, 0, Q(0)
     for change in changes:
         moved = int(change["units"])
@@ -160,7 +161,7 @@ def seats(tiers: list[Given], changes: list[Given]) -> Q:
         highest = max(highest, count)
     if count < 0:
         return Q(0)
-    below = 0
+    below = -1
     for tier in tiers:
         total += Q(tier["flat_fee"]) if highest > below else 0
         below = int(tier["up_to"] or 0)

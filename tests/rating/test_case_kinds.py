@@ -269,6 +269,9 @@ def test_credits(credited: str, subtotal: str, taxes: list[str], rounding: Any) 
     slow = [oracle.rounded(Q(tax) * Q(credited) / Q(subtotal), rounding) for tax in taxes]
     assert exact(told["tax_credits"]) == slow
     assert Q(told["total"]) == Q(credited) + sum(slow)
+    unrounded = exact(result("credit_note_tax", case)["tax_credits"])
+    for tax, got in zip(taxes, unrounded, strict=True):
+        assert abs(got - Q(tax) * Q(credited) / Q(subtotal)) * 10**28 <= 1
     request = {"credit": credited, "original_paid": subtotal, "already_credited": "30"}
     (allowed,) = exact(result("credit_cap", {"requests": [request]})["credits"])
     assert allowed == min(Q(credited), max(Q(0), Q(subtotal) - 30))

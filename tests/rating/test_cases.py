@@ -119,6 +119,22 @@ def test_a_broken_kernel_is_seen_by_the_cases(
                 "period_from": "2026-01-01", "period_to": "2026-01-01"}}},
             "at least a day",
         ),
+        (
+            {"id": "a", "kind": "session", "given": {
+                "tariff": {"versions": [{"zones": {"N": ["47"]}, "bands": [], "rates": [
+                    {"zone": "N", "steps": [
+                        {"from": "0", "price": "1.01", "per": "1000000"},
+                        {"from": "9", "price": "1.01", "per": "1073741824"}]}]}]},
+                "policy": {"event_rounding": {"mode": "up", "scale": 2}},
+                "events": [{"id": "e", "start": "2026-01-01T00:00:00",
+                            "quantity": "60", "destination": "47"}]}},
+            "/given/tariff: the prices of a zone do not fit in 64 bits",
+        ),
+        (
+            {"id": "a", "kind": "allowance", "given": {"buckets": [], "rates": {},
+                "events": [{"id": "e", "quantity": "9223372036854775807"}]}},
+            "/given/events/0/quantity is too large",
+        ),
     ],
 )  # fmt: skip
 def test_a_faulty_case_says_where(case: object, error: str) -> None:

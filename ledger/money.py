@@ -19,6 +19,7 @@ MICRO_PER_UNIT = 1_000_000
 MICRO_PER_MINOR = 10_000
 MINOR_PER_UNIT = 100
 
+_TOO_LARGE = re.compile(r"-?0*[1-9]\d{15,}(?:\.\d{1,2})?", re.ASCII)
 _AMOUNT = re.compile(r"(-?)(\d{1,15})(?:\.(\d{1,2}))?", re.ASCII)
 
 
@@ -113,6 +114,9 @@ def parse_amount(text: object) -> int:
         )
     match = _AMOUNT.fullmatch(text)
     if match is None:
+        if _TOO_LARGE.fullmatch(text):
+            raise Invalid(f"{text:.40} is too large: an amount has at most 15 digits before "
+                          "the point.")  # fmt: skip
         raise Invalid(f"{text!r} is not an amount; write digits with at most two decimals.")
     sign, whole, decimals = match.groups()
     minor = int(whole + (decimals or "").ljust(2, "0"))

@@ -356,8 +356,8 @@ BY_CONSTRAINT: Mapping[str, tuple[type[Problem], str]] = {
     "uq_journal_entry_source": (
         EntryRefReused,
         (
-            "An entry of this batch has a source reference that was posted before. Look it up by "
-            "its reference; to post it again, reverse the first."
+            "An entry of this batch has a source reference that was posted before, or comes "
+            "twice. Look it up by its reference; to post it again, reverse the first."
         ),
     ),
     "ck_posting_batch_four_eyes": (

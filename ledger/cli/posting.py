@@ -19,7 +19,7 @@ import click
 from ledger import intake, service
 from ledger.cli.options import ACTOR, book_option, json_option
 from ledger.db import transaction
-from ledger.errors import Invalid
+from ledger.errors import Invalid, Problem
 from ledger.intake import Defaults, Drafted, Fault
 from ledger.journal import Declared, check_declared, totals_of
 from ledger.money import format_amount, parse_amount
@@ -122,7 +122,10 @@ def _post_file(path: Path, ref: str | None, chosen: dict[str, Any]) -> Tally:
 def _post_whole(
     sender: Sender, ref: str, entries: Iterator[Drafted | Fault], chosen: dict[str, Any], own: str
 ) -> Tally:
-    """Post a file in one transaction, or list every fault of its records and post nothing."""
+    """Post a file in one transaction, or post nothing and list every fault: of its records first.
+
+    Where they have none, what the books refuse is listed, entry by entry.
+    """
     tally = Tally()
     read: list[Drafted] = []
     for one in entries:
@@ -131,14 +134,31 @@ def _post_whole(
     if tally.faults:
         return tally  # All of them are listed at once; nothing is posted.
     _check_declared(read, chosen["declare"], own)
+    try:
+        with transaction() as session:
+            for batch in _batches(iter(read)):
+                _count(tally, batch, post_drafted(session, sender, ref, batch, each=False))
+            tally.check()
+            if chosen["dry_run"]:
+                check_now(session)
+                session.rollback()
+    except Problem:
+        refused = _refused_alone(sender, ref, read)
+        if not refused:
+            raise  # It was about the whole: the book, a lock, the run itself.
+        return Tally(read=tally.read, faults=refused)
+    return tally
+
+
+def _refused_alone(sender: Sender, ref: str, read: Sequence[Drafted]) -> list[Fault]:
+    """Give the entries that the books refuse, each with its reason; nothing is posted."""
+    refused: list[Fault] = []
     with transaction() as session:
         for batch in _batches(iter(read)):
-            _count(tally, batch, post_drafted(session, sender, ref, batch, each=False))
-        tally.check()
-        if chosen["dry_run"]:
-            check_now(session)
-            session.rollback()
-    return tally
+            outcomes = post_drafted(session, sender, ref, batch, each=True)
+            refused += [outcome for outcome in outcomes if isinstance(outcome, Fault)]
+        session.rollback()
+    return refused
 
 
 def _post_each(

@@ -15,6 +15,7 @@ from ledger.intake.tables import read_csv, read_parquet
 
 FORMATS = ("ndjson", "csv", "parquet")
 _SUFFIXES = {".ndjson": "ndjson", ".jsonl": "ndjson", ".csv": "csv", ".parquet": "parquet"}
+_PACKED = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd", b"BZh": "bzip2", b"\xfd7zX": "xz"}
 
 __all__ = ["FORMATS", "Defaults", "Drafted", "Fault", "format_of", "read_entries"]
 
@@ -47,7 +48,7 @@ def read_entries(
 
     Parameters
     ----------
-    stream : the file, from its beginning. A Parquet file must be seekable.
+    stream : the file, from its beginning; seekable.
     file_format : one of `FORMATS`.
     name : what the file is called in faults.
     defaults : what an entry has that does not say otherwise.
@@ -56,6 +57,15 @@ def read_entries(
     ------
     JournalFileUnreadable : the file as a whole is not of its format.
     """
+    start = stream.read(4)
+    stream.seek(0)
+    for mark, packed in _PACKED.items():
+        if start.startswith(mark):
+            raise JournalFileUnreadable(
+                f"{name}: it is compressed ({packed}). Unpack it first, for instance: "
+                f"{packed} -dc FILE | hovedbok ledger post - --format {file_format}.",
+                file=name,
+            )
     readers = {"ndjson": read_ndjson, "csv": read_csv, "parquet": read_parquet}
     try:
         yield from checked(readers[file_format](stream, defaults))

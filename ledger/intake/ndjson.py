@@ -1,5 +1,6 @@
 """Journal files as NDJSON: one entry a line, amounts as decimal strings."""
 
+import codecs
 import re
 from collections.abc import Iterator
 from datetime import date
@@ -75,6 +76,8 @@ def read_ndjson(stream: BinaryIO, defaults: Defaults) -> Iterator[Drafted | Faul
     number = 0
     while line := stream.readline(MAX_RECORD_BYTES + 1):
         number += 1
+        if number == 1:
+            line = line.removeprefix(codecs.BOM_UTF8)
         if len(line) > MAX_RECORD_BYTES:
             limit = MAX_RECORD_BYTES // 2**20
             too_long = RecordMalformed(f"The line is longer than {limit} MiB. One entry a line.")

@@ -1,5 +1,6 @@
 """What a record of a journal file becomes: a drafted entry, or a fault that says why not."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -11,6 +12,7 @@ from ledger.errors import Invalid, Problem
 from ledger.journal import BatchDraft, EntryDraft, ItemDraft, Line, check_batch
 from ledger.money import parse_amount
 
+_OF_A_BATCH = re.compile(r"Entry \d+(?: \('[^']*'\))?(?: line (\d+))?(:?) ")
 MAX_RECORD_BYTES = 16 * 2**20  # one entry; more is no journal entry but an attack or a mistake
 _CHECKED_AT_ONCE = 4_096  # Entries; a file of any length is read in the memory of so many.
 _WORTH_COLUMNS = 50  # Fewer entries are checked sooner one by one than in columns.
@@ -66,7 +68,25 @@ def fault_of(record: int, pointer: str, problem: Problem) -> Fault:
     line = problem.facts.get("line")
     if isinstance(line, int) and not pointer:
         pointer = f"/lines/{line - 1}"
-    return Fault(record, pointer, problem.code(), str(problem))
+    return Fault(record, pointer, problem.code(), _by_itself(str(problem)))
+
+
+def _by_itself(sentence: str) -> str:
+    """Say of a record what was said of an entry of a batch, whose numbers mean nothing in a file.
+
+    >>> _by_itself("Entry 7 ('import/x:8') line 2: account 1500 needs a party on every line.")
+    'Line 2: account 1500 needs a party on every line.'
+    >>> _by_itself("Entry 7 ('import/x:8') is off by 0.01 in NOK.")
+    'The entry is off by 0.01 in NOK.'
+    """
+    found = _OF_A_BATCH.match(sentence)
+    if found is None:
+        return sentence
+    line, colon = found.groups()
+    said = sentence[found.end() :]
+    if line:
+        return f"Line {line}{colon} {said}"
+    return said[:1].upper() + said[1:] if colon else f"The entry {said}"
 
 
 def checked(read: Iterable[Drafted | Fault]) -> Iterator[Drafted | Fault]:

@@ -45,7 +45,14 @@ def read_csv(stream: BinaryIO, defaults: Defaults) -> Iterator[Drafted | Fault]:
         names = next(reader, [])
         check_columns(names)
         yield from read_rows(_csv_rows(reader, names), defaults)
-    except (csv.Error, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        line = _first_not_utf8(stream)
+        raise Invalid(
+            f"line {line} is not UTF-8. A journal file is UTF-8 with commas: save it so, for "
+            "instance with iconv -f ISO-8859-1 -t UTF-8.",
+            line=line,
+        ) from error
+    except csv.Error as error:
         raise Invalid(
             f"after line {reader.line_num}: {error}. A journal file is UTF-8 with commas; "
             "nothing behind that line was read.",
@@ -72,11 +79,33 @@ def check_columns(names: list[str]) -> None:
     unknown = [name for name in names if name not in known and not name.startswith(DIMENSION)]
     if unknown or len(set(names)) < len(names) or not set(names) >= _NEEDED:
         missing = sorted(_NEEDED - set(names))
+        if len(names) == 1 and (other := _separator(names[0])):
+            raise Invalid(
+                f"the header is one cell with {other}s in it. A journal file is separated by "
+                "commas, and its amounts have a decimal point: save it so.",
+                unknown=unknown, missing=missing,
+            )  # fmt: skip
         raise Invalid(
             f"the columns are not those of a journal file: unknown {unknown}, missing {missing}. "
             f"Allowed: {', '.join((*ENTRY_COLUMNS, *LINE_COLUMNS))} and {DIMENSION}NAME.",
             unknown=unknown, missing=missing,
         )  # fmt: skip
+
+
+def _first_not_utf8(stream: BinaryIO) -> int:
+    """Find the line; the decoder reads ahead in blocks and knows only where its block broke."""
+    stream.seek(0)
+    for number, line in enumerate(stream, 1):
+        try:
+            line.decode()
+        except UnicodeDecodeError:
+            return number
+    return 0
+
+
+def _separator(header: str) -> str | None:
+    named = {";": "semicolon", "\t": "tab"}
+    return next((name for sign, name in named.items() if sign in header), None)
 
 
 def _csv_rows(reader: Any, names: list[str]) -> Iterator[tuple[int, Row | None]]:

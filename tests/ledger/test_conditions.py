@@ -339,7 +339,9 @@ def test_files_carry_conditions(books: str, tmp_path: Path) -> None:
         assert told.exit_code == 1
         assert "the last number of JNL/2026 is 1, not 7" in told.output
     whole = CliRunner().invoke(post_command, [str(file)])
-    assert isinstance(whole.exception, ConditionsNotMet)
+    assert whole.exit_code == 1
+    assert "record 2: " in whole.output
+    assert "[conditions-not-met]" in whole.output
     with transaction() as session:
         assert [e.voucher.number for e in [service.find_voucher(session, BOOK, "JNL", 2026, 1)]]
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
+import gzip
 import io
 import json
 from datetime import date
@@ -240,6 +242,15 @@ def test_one_bad_entry_stops_a_file_or_only_itself(tmp_path: Path) -> None:
     path.write_bytes(ndjson(rent(), unknown, rent("7.00"), early, rent(lines=[]), rent("11.00")))
     assert post(path, status=1)["posted"] == 0
     assert balances() == {}
+    read_well = tmp_path / "well.ndjson"
+    read_well.write_bytes(ndjson(rent(), unknown, rent("7.00"), early))
+    for words in ([], ["--dry-run"]):
+        whole = post(read_well, *words, status=1)
+        assert (whole["read"], whole["posted"], whole["lines"]) == (4, 0, 0)
+        assert [(f["record"], f["pointer"], f["code"]) for f in whole["faults"]] == [
+            (2, "/lines/0", "unknown-account"), (4, "", "unknown-period")]  # fmt: skip
+    assert whole["faults"][0]["detail"] == "Line 1: the chart has no account 9999."
+    assert balances() == {}
     told = post(path, "--per-entry", status=1)
     assert (told["posted"], told["refused"]) == (3, 3)
     assert {f["record"]: f["code"] for f in told["faults"]} == {
@@ -250,6 +261,30 @@ def test_one_bad_entry_stops_a_file_or_only_itself(tmp_path: Path) -> None:
     assert (again["posted"], again["replayed"], again["refused"]) == (1, 3, 2)
     with transaction() as session:
         assert service.verify(session) == []
+
+
+@pytest.mark.usefixtures("books")
+def test_a_file_from_elsewhere_is_read_or_told_what_it_is(tmp_path: Path) -> None:
+    """A byte order mark is no fault; what is packed, separated or encoded otherwise is named."""
+    path = tmp_path / "a.ndjson"
+    path.write_bytes(codecs.BOM_UTF8 + ndjson(rent()))
+    assert post(path)["posted"] == 1
+    head = "entry,effective_date,entry_text,account,amount\n"
+    rows = head + "a,2026-03-31,S\N{LATIN SMALL LETTER O WITH STROKE}k,4300,1.00\n"
+    for name, content, said in (
+        ("a.ndjson", gzip.compress(ndjson(rent())), "gzip -dc FILE | hovedbok ledger post -"),
+        ("a.csv", rows.replace(",", ";").encode(), "one cell with semicolons in it"),
+        ("a.csv", rows.encode("latin-1"), "line 2 is not UTF-8"),
+    ):
+        path = tmp_path / name
+        path.write_bytes(content)
+        told = CliRunner().invoke(ledger_cli, ["post", str(path)])
+        assert isinstance(told.exception, JournalFileUnreadable)
+        assert said in str(told.exception)
+    path = tmp_path / "b.ndjson"
+    path.write_bytes(ndjson(rent("99999999999999999999.00")))
+    (fault,) = post(path, status=1)["faults"]
+    assert "99999999999999999999.00 is too large" in fault["detail"]
 
 
 @pytest.mark.usefixtures("books")

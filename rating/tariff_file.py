@@ -46,6 +46,7 @@ from rating.tariff_terms import (
 )
 from rating.toml_lines import lines_of_keys
 
+_DEEP_KEY = re.compile(r"^[ \t\[]*(?:[A-Za-z0-9_-]+[ \t]*\.[ \t]*){64}", re.MULTILINE)
 _AT_LINE = re.compile(r"at line (\d+)")
 
 
@@ -57,11 +58,15 @@ def read_tariff(source: bytes) -> Tariff:
     TariffInvalid : not UTF-8, not TOML, or against the format; `faults` lists line and key of each.
     """
     try:
-        written = source.decode()
+        written = source.decode("utf-8-sig")  # Editors of Windows begin with a byte order mark.
     except UnicodeDecodeError as error:
         line = source.count(b"\n", 0, error.start) + 1
         sentence = f"the file is not UTF-8: byte {error.start} cannot be read"
         raise refusal([Fault("", sentence, line)]) from error
+    if deep := _DEEP_KEY.search(written):
+        # The time that the parser takes for one goes by the square of its parts.
+        line = written.count("\n", 0, deep.start()) + 1
+        raise refusal([Fault("", "a key has dots without end", line)])
     try:
         content = tomllib.loads(written)
     except tomllib.TOMLDecodeError as error:

@@ -27,9 +27,9 @@ def lines_of_keys(source: str) -> dict[str, int]:
     """
     found: dict[str, int] = {}
     counts: dict[str, int] = {}
-    table = ""
+    table, line, counted = "", 1, 0
     for at, parts, header in _statements(source):
-        line = source.count("\n", 0, at) + 1
+        line, counted = line + source.count("\n", counted, at), at
         if not header:
             found.setdefault(".".join((*filter(None, (table,)), *parts)), line)
             continue

@@ -32,7 +32,7 @@ def check_file(source: bytes) -> Checked:
         book = parse_tariff(source)
     except TariffInvalid as found:
         return Checked(None, faults_of(found))
-    lines = lines_of_keys(source.decode())
+    lines = lines_of_keys(source.decode("utf-8-sig"))
     return Checked(book, (), tuple(placed(gap, lines) for gap in tariff_gaps(book.tariff)))
 
 
@@ -41,7 +41,7 @@ def check_tariff(session: Session, source: bytes) -> Checked:
     checked = check_file(source)
     if checked.book is None:
         return checked
-    tariff, lines = checked.book.tariff, lines_of_keys(source.decode())
+    tariff, lines = checked.book.tariff, lines_of_keys(source.decode("utf-8-sig"))
     found = [*_strange_to_the_books(session, tariff)]
     if not session.scalar(select(TariffBookRow).filter_by(content_hash=checked.book.content_hash)):
         found += _taken(session, tariff)
@@ -51,7 +51,7 @@ def check_tariff(session: Session, source: bytes) -> Checked:
 def require_known(session: Session, source: bytes, tariff: Tariff) -> None:
     """Refuse a tariff whose VAT codes or kinds of revenue no book knows; raises `TariffInvalid`."""
     if found := list(_strange_to_the_books(session, tariff)):
-        lines = lines_of_keys(source.decode())
+        lines = lines_of_keys(source.decode("utf-8-sig"))
         raise refusal([placed(fault, lines) for fault in found])
 
 

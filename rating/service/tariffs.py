@@ -128,7 +128,7 @@ def propose_tariff(session: Session, source: bytes, *, actor: str) -> Loaded:
     session.add(
         TariffBookRow(
             name=tariff.name, version=tariff.version, valid_from=tariff.valid_from,
-            content_hash=book.content_hash, source=source.decode(), loaded_by=actor,
+            content_hash=book.content_hash, source=source.decode("utf-8-sig"), loaded_by=actor,
         )
     )  # fmt: skip
     session.flush()

@@ -102,7 +102,10 @@ def test_what_follows_from_a_fault_is_not_told_again() -> None:
     assert (only["line"], only["key"]) == (10, "zone[1].id")
 
 
-@pytest.mark.parametrize("source", [b"", b"\xff", b"x = [", b"zone = 3", b"[[zone]]\n[[zone]]"])
+@pytest.mark.parametrize(
+    "source",
+    [b"", b"\xff", b"x = [", b"zone = 3", b"[[zone]]\n[[zone]]", b"\n" + b"a." * 20_000 + b"a = 1"],
+)
 def test_what_is_no_tariff_is_refused(source: bytes) -> None:
     """Empty, garbled and foreign files give the same clear error."""
     with pytest.raises(TariffInvalid):
@@ -113,6 +116,7 @@ def test_layout_and_comments_do_not_change_the_hash_but_a_price_does() -> None:
     """The hash is of the content: equal hashes price equally."""
     book = parse_tariff(SMALL.encode())
     spaced = SMALL.replace("\n\n", "\n\n# A comment.\n\n").replace('"0.90"', '"0.9"')
+    assert parse_tariff(b"\xef\xbb\xbf" + SMALL.encode()).content_hash == book.content_hash
     dearer = SMALL.replace('"0.90"', '"0.91"')
     assert parse_tariff(spaced.encode()).content_hash == book.content_hash
     assert parse_tariff(dearer.encode()).content_hash != book.content_hash

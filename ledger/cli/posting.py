@@ -28,6 +28,7 @@ from ledger.service.intake import Booked, Sender, check_now, post_drafted
 
 _LINES_A_BATCH = 10_000
 _FAULTS_SHOWN = 20
+_SOUGHT = 10  # refusals of a whole file: each costs a search, and who posts meanwhile waits
 _IN_MEMORY = 64 * 2**20
 
 
@@ -151,12 +152,18 @@ def _post_whole(
 
 
 def _refused_alone(sender: Sender, ref: str, read: Sequence[Drafted]) -> list[Fault]:
-    """Give the entries that the books refuse, each with its reason; nothing is posted."""
+    """Give the first entries that the books refuse, each with its reason; nothing is posted.
+
+    A file for a closed month is bad from end to end, and each refusal costs a search.
+    """
     refused: list[Fault] = []
     with transaction() as session:
         for batch in _batches(iter(read)):
-            outcomes = post_drafted(session, sender, ref, batch, each=True)
+            left = _SOUGHT - len(refused)
+            outcomes = post_drafted(session, sender, ref, batch, each=True, most=left)
             refused += [outcome for outcome in outcomes if isinstance(outcome, Fault)]
+            if len(refused) >= _SOUGHT:
+                break
         session.rollback()
     return refused
 
@@ -280,6 +287,8 @@ def _tell(path: Path, tally: Tally, chosen: dict[str, Any]) -> None:
     sums = ", ".join(f"{currency} {total}" for currency, total in debits.items()) or "0.00"
     before = f", {tally.replayed} were there before" if tally.replayed else ""
     whole = " Nothing was posted: --atomic." if tally.faults and chosen["atomic"] else ""
+    if whole and len(tally.faults) >= _SOUGHT:
+        whole += " There may be more: --per-entry --dry-run lists all."
     click.echo(
         f"{path}: {tally.read} entries read, {tally.posted} {verb}{before}, "
         f"{len(tally.faults)} refused; {tally.lines} lines, debits {sums}.{whole}"

@@ -160,6 +160,7 @@ def _validation_fault(number: int, message: str) -> Fault:
     path = found.group(1) if found else ""
     pointer = re.sub(r"\[(\d+)\]", r"/\1", path.replace(".", "/"))
     said = message[: found.start()] if found else message
+    said = said.replace("Invalid RFC3339 encoded date", "Not a day such as 2026-03-31")
     name = pointer.rpartition("/")[2]
     if name in _MONEY and said.endswith(("got `int`", "got `float`", "out of range")):
         refusal = AmountNotAString(

@@ -12,7 +12,7 @@ from ledger.errors import Invalid, Problem
 from ledger.journal import BatchDraft, EntryDraft, ItemDraft, Line, check_batch
 from ledger.money import parse_amount
 
-_OF_A_BATCH = re.compile(r"Entry \d+(?: \('[^']*'\))?(?: line (\d+))?(:?) ")
+_OF_A_BATCH = re.compile(r"Entry (?:\d+(?: \('[^']*'\))?|'[^']*')(?: line (\d+))?(:?) ")
 MAX_RECORD_BYTES = 16 * 2**20  # one entry; more is no journal entry but an attack or a mistake
 _CHECKED_AT_ONCE = 4_096  # Entries; a file of any length is read in the memory of so many.
 _WORTH_COLUMNS = 50  # Fewer entries are checked sooner one by one than in columns.

@@ -1,5 +1,6 @@
 """Post drafted entries in batches, each entry once for ever, the good ones without the bad ones."""
 
+import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -60,6 +61,7 @@ def post_drafted(
     drafted: Sequence[Drafted],
     *,
     each: bool,
+    most: int = sys.maxsize,
     conditions: Sequence[Condition] = (),
 ) -> list[Booked | Fault]:
     """Post drafted entries as one batch; what was posted before is found, not posted again.
@@ -72,6 +74,7 @@ def post_drafted(
     ref : of the file or request; batches are named behind it.
     drafted : entries in order, best 3 to 30 thousand lines in all.
     each : true leaves a refused entry out, as a fault, and posts the others; false refuses all.
+    most : with `each`, stop behind so many refused: the entries after them have no outcome.
     conditions : of the books before anything of this is posted; not asked where all is found.
 
     Returns
@@ -89,7 +92,7 @@ def post_drafted(
     if conditions and len(known) < len(drafted):
         check_conditions(session, sender.book, conditions, f"Request {ref!r}")
     if each:
-        found = _post_others(session, sender, drafted, named, known)
+        found = _post_others(session, sender, drafted, named, known, most)
         return [fault_of(o.record, "", o.problem) if isinstance(o, Refused) else o for o in found]
     booked: list[Booked | Fault] = []
     for outcome in known:
@@ -138,11 +141,11 @@ def check_now(session: Session) -> None:
 
 def _post_others(
     session: Session, sender: Sender, drafted: Sequence[Drafted], named: Naming,
-    known: Sequence[Booked | Refused],
+    known: Sequence[Booked | Refused], most: int = sys.maxsize,
 ) -> list[Booked | Refused]:  # fmt: skip
     outcomes = list(known)
     for run in _runs(_others(drafted, known)):
-        outcomes += _post_what_can_be(session, sender, named, run)
+        outcomes += _post_what_can_be(session, sender, named, run, most - _refusals(outcomes))
     return sorted(outcomes, key=lambda outcome: outcome.record)
 
 
@@ -173,27 +176,32 @@ def _others(
 
 
 def _post_what_can_be(
-    session: Session, sender: Sender, named: Naming, drafted: Sequence[Drafted]
-) -> Sequence[Booked | Refused]:
+    session: Session, sender: Sender, named: Naming, drafted: Sequence[Drafted], most: int
+) -> list[Booked | Refused]:
     """Post all, or each half by itself: the good ones end up in few batches, the bad ones alone.
 
     Halves are taken in order, so of two entries with one reference the first is posted.
     """
+    if most <= 0:
+        return []
     try:
         with session.begin_nested():
             booked = post_all(session, sender, named, drafted)
             check_now(session)  # So that a refusal of the commit check too costs one entry only.
-            return booked
+            return [*booked]
     except Problem as refusal:
         if len(drafted) == 1:
             return [Refused(drafted[0].record, refusal)]
     keep_stage(session)
     middle = len(drafted) // 2
-    return [
-        outcome
-        for half in (drafted[:middle], drafted[middle:])
-        for outcome in _post_what_can_be(session, sender, named, half)
-    ]
+    outcomes: list[Booked | Refused] = []
+    for half in (drafted[:middle], drafted[middle:]):
+        outcomes += _post_what_can_be(session, sender, named, half, most - _refusals(outcomes))
+    return outcomes
+
+
+def _refusals(outcomes: Sequence[Booked | Refused]) -> int:
+    return sum(isinstance(outcome, Refused) for outcome in outcomes)
 
 
 def _named_behind(ref: str) -> Naming:

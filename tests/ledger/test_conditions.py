@@ -337,7 +337,7 @@ def test_files_carry_conditions(books: str, tmp_path: Path) -> None:
     for options in (["--dry-run", "--per-entry"], ["--per-entry"]):
         told = CliRunner().invoke(post_command, [str(file), "--json", *options])
         assert told.exit_code == 1
-        assert "the last number of JNL/2026 is 1, not 7" in told.output
+        assert "The last number of JNL/2026 is 1, not 7" in told.output
     whole = CliRunner().invoke(post_command, [str(file)])
     assert whole.exit_code == 1
     assert "record 2: " in whole.output

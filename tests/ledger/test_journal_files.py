@@ -250,6 +250,9 @@ def test_one_bad_entry_stops_a_file_or_only_itself(tmp_path: Path) -> None:
         assert [(f["record"], f["pointer"], f["code"]) for f in whole["faults"]] == [
             (2, "/lines/0", "unknown-account"), (4, "", "unknown-period")]  # fmt: skip
     assert whole["faults"][0]["detail"] == "Line 1: the chart has no account 9999."
+    all_early = tmp_path / "early.ndjson"
+    all_early.write_bytes(ndjson(*[early] * 25))
+    assert [f["record"] for f in post(all_early, status=1)["faults"]] == list(range(1, 11))
     assert balances() == {}
     told = post(path, "--per-entry", status=1)
     assert (told["posted"], told["refused"]) == (3, 3)

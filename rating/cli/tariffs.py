@@ -217,8 +217,8 @@ def diff(before: str, after: str, *, as_json: bool) -> None:
 
 
 def _tariff(named: str) -> Tariff:
-    """Read a file of the name, else the version that has it as its label."""
-    if Path(named).is_file():
+    """Read a file of the name, else the version that has it as its label; no label is a *.toml."""
+    if Path(named).is_file() or named.endswith(".toml"):
         return read_tariff(Path(named).read_bytes())
     with transaction() as session:
         return service.find_tariff(session, named).book.tariff

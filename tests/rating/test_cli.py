@@ -84,6 +84,12 @@ def test_wrong_words_are_told_with_what_is_right(
         run(*QUOTE, "--quantity", "1", "--file", tariff, *words)
 
 
+def test_a_file_that_is_not_there_is_not_taken_for_a_version(tariff: str) -> None:
+    """A mistyped path is answered as one."""
+    with pytest.raises(FileNotFoundError, match="No such file"):
+        run("diff", tariff, "nosuch.toml")
+
+
 ROUND = (
     '{"id": "%s", "kind": "round", "expected": {"values": ["2"]}, "given": {"values": '
     '[{"value": "%s", "rounding": {"mode": "up", "scale": 0}}]}}'

@@ -4,17 +4,29 @@
 columns for every format, or refuses the file with a Problem that says where and what to do.
 """
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from mediation.formats import csv_usage, msc, parked, tgpp_file
+from mediation.formats import (
+    agreements_csv,
+    csv_usage,
+    msc,
+    orders_csv,
+    parked,
+    subscriptions_csv,
+    tgpp_file,
+)
 from mediation.formats.ber import Malformed, read_header
 from mediation.formats.digests import payload_digests
 from mediation.formats.problems import BrokenFile, EmptyFile, NoDecoder, UnknownFormat
+from mediation.formats.table_lines import RowFile
 from mediation.records import Decoded, FileHeader
 
 __all__ = [
     "HEAD_OCTETS",
+    "NOT_USAGE",
+    "ROW_FILES",
     "BrokenFile",
     "EmptyFile",
     "FormatMatch",
@@ -25,6 +37,13 @@ __all__ = [
     "recognise",
 ]
 
+# Files of rows, by the format they are registered with, and what reads them.
+ROW_FILES: Mapping[str, Callable[[bytes, str], RowFile]] = {
+    "order_csv": orders_csv.read,
+    "subscription_csv": subscriptions_csv.read,
+    "agreement_csv": agreements_csv.read,
+}
+NOT_USAGE = (*ROW_FILES, "ocr_giro")
 HEAD_OCTETS = 4096  # How much of a file `recognise` wants to see; a shorter file is shown whole.
 
 

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Protocol
 
 from mediation.formats.problems import BrokenFile, EmptyFile
 
@@ -31,6 +32,18 @@ class RowFault:
     column: str  # its name; empty where it is the row as a whole
     reason: str  # a code
     detail: str  # a sentence
+
+
+class RowFile(Protocol):
+    """What is read of any file of rows."""
+
+    @property
+    def rows(self) -> Sequence[object]:
+        """Give the rows that could be read."""
+
+    @property
+    def faults(self) -> Sequence[RowFault]:
+        """Give what is wrong with the others."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from datetime import date, datetime
 from sqlalchemy import insert, text
 from sqlalchemy.orm import Session
 
+from mediation.formats import NOT_USAGE
 from mediation.models import SuspenseRelease
 from mediation.outcomes import GROUPS, Bucket
 from mediation.service.control import Move, post_moves
@@ -250,7 +251,9 @@ def files_of_days(session: Session, first_day: date, last_day: date) -> list[Wai
 
     A file waits until it is taken back, or its whole copy has taken its name or its place.
     """
-    rows = session.execute(_FILES, {"first": first_day, "last": last_day, "tables": list(_TABLES)})
+    rows = session.execute(
+        _FILES, {"first": first_day, "last": last_day, "tables": list(NOT_USAGE)}
+    )
     return [WaitingFile(*row) for row in rows]
 
 
@@ -264,8 +267,7 @@ def summed(moves: Iterable[Move]) -> list[Move]:
 
 
 _OPEN = "NOT EXISTS (SELECT FROM suspense_release r WHERE r.suspense_id = s.suspense_id)"
-# Formats of rows, not of usage; a file of nothing may have been of any.
-_TABLES = ("ocr_giro", "order_csv", "subscription_csv")
+# A file of nothing may have been of any format.
 _FILES = text(
     "SELECT file_id, name, reason, detail, record_count, used_from, used_to FROM source_file f"
     " WHERE state = 'suspended' AND format <> ALL (:tables)"

@@ -24,6 +24,7 @@ from sqlalchemy.orm import Session
 from ledger import service as ledger
 from ledger.money import format_amount
 from ledger.vault import Vault
+from mediation.formats import NOT_USAGE
 from reporting.reconciliation import Tie, Unit
 from reporting.service.recount import (
     BUCKETS,
@@ -116,9 +117,9 @@ def _feeds(session: Session) -> BucketSums:
         text(
             "SELECT m.measure, m.from_bucket, m.to_bucket, m.reason, sum(m.quantity)"
             " FROM control_move m JOIN source_file f USING (file_id)"
-            " WHERE f.format NOT IN ('order_csv', 'subscription_csv', 'ocr_giro')"
-            " GROUP BY 1, 2, 3, 4"
-        )
+            " WHERE f.format <> ALL (:tables) GROUP BY 1, 2, 3, 4"
+        ),
+        {"tables": list(NOT_USAGE)},
     )
     sums: BucketSums = {}
     for measure, source, target, reason, quantity in rows:
@@ -149,8 +150,9 @@ def _tables(session: Session) -> Sums:
             "  AND to_bucket = 'accepted'), 0) AS booked,"
             " (SELECT count(*) FROM applied_order WHERE file_id IS NOT NULL) AS orders"
             " FROM control_move JOIN source_file USING (file_id)"
-            " WHERE format IN ('order_csv', 'subscription_csv', 'ocr_giro')"
-        )
+            " WHERE format = ANY (:tables)"
+        ),
+        {"tables": list(NOT_USAGE)},
     ).one()
     return {name: int(value) for name, value in row._mapping.items()}  # noqa: SLF001 - public name
 

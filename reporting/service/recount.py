@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from ledger.errors import NotFound, Problem
 from ledger.vault import Vault
 from mediation import formats
-from mediation.formats import HEAD_OCTETS, ocr_giro, orders_csv, subscriptions_csv
+from mediation.formats import HEAD_OCTETS, ocr_giro
 from mediation.usage_files import read_parquet
 from rating import service as rating
 
@@ -102,11 +102,8 @@ def _count_file(raw: bytes, name: str, format_name: str) -> Sums:
             for payment in assignment.payments
         ]
         return {"payments": len(paid), "ore": sum(paid)}
-    if format_name == "order_csv":
-        orders = orders_csv.read(raw, name)
-        return {"rows": len(orders.rows) + len(orders.faults)}
-    if format_name == "subscription_csv":
-        listed = subscriptions_csv.read(raw, name)
+    if format_name in formats.ROW_FILES:
+        listed = formats.ROW_FILES[format_name](raw, name)
         return {"rows": len(listed.rows) + len(listed.faults)}
     decoded = formats.decode(raw, formats.recognise(name, raw[:HEAD_OCTETS], len(raw)))
     rows = decoded.columns

@@ -16,9 +16,16 @@ import app
 from ledger import db as ledger_db
 from ledger import jobs, vault
 from ledger.db.server import PrivateServer
+from reporting import reconciliation
+from reporting.cli.month import _scope, _state
 
 ROOT = Path(__file__).resolve().parents[2]
 MONTH = "2026-03"
+
+
+def broken_ties() -> set[str]:
+    """Tie the month in the current books as the command does, and name what does not hold."""
+    return {tie.name for tie in reconciliation.broken(_state(_scope(MONTH)).ties)}
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ from reporting.cli.billing import month_end, run_bills
 from reporting.cli.trace import trace_cli
 from reporting.seller import DEMO_SELLER
 from reporting.service.invoices import billed_keys
-from tests.flows.home import MONTH
+from tests.flows.home import MONTH, broken_ties
 from tests.party.rows import order
 from tests.rating.test_margins import OSLO, RETAIL
 
@@ -176,6 +176,7 @@ def test_prices_from_file_to_bill(taken: Path) -> None:
         ("Samtaler", 50, 40),
     ]  # fmt: skip
     assert taken
+    assert broken_ties() == {"documents"}  # None is rendered.
 
 
 @pytest.mark.usefixtures("taken")

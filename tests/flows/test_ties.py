@@ -24,7 +24,7 @@ from mediation.usage_files import read_parquet, write_table
 from reporting import reconciliation
 from reporting.cli.month import _scope, _state
 from tests.flows.conftest import Copy
-from tests.flows.home import MONTH, ROOT
+from tests.flows.home import MONTH, ROOT, broken_ties
 
 # Facts: what is damaged, how, and the ties that must break; all the others must still hold.
 FACTS: dict[str, tuple[str, set[str]]] = {
@@ -215,14 +215,9 @@ FACTS: dict[str, tuple[str, set[str]]] = {
 }
 
 
-def _broken() -> set[str]:
-    """Tie the current books as the command does, and name what does not hold."""
-    return {tie.name for tie in reconciliation.broken(_state(_scope(MONTH)).ties)}
-
-
 def test_the_copy_holds(copy: Copy) -> None:
     """Nothing is damaged yet, and nothing is broken."""
-    assert _broken() == set()
+    assert broken_ties() == set()
 
 
 @pytest.mark.parametrize("what", FACTS)
@@ -230,7 +225,7 @@ def test_a_damaged_fact_breaks_its_own_ties(what: str, copy: Copy) -> None:
     """One øre, record or event too much is seen exactly where it lies."""
     statement, expected = FACTS[what]
     copy.damage(statement)
-    assert _broken() == expected
+    assert broken_ties() == expected
 
 
 # The vault -------------------------------------------------------------------------------------
@@ -360,13 +355,13 @@ def test_a_damaged_object_breaks_its_own_ties(what: str, copy: Copy) -> None:
     find, change, expected = OBJECTS[what]
     name = find()
     _replace(name, change(vault().get(name)))
-    assert _broken() == expected
+    assert broken_ties() == expected
 
 
 def test_a_lost_object_is_counted_as_lost(copy: Copy) -> None:
     """A switch file that is no longer in the vault leaves its records unproved."""
     _path(_switch_file()).unlink()
-    assert _broken() >= {DAMAGED, "records in files"}
+    assert broken_ties() >= {DAMAGED, "records in files"}
 
 
 def test_nothing_is_priced_from_damaged_usage(copy: Copy) -> None:

@@ -129,7 +129,7 @@ def test_the_commands_print_and_give_json(year: str) -> None:
     """On screen with the sum per group, as JSON with strings; both say that they tie."""
     printed = run("balance-sheet", "--compare", "2026-01-31").output
     assert "Result not yet closed" in printed
-    assert printed.rstrip().endswith("Ties to the trial balance.")
+    assert "\nTies to the trial balance.\n" in printed
     told = json.loads(run("balance-sheet", "--as-of", "2026-03-31", "--json").output)
     assert (told["effective_as_of"], told["result"]) == ("2026-03-31", "60.00")
     assert told["sections"][0]["groups"][0]["accounts"][0]["amount"] == "60.00"

@@ -12,7 +12,7 @@ import secrets
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -23,6 +23,7 @@ from sqlalchemy.exc import DataError
 
 from ledger import closing, db, jobs, places, vault, verifying
 from ledger.cli import serving
+from ledger.cli.deferred import Deferred
 from ledger.db.server import PrivateServer
 from ledger.errors import Invalid, Problem
 
@@ -257,10 +258,10 @@ class Rooms(click.Group):
         """Load one command."""
         if cmd_name in _ROOM_COMMANDS:
             command: click.Command = _load(COMMANDS[cmd_name][0])
-            for name, (target, _) in COMMANDS.items():
+            for name, (target, told) in COMMANDS.items():
                 group, _, added = name.partition(" ")
                 if added and group == cmd_name and isinstance(command, click.Group):
-                    command.add_command(_load(target), added)
+                    command.add_command(Deferred(added, told, partial(_load, target)))
             return command
         return super().get_command(ctx, cmd_name)
 

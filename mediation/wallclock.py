@@ -4,7 +4,6 @@ from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from mediation.records import Int64
@@ -32,6 +31,8 @@ def day_used(started_at: int) -> date | None:
 
 def local_days(instants: Int64) -> NDArray[np.datetime64]:
     """Give the local dates of instants, as datetime64[D]."""
+    import pandas as pd  # noqa: PLC0415 - a fifth of a second that few commands need
+
     local = pd.to_datetime(instants, unit="s", utc=True).tz_convert(ZONE).tz_localize(None)
     days: NDArray[np.datetime64] = local.to_numpy().astype("datetime64[D]")
     return days

@@ -97,7 +97,7 @@ SPOILT: dict[str, st.SearchStrategy[object]] = {
 
 
 @given(BATCHES, st.data())
-@settings(max_examples=200)
+@settings(max_examples=100)
 def test_columns_are_sound_exactly_when_the_words_have_no_objection(
     draft: BatchDraft, data: st.DataObject
 ) -> None:

@@ -68,7 +68,7 @@ def test_any_tariff_and_any_events_agree_with_the_oracle(
     assert outcomes(rated, book, drawn) == rate_by_hand(tariff, drawn)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(tariffs(), events(40), st.randoms(use_true_random=False), st.integers(1, 50))
 def test_the_order_of_rows_and_the_size_of_chunks_change_nothing(
     tariff: Tariff, drawn: list[Event], random: object, chunk: int
@@ -87,7 +87,7 @@ def test_the_order_of_rows_and_the_size_of_chunks_change_nothing(
         assert getattr(plain.counters, name).tolist() == getattr(shuffled.counters, name).tolist()
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(tariffs(), events(40), st.integers(0, 40))
 def test_two_batches_in_order_of_time_equal_one(
     tariff: Tariff, drawn: list[Event], cut: int

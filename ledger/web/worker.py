@@ -1,7 +1,8 @@
-"""The server's worker: what it refuses before the program is asked is told as a problem too."""
+"""The server's worker: threads, a collector that spares the program, and refusals as problems."""
 
 from __future__ import annotations
 
+import gc
 import json
 from http import HTTPStatus
 from typing import Any
@@ -10,9 +11,26 @@ from gunicorn.workers.gthread import ThreadWorker
 
 from ledger.web.problems import MEDIA_TYPE, server_refusal
 
+_YOUNG = 50_000  # Objects made before the collector looks: a request of many entries makes more.
+
+
+def spare_the_program() -> None:
+    """Let the collector of garbage pass by what is loaded: it lives as long as the process.
+
+    It would else look through the whole program several times while a large request is read.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_YOUNG)
+
 
 class Worker(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
     """A worker of threads whose refusals are RFC 9457 problem details, not pages of HTML."""
+
+    def load_wsgi(self) -> None:
+        """Load the program."""
+        super().load_wsgi()
+        spare_the_program()
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
         """Log and judge a request that could not be read, as gunicorn does, and say so our way."""

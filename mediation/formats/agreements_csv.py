@@ -13,11 +13,9 @@ from mediation.formats.table_lines import (
     BOM,
     BadCell,
     RowFault,
-    fault,
-    lines_of,
-    named_cells,
     read_text,
     required,
+    rows_of,
 )
 from party.orders import AgreementRecord
 
@@ -52,16 +50,7 @@ def read(raw: bytes, name: str) -> AgreementFile:
             file=name,
             line=1,
         )
-    rows: list[AgreementRecord] = []
-    faults: list[RowFault] = []
-    lines = lines_of(text, len(COLUMNS))
-    next(lines)
-    for line in lines:
-        try:
-            rows.append(_agreement(named_cells(line, COLUMNS), line.line_no))
-        except BadCell as why:
-            faults.append(fault(line, why))
-    return AgreementFile(tuple(rows), tuple(faults))
+    return AgreementFile(*rows_of(text, COLUMNS, _agreement))
 
 
 def _heading(line: str) -> bool:

@@ -13,15 +13,13 @@ from mediation.formats.table_lines import (
     BOM,
     BadCell,
     RowFault,
-    fault,
-    lines_of,
-    named_cells,
     one_of,
     read_imsi,
     read_instant,
     read_phone,
     read_text,
     required,
+    rows_of,
 )
 from party.identifiers import encode_iccid
 from party.orders import SubscriptionRecord
@@ -65,16 +63,7 @@ def read(raw: bytes, name: str) -> SubscriptionFile:
             file=name,
             line=1,
         )
-    rows: list[SubscriptionRecord] = []
-    faults: list[RowFault] = []
-    lines = lines_of(text, len(columns))
-    next(lines)
-    for line in lines:
-        try:
-            rows.append(_subscription(named_cells(line, columns), line.line_no))
-        except BadCell as why:
-            faults.append(fault(line, why))
-    return SubscriptionFile(tuple(rows), tuple(faults))
+    return SubscriptionFile(*rows_of(text, columns, _subscription))
 
 
 def _named(cells: list[str]) -> tuple[str, ...]:

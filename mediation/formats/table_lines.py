@@ -6,10 +6,10 @@ forgot costs one row and not the file.
 
 import csv
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from mediation.formats.problems import BrokenFile, EmptyFile
 
@@ -22,6 +22,8 @@ _PHONE = re.compile(r"[1-9][0-9]{4,14}")
 _IMSI = re.compile(r"[0-9]{14,15}")
 # What XML, and so a workbook or an electronic invoice, cannot hold; line ends and tabs it can.
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffe\uffff]")
+
+Row = TypeVar("Row")
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,3 +189,24 @@ def _cells(text: str) -> tuple[str, ...] | None:
         return tuple(next(csv.reader([text], strict=True), ()))
     except csv.Error:
         return None
+
+
+def rows_of(
+    text: str, columns: Sequence[str], read: Callable[[Mapping[str, str], int], Row]
+) -> tuple[tuple[Row, ...], tuple[RowFault, ...]]:
+    """Read the rows below the line of column names, and the faults of those that cannot be.
+
+    Parameters
+    ----------
+    read : makes a row of its cells by name and the number of its line; raises `BadCell`.
+    """
+    rows: list[Row] = []
+    faults: list[RowFault] = []
+    lines = lines_of(text, len(columns))
+    next(lines)
+    for line in lines:
+        try:
+            rows.append(read(named_cells(line, columns), line.line_no))
+        except BadCell as why:
+            faults.append(fault(line, why))
+    return tuple(rows), tuple(faults)

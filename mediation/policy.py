@@ -1,10 +1,11 @@
 """Mediation's policy: what is known of the own network, as dated data."""
 
-import tomllib
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
-from importlib.resources import files
+from typing import Any
+
+from ledger.policies import read_versions, version_on
 
 _IMSI_DIGITS_AFTER_MCC = 10**12
 
@@ -27,22 +28,15 @@ class Policy:
 
 
 def policy_on(day: date) -> Policy:
-    """Give the version that applies on a day: the last one that has begun."""
-    begun = [version for version in _versions() if version.valid_from <= day]
-    return begun[-1] if begun else _versions()[0]
+    """Give the version that applies on a day."""
+    return version_on(_versions(), day)
 
 
 @lru_cache(maxsize=1)
 def _versions() -> tuple[Policy, ...]:
-    content = tomllib.loads(files("mediation").joinpath("policy.toml").read_text("utf-8"))
-    found = [
-        Policy(
-            valid_from=version["valid_from"],
-            home_country=version["home_country"],
-            future_tolerance_s=version["future_tolerance_s"],
-            partial_causes_packet=tuple(version["partial_causes_packet"]),
-            partial_causes_circuit=tuple(version["partial_causes_circuit"]),
-        )
-        for version in content["version"]
-    ]
-    return tuple(sorted(found, key=lambda version: version.valid_from))
+    return read_versions("mediation", _version)
+
+
+def _version(**told: Any) -> Policy:
+    lists = {name: tuple(value) for name, value in told.items() if isinstance(value, list)}
+    return Policy(**told | lists)

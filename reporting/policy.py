@@ -1,10 +1,10 @@
 """Billing policy: what is done where no law says, as dated data."""
 
-import tomllib
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
-from importlib.resources import files
+
+from ledger.policies import read_versions, version_on
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,13 +16,10 @@ class Policy:
 
 
 def policy_on(day: date) -> Policy:
-    """Give the version that applies to an invoice date: the last one that has begun."""
-    begun = [version for version in _versions() if version.valid_from <= day]
-    return begun[-1] if begun else _versions()[0]
+    """Give the version that applies to an invoice date."""
+    return version_on(_versions(), day)
 
 
 @lru_cache(maxsize=1)
 def _versions() -> tuple[Policy, ...]:
-    content = tomllib.loads(files("reporting").joinpath("policy.toml").read_text("utf-8"))
-    found = [Policy(**version) for version in content["version"]]
-    return tuple(sorted(found, key=lambda version: version.valid_from))
+    return read_versions("reporting", Policy)

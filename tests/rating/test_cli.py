@@ -125,3 +125,15 @@ def test_cases_need_no_database(tmp_path: Path) -> None:
     assert (told.returncode, told.stderr) == (0, "")
     assert json.loads(told.stdout) == {"id": "a", "result": {"values": ["2"]}}
     assert not home.exists()
+
+
+def test_cases_load_no_room_above(tmp_path: Path) -> None:
+    """What higher rooms add to the group is loaded when it is asked for, not by every command."""
+    above = "[m for m in sys.modules if m.partition('.')[0] in ('mediation', 'reporting')]"
+    code = f"import sys, app\ntry: app.main()\nfinally: print({above})"
+    told = subprocess.run(
+        [sys.executable, "-c", code, "rating", "case", "-"],
+        input=ROUND % ("a", "1.5"), capture_output=True, text=True, check=True,
+        env={**os.environ, "HOVEDBOK_HOME": str(tmp_path), "DATABASE_URL": ""},
+    )  # fmt: skip
+    assert told.stdout.splitlines()[1:] == ["[]"]

@@ -166,8 +166,8 @@ def _allocations(allocations: Sequence[AllocationDraft]) -> AllocationColumns:
 
 def _sides(sides: Sequence[int | tuple[int, int]]) -> tuple[Int64, Int64, Int64]:
     told = [(0, side, 0) if isinstance(side, int) else (1, *side) for side in sides]
-    new, place, line = zip(*told, strict=True) if told else ((), (), ())
-    return np.array(new, np.int64), np.array(place, np.int64), np.array(line, np.int64)
+    new, place, line = np.array(told, np.int64).reshape(-1, 3).T
+    return new, place, line
 
 
 def _numbers(values: list[int | None]) -> Numbers:

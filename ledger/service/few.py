@@ -19,8 +19,8 @@ from ledger.journal import (
     request_hash,
     totals_of,
 )
+from ledger.service.names import dimension_sets
 from ledger.service.rates import needs_rate
-from ledger.service.staging import dimension_sets
 
 Row = tuple[Any, ...]
 _ENTRY = ("entry_index", "series", "effective_date", "document_date", "entry_type", "source_ref",

@@ -28,7 +28,6 @@ _ACCESS_DATES = ("keep_access_dates", 1 | 2 | 4, "ledger_keep_access_dates")
 _WITHDRAWAL = ("keep_withdrawal", 1 | 2 | 4, "ledger_keep_withdrawal")
 _TARIFF_DAYS = ("keep_tariff_days", 1 | 2 | 4, "rating_keep_tariff_days")
 _TARIFF_EYES = ("require_other_eyes", 1 | 2 | 4, "rating_require_other_eyes")
-_SETTLING = ("require_settling", 4, "ledger_require_settling")
 _WHOLE = (_CHANGE, _TRUNCATE, _OWNED)
 GUARDS: dict[str, tuple[tuple[str, int, str], ...]] = {
     "posting_batch": (*_WHOLE, _CHECKED),
@@ -38,7 +37,7 @@ GUARDS: dict[str, tuple[tuple[str, int, str], ...]] = {
     "balance_delta": _WHOLE,
     "balance_month": (_CHANGE, _TRUNCATE),
     "open_item": _WHOLE,
-    "allocation": (*_WHOLE, _SETTLING),
+    "allocation": _WHOLE,
     "event_outbox": _WHOLE,
     "audit_event": (_CHANGE, _TRUNCATE),
     "account_version": (_CHANGE, _TRUNCATE),

@@ -1,16 +1,15 @@
 """Post many entries: four binary COPYs into a stage that the ledger's owner made, then one call.
 
 The stage is temporary, private to the connection and emptied here; `ledger_post_staged` turns it
-into facts. See migrations/sql/0023_columns/02_stage.sql.
+into facts. See migrations/sql/0033_resolved/01_stage.sql.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from ledger.columns import (
@@ -26,6 +25,7 @@ from ledger.columns import (
 from ledger.columns.octets import Column, buffer, ends, joined, optional, packed, prefixed
 from ledger.db import driver_connection
 from ledger.journal import BatchDraft, Declared
+from ledger.service.names import Resolved, resolve
 
 # COPY's binary form: a signature, a row as its number of fields and each field behind its length,
 # and an end. Source: PostgreSQL documentation, COPY, Binary Format.
@@ -66,16 +66,15 @@ class Many:
         """Fill the stage and post it; gives the batch and whether it was there already."""
         draft, batch = self.draft, self.batch
         hashes = entry_hashes(self.bodies, draft.book, draft.source_system, draft.actor)
-        known = batch.lines.dimensions.dictionary.to_pylist()
-        sets = dimension_sets(session, draft.book, known)
+        resolved = resolve(session, draft.book, batch)
         used = len(batch.allocations.amount)
         with driver_connection(session).cursor() as cursor:
             cursor.execute(_OPEN, (len(batch.lines.amount) + used,))
             if hashes:
-                _copy_entries(cursor, batch, hashes)
-                _copy_lines(cursor, batch, sets)
+                _copy_entries(cursor, batch, resolved, hashes)
+                _copy_lines(cursor, batch, resolved)
             if len(batch.items.line):
-                _copy_items(cursor, batch)
+                _copy_items(cursor, batch, resolved)
             if used:
                 _copy_allocations(cursor, batch)
             cursor.execute(_POST, envelope)
@@ -97,49 +96,57 @@ _POST = """
     SELECT posted_batch, replayed FROM ledger_post_staged(%s, %s, %s, %s, %s, %s, %s, %s, %s)"""
 
 
-def _copy_entries(cursor: Any, batch: BatchColumns, hashes: Sequence[bytes]) -> None:
+def _copy_entries(
+    cursor: Any, batch: BatchColumns, resolved: Resolved, hashes: Sequence[bytes]
+) -> None:
     entries = batch.entries
     leaves = np.frombuffer(b"".join(hashes), "V32")
     _copy(cursor, "ledger_stage_entry", {
-        "entry_index, effective_date, document_date, line_count, entry_hash": packed([
-            *_int4(np.arange(len(hashes))), *_date(entries.effective_day),
+        "entry_index, ordinal, effective_date, document_date, line_count, entry_hash": packed([
+            *_int4(np.arange(len(hashes))), *_int4(resolved.ordinal), *_date(entries.effective_day),
             *_date(entries.document_day), *_int4(entries.line_count), (">i4", 32), ("V32", leaves),
         ]),
+        "fiscal_year": _optional(resolved.fiscal_year, ">i2"),
         "series": prefixed(entries.series),
         "entry_type": prefixed(entries.entry_type),
         "source_ref": prefixed(entries.source_ref),
         "document_ref": prefixed(entries.document_ref),
         "text": prefixed(entries.text),
-        "reverses_entry_id": _optional_int8(entries.reverses),
+        "reverses_entry_id": _optional(entries.reverses, ">i8"),
     })  # fmt: skip
 
 
-def _copy_lines(cursor: Any, batch: BatchColumns, sets: Mapping[str, int]) -> None:
+def _copy_lines(cursor: Any, batch: BatchColumns, resolved: Resolved) -> None:
     lines = batch.lines
-    set_ids = np.array([sets.get(k, -1) for k in lines.dimensions.dictionary.to_pylist()], np.int64)
     _copy(cursor, "ledger_stage_line", {
-        "entry_index, line_no, amount_minor, base_minor, dim_set_id": packed([
+        "entry_index, line_no, amount_minor, base_minor, dim_set_id, effective_date": packed([
             *_int4(lines.entry), (">i4", 2), (">i2", lines.line_no), *_int8(lines.amount),
-            *_int8(lines.base), *_int4(set_ids[lines.dimensions.indices.to_numpy()]),
+            *_int8(lines.base), *_int4(resolved.dimensions), *_date(resolved.day),
         ]),
+        "account_id": _optional(resolved.account, ">i4"),
+        "vat_code_id": _optional(resolved.vat_code, ">i2"),
         "account": prefixed(lines.account),
         "currency": prefixed(lines.currency),
-        "party_id": _optional_int8(lines.party),
+        "party_id": _optional(lines.party, ">i8"),
         "vat_code": prefixed(lines.vat_code),
-        "tax_base_minor": _optional_int8(lines.tax_base),
-        "item_index": optional(lines.item, ">i4", b"\0\0\0\4", b"\xff\xff\xff\xff"),
+        "tax_base_minor": _optional(lines.tax_base, ">i8"),
+        "item_index": _optional(lines.item, ">i4"),
         "text": prefixed(lines.text),
     })  # fmt: skip
 
 
-def _copy_items(cursor: Any, batch: BatchColumns) -> None:
-    items, lines = batch.items, batch.lines
+def _copy_items(cursor: Any, batch: BatchColumns, resolved: Resolved) -> None:
+    items, lines, of = batch.items, batch.lines, batch.items.line
     _copy(cursor, "ledger_stage_item", {
-        "item_index, entry_index, line_no, document_date, due_date": packed([
-            *_int4(np.arange(len(items.line))), *_int4(lines.entry[items.line]),
-            (">i4", 2), (">i2", lines.line_no[items.line]), *_date(items.document_day),
-            *_date(items.due_day),
+        "item_index, entry_index, line_no, document_date, due_date, effective_date, amount_minor,"
+        " base_minor": packed([
+            *_int4(np.arange(len(of))), *_int4(lines.entry[of]), (">i4", 2),
+            (">i2", lines.line_no[of]), *_date(items.document_day), *_date(items.due_day),
+            *_date(resolved.day[of]), *_int8(lines.amount[of]), *_int8(lines.base[of]),
         ]),
+        "account_id": _optional(resolved.account.take(of), ">i4"),
+        "party_id": _optional(lines.party.take(of), ">i8"),
+        "currency": prefixed(lines.currency.take(of)),
         "kind": prefixed(items.kind),
         "document_ref": prefixed(items.document_ref),
         "kid": prefixed(items.kid),
@@ -148,28 +155,12 @@ def _copy_items(cursor: Any, batch: BatchColumns) -> None:
 
 def _copy_allocations(cursor: Any, batch: BatchColumns) -> None:
     used = batch.allocations
-    index_of = {
-        place: index
-        for index, place in enumerate(
-            zip(
-                batch.lines.entry[batch.items.line].tolist(),
-                batch.lines.line_no[batch.items.line].tolist(),
-                strict=True,
-            )
-        )
-    }
     fields = {}
     for name, (new, place, line) in (("credit", used.credit), ("debit", used.debit)):
         is_new = new.astype(bool)
-        index = np.full(len(new), -1)
-        index[is_new] = [
-            index_of.get(pair, -1)
-            for pair in zip(place[is_new].tolist(), line[is_new].tolist(), strict=True)
-        ]
-        fields[f"{name}_item_id"] = _optional_int8(pa.array(place, mask=is_new))
-        fields[f"{name}_index"] = optional(
-            pa.array(index, mask=~is_new), ">i4", b"\0\0\0\4", b"\xff\xff\xff\xff"
-        )
+        index = np.where(is_new, _item_of(batch, place, line), -1)
+        fields[f"{name}_item_id"] = _optional(pa.array(place, mask=is_new), ">i8")
+        fields[f"{name}_index"] = _optional(pa.array(index, mask=~is_new), ">i4")
     _copy(cursor, "ledger_stage_allocation", {
         "allocation_index, amount_minor, effective_date": packed([
             *_int4(np.arange(len(used.amount))), *_int8(used.amount), *_date(used.effective_day),
@@ -177,6 +168,19 @@ def _copy_allocations(cursor: Any, batch: BatchColumns) -> None:
         "rule": prefixed(used.rule),
         **fields,
     })  # fmt: skip
+
+
+def _item_of(batch: BatchColumns, entry: Array, line_no: Array) -> Array:
+    """Find which item the line of an entry opens; -1 for a line that opens none."""
+    lines, of = batch.lines, batch.items.line
+    if not len(of):
+        return np.full(len(entry), -1)
+    keys = lines.entry[of] << 16 | lines.line_no[of]  # Ascending: items come as their lines do.
+    # A place beyond what an entry can have is nobody's, and must not become another's.
+    known = (entry >= 0) & (entry < 1 << 20) & (line_no > 0) & (line_no < 1 << 16)
+    sought = np.where(known, entry << 16 | line_no, -1)
+    place = np.minimum(np.searchsorted(keys, sought), len(keys) - 1)
+    return np.where(keys[place] == sought, place, -1)
 
 
 def _copy(cursor: Any, table: str, fields: Mapping[str, Column]) -> None:
@@ -202,31 +206,6 @@ def _date(days: Array) -> list[tuple[str, Array | int]]:
     return _int4(days - _FIRST_DAY)
 
 
-def _optional_int8(values: Any) -> Column:
-    return optional(values, ">i8", b"\0\0\0\x08", b"\xff\xff\xff\xff")
-
-
-def dimension_sets(session: Session, book: str, keys: Iterable[str]) -> dict[str, int]:
-    """Find or register dimension sets by their canonical keys; "" is set 0."""
-    wanted = sorted(key for key in keys if key)
-    if not wanted:
-        return {"": 0}
-    given = {"book": book, "keys": wanted}
-    session.execute(
-        text(
-            "INSERT INTO dimension_set (book_id, canonical_key)"
-            " SELECT book_id, k FROM book, unnest(CAST(:keys AS text[])) k WHERE code = :book"
-            " AND NOT EXISTS (SELECT FROM dimension_set d"
-            "  WHERE d.book_id = book.book_id AND d.canonical_key = k)"
-            " ON CONFLICT DO NOTHING"
-        ),
-        given,
-    )
-    rows = session.execute(
-        text(
-            "SELECT canonical_key, dim_set_id FROM dimension_set JOIN book USING (book_id)"
-            " WHERE code = :book AND canonical_key = ANY (CAST(:keys AS text[]))"
-        ),
-        given,
-    )
-    return {"": 0, **{row.canonical_key: row.dim_set_id for row in rows}}
+def _optional(values: Any, width: str) -> Column:
+    size = np.dtype(width).itemsize
+    return optional(values, width, size.to_bytes(4, "big"), b"\xff\xff\xff\xff")

@@ -280,6 +280,29 @@ BY_OWNER = {
         + f"INSERT INTO open_item SELECT {NEW} << 20, {NEW} << 20, NULL, 5, 5, account_id,"
         " '2026-03-31', '2026-03-31', '2026-03-31', book_id, 1, 'NOK', 'x', 'x', NULL"
         " FROM account WHERE number = '1920';",
+    "an amount of the book's own currency that was converted": (
+        BATCH + COUNT + header() + GOOD_LINES + GOOD_DELTAS)
+        .replace("5, 5, 'NOK'", "5, 6, 'NOK'").replace("-5, -5, 'NOK'", "-5, -6, 'NOK'")
+        .replace("5, 0, 5, 0, 1", "5, 0, 6, 0, 1").replace("0, 5, 0, 5, 1", "0, 5, 0, 6, 1"),
+    "lines of a currency that nobody knows":
+        (BATCH + COUNT + header() + GOOD_LINES + GOOD_DELTAS).replace("NOK", "QQQ"),
+    "lines of a currency that their account does not take":
+        "UPDATE account SET currency = 'EUR' WHERE number = '1940';"
+        + BATCH + COUNT + header() + GOOD_LINES + GOOD_DELTAS,
+    "lines on an account that is closed":
+        "UPDATE account SET valid_to = '2026-03-31' WHERE number = '1940';"
+        + BATCH + COUNT + header() + GOOD_LINES + GOOD_DELTAS,
+    "lines with a VAT code that is not there": (
+        BATCH + COUNT + header() + GOOD_LINES + GOOD_DELTAS)
+        .replace("currency) SELECT", "currency, vat_code_id) SELECT")
+        .replace("'NOK' FROM account", "'NOK', 4711 FROM account"),
+    "lines with dimensions that are not there": (
+        BATCH + COUNT + header() + GOOD_LINES + GOOD_DELTAS)
+        .replace("base_minor, currency) SELECT", "base_minor, currency, dim_set_id) SELECT")
+        .replace("'NOK' FROM account", "'NOK', 4711 FROM account")
+        .replace("'NOK', 0,", "'NOK', 4711,"),
+    "an allocation before its items": allocated(CREDIT, DEBIT).replace("'2026-03-31', book_id",
+                                                                       "'2026-03-01', book_id"),
     "a line in a month without partition": BATCH + line(1, 5, day="2031-01-01"),
 }  # fmt: skip
 

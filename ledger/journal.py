@@ -7,7 +7,7 @@ here reads a clock or a database; `ledger.service` posts what is drafted here.
 import operator
 import struct
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from hashlib import sha256
@@ -102,7 +102,7 @@ class BatchDraft:
     source_system: str
     source_ref: str
     actor: str
-    entries: tuple[EntryDraft, ...]
+    entries: Sequence[EntryDraft]
     allocations: tuple[AllocationDraft, ...] = ()
     approved_by: str | None = None  # somebody else than the actor
     declared: Declared | None = None
@@ -353,6 +353,12 @@ def _check_entry(entry: EntryDraft, position: int) -> None:
                 entry=position, line=line_no,
             )  # fmt: skip
         _check_texts(where, line.account, line.text, line.vat_code, may_be_empty=True)
+        try:
+            canonical_dimensions(line.dimensions)
+        except MalformedEntry as refusal:
+            raise MalformedEntry(
+                f"{where} line {line_no}: {refusal}", entry=position, line=line_no
+            ) from refusal
         if line.item is not None:
             _check_texts(where, line.item.kind)
             _check_texts(where, line.item.document_ref, line.item.kid, may_be_empty=True)

@@ -17,6 +17,7 @@ from werkzeug.exceptions import UnsupportedMediaType
 
 from ledger import service
 from ledger.access import check_program
+from ledger.columns import totals_held
 from ledger.conditions import Condition
 from ledger.db import transaction
 from ledger.errors import Invalid
@@ -32,7 +33,8 @@ from ledger.intake.bodies import (
     read_envelope,
 )
 from ledger.intake.conditions import conditions_of
-from ledger.journal import Declared, check_declared, totals_of
+from ledger.intake.records import entries_together
+from ledger.journal import Declared, check_declared
 from ledger.money import format_amount, parse_amount
 from ledger.service.intake import Booked, Sender, check_now, post_drafted
 from ledger.service.requests import accept_request, outcome_row, request_outcomes, request_state
@@ -147,7 +149,7 @@ class PostingBatches(MethodView):
             currency = service.functional_currency(session, envelope.book)
         read = list(entries_of(envelope, body, Defaults(headers["key"], currency)))
         _check_declared(envelope, read)
-        lines = sum(len(one.entry.lines) for one in read if isinstance(one, Drafted))
+        lines = sum(one.line_count for one in read if isinstance(one, Drafted))
         conditions = conditions_of(envelope.conditions, currency)
         if lines > WAITED_FOR_LINES and envelope.mode == "per-entry" and not envelope.dry_run:
             if conditions:
@@ -237,7 +239,7 @@ def _post(
 
 def _check_declared(envelope: Envelope, read: list[Drafted | Fault]) -> None:
     """Hold a request to its control totals; a faulty entry counts, its lines cannot."""
-    held = totals_of(one.entry for one in read if isinstance(one, Drafted))
+    held = totals_held(entries_together([one for one in read if isinstance(one, Drafted)]))
     told = envelope.declared
     if told is None:
         if held.lines > MAX_LINES_UNDECLARED:
@@ -256,11 +258,11 @@ def _check_declared(envelope: Envelope, read: list[Drafted | Fault]) -> None:
 def _told(
     envelope: Envelope, read: list[Drafted | Fault], outcomes: list[Booked | Fault]
 ) -> dict[str, Any]:
-    drafts = {one.record: one.entry for one in read if isinstance(one, Drafted)}
+    drafts = {one.record: one for one in read if isinstance(one, Drafted)}
     booked = [one for one in outcomes if isinstance(one, Booked)]
-    totals = totals_of(drafts[one.record] for one in booked)
+    totals = totals_held(entries_together([drafts[one.record] for one in booked]))
     replayed = sum(one.replayed for one in booked)
-    refs = {record: entry.source_ref for record, entry in drafts.items()}
+    refs = {record: drafted.source_ref for record, drafted in drafts.items()}
     return {
         "read": len(read), "posted": len(booked) - replayed, "replayed": replayed,
         "refused": len(outcomes) - len(booked), "lines": totals.lines,

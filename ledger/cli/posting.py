@@ -198,11 +198,11 @@ def _batches(drafted: Iterator[Drafted]) -> Iterator[list[Drafted]]:
     batch: list[Drafted] = []
     lines = 0
     for one in drafted:
-        if batch and lines + len(one.entry.lines) > _LINES_A_BATCH:
+        if batch and lines + one.line_count > _LINES_A_BATCH:
             yield batch
             batch, lines = [], 0
         batch.append(one)
-        lines += len(one.entry.lines)
+        lines += one.line_count
     if batch:
         yield batch
 

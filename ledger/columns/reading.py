@@ -14,9 +14,6 @@ import pyarrow.compute as pc
 from ledger.journal import (
     AllocationDraft,
     BatchDraft,
-    EntryDraft,
-    ItemDraft,
-    Line,
     canonical_dimensions,
 )
 
@@ -49,6 +46,7 @@ class LineColumns:
     account: Texts
     amount: Int64
     base: Int64
+    given_base: Numbers  # null where it is left to a rate, or is the amount itself
     currency: Texts
     party: Numbers
     vat_code: Texts
@@ -93,74 +91,83 @@ class BatchColumns:
 
 def read_columns(draft: BatchDraft) -> BatchColumns:
     """Read a batch; raises TypeError, ValueError or pyarrow's errors for what fits no column."""
-    lines = list(chain.from_iterable(entry.lines for entry in draft.entries))
-    item_of = [line.item for line in lines]
-    return BatchColumns(
-        _entries(draft.entries),
-        _lines(draft.entries, lines, item_of),
-        _items(item_of),
-        _allocations(draft.allocations),
-    )
-
-
-def _entries(entries: Sequence[EntryDraft]) -> EntryColumns:
-    return EntryColumns(
-        _coded([e.series for e in entries]),
-        _days([e.effective_date for e in entries]),
-        _days([e.document_date for e in entries]),
-        _coded([e.entry_type for e in entries]),
-        _texts([e.source_ref for e in entries]),
-        _texts([e.text for e in entries]),
-        _texts([e.document_ref for e in entries]),
-        _numbers([e.reverses_entry_id for e in entries]),
-        np.array([len(e.lines) for e in entries], np.int64),
-    )
-
-
-def _lines(
-    entries: Sequence[EntryDraft], lines: Sequence[Line], item_of: Sequence[ItemDraft | None]
-) -> LineColumns:
+    entries = draft.entries
     counts = np.array([len(e.lines) for e in entries], np.int64)
-    firsts = np.cumsum(counts) - counts
-    amount = _numbers([x.amount_minor for x in lines])
-    base = pc.coalesce(_numbers([x.base_minor for x in lines]), amount)
-    opens = np.array([item is not None for item in item_of], bool)
-    return LineColumns(
-        np.repeat(np.arange(len(entries), dtype=np.int64), counts),
-        np.arange(1, len(lines) + 1) - np.repeat(firsts, counts),
-        _coded([x.account for x in lines]),
-        amount.to_numpy(),
-        base.to_numpy(),
-        _coded([x.currency for x in lines]),
-        _numbers([x.party_id for x in lines]),
-        _coded([x.vat_code for x in lines]),
-        _numbers([x.tax_base_minor for x in lines]),
-        _coded(_dimension_keys([x.dimensions for x in lines])),
-        pa.array(np.cumsum(opens) - 1, pa.int64(), mask=~opens),
-        _texts([x.text for x in lines]),
+    lines = list(chain.from_iterable(entry.lines for entry in entries))
+    return BatchColumns(
+        EntryColumns(
+            coded([e.series for e in entries]),
+            days([e.effective_date for e in entries]),
+            days([e.document_date for e in entries]),
+            coded([e.entry_type for e in entries]),
+            texts([e.source_ref for e in entries]),
+            texts([e.text for e in entries]),
+            texts([e.document_ref for e in entries]),
+            whole_numbers([e.reverses_entry_id for e in entries]),
+            counts,
+        ),
+        read_lines(
+            counts,
+            lines,
+            currency=[x.currency for x in lines],
+            amount=whole_numbers([x.amount_minor for x in lines]),
+            base=whole_numbers([x.base_minor for x in lines]),
+            tax_base=whole_numbers([x.tax_base_minor for x in lines]),
+        ),
+        read_items([line.item for line in lines]),
+        read_allocations(draft.allocations),
     )
 
 
-def _items(item_of: Sequence[ItemDraft | None]) -> ItemColumns:
+def read_lines(
+    counts: Int64, lines: Sequence[Any], *, currency: list[str],
+    amount: Numbers, base: Numbers, tax_base: Numbers,
+) -> LineColumns:  # fmt: skip
+    """Put lines into columns: drafted ones, or those of records; `counts` of them make an entry.
+
+    What the two say in other ways comes as columns or lists already. [minor units]
+    """
+    firsts = np.cumsum(counts) - counts
+    opens = np.array([line.item is not None for line in lines], bool)
+    return LineColumns(
+        np.repeat(np.arange(len(counts), dtype=np.int64), counts),
+        np.arange(1, len(lines) + 1) - np.repeat(firsts, counts),
+        coded([x.account for x in lines]),
+        amount.to_numpy(),
+        pc.coalesce(base, amount).to_numpy(),
+        base,
+        coded(currency),
+        whole_numbers([x.party_id for x in lines]),
+        coded([x.vat_code for x in lines]),
+        tax_base,
+        coded(_dimension_keys([x.dimensions for x in lines])),
+        pa.array(np.cumsum(opens) - 1, pa.int64(), mask=~opens),
+        texts([x.text for x in lines]),
+    )
+
+
+def read_items(item_of: Sequence[Any]) -> ItemColumns:
+    """Put the items of lines into columns: drafted ones, or those of records; None opens none."""
     items = [item for item in item_of if item is not None]
     places = [place for place, item in enumerate(item_of) if item is not None]
     return ItemColumns(
         np.array(places, np.int64),
-        _coded([i.kind for i in items]),
-        _texts([i.document_ref for i in items]),
-        _texts([i.kid for i in items]),
-        _days([i.document_date for i in items]),
-        _days([i.due_date for i in items]),
+        coded([i.kind for i in items]),
+        texts([i.document_ref for i in items]),
+        texts([i.kid for i in items]),
+        days([i.document_date for i in items]),
+        days([i.due_date for i in items]),
     )
 
 
-def _allocations(allocations: Sequence[AllocationDraft]) -> AllocationColumns:
+def read_allocations(allocations: Sequence[AllocationDraft]) -> AllocationColumns:
+    """Put allocations into columns."""
     return AllocationColumns(
         _sides([a.credit for a in allocations]),
         _sides([a.debit for a in allocations]),
-        _numbers([a.amount_minor for a in allocations]).to_numpy(),
-        _days([a.effective_date for a in allocations]),
-        _coded([a.rule for a in allocations]),
+        whole_numbers([a.amount_minor for a in allocations]).to_numpy(),
+        days([a.effective_date for a in allocations]),
+        coded([a.rule for a in allocations]),
     )
 
 
@@ -170,22 +177,24 @@ def _sides(sides: Sequence[int | tuple[int, int]]) -> tuple[Int64, Int64, Int64]
     return new, place, line
 
 
-def _numbers(values: list[int | None]) -> Numbers:
+def whole_numbers(values: list[int | None]) -> Numbers:
     """Hold integers of any make; a float raises TypeError, it has lost øre already."""
     if not set(map(type, values)) <= {int, type(None)}:
         values = [None if value is None else operator.index(value) for value in values]
     return pa.array(values, pa.int64())
 
 
-def _texts(values: list[str | None]) -> Texts:
+def texts(values: Sequence[str | None]) -> Texts:
+    """Hold texts, each as it is."""
     return pa.array(values, pa.large_string())
 
 
-def _coded(values: list[str] | list[str | None]) -> Texts:
+def coded(values: list[str] | list[str | None]) -> Texts:
+    """Hold texts of which few are different."""
     return pa.array(values, pa.large_string()).dictionary_encode()
 
 
-def _days(values: list[date]) -> Int64:
+def days(values: list[date]) -> Int64:
     """Number days as `date.toordinal`; few are different."""
     known = {day: day.toordinal() for day in set(values)}
     return np.fromiter(map(known.__getitem__, values), np.int64, len(values))

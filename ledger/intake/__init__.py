@@ -12,6 +12,7 @@ from ledger.errors import Invalid
 from ledger.intake.ndjson import read_ndjson
 from ledger.intake.records import Defaults, Drafted, Fault, checked
 from ledger.intake.tables import read_csv, read_parquet
+from ledger.intake.together import drafted
 
 FORMATS = ("ndjson", "csv", "parquet")
 _SUFFIXES = {".ndjson": "ndjson", ".jsonl": "ndjson", ".csv": "csv", ".parquet": "parquet"}
@@ -66,8 +67,11 @@ def read_entries(
                 f"{packed} -dc FILE | hovedbok ledger post - --format {file_format}.",
                 file=name,
             )
-    readers = {"ndjson": read_ndjson, "csv": read_csv, "parquet": read_parquet}
     try:
-        yield from checked(readers[file_format](stream, defaults))
+        if file_format == "ndjson":
+            yield from drafted(read_ndjson(stream), defaults)
+        else:
+            read = read_csv if file_format == "csv" else read_parquet
+            yield from checked(read(stream, defaults))
     except Invalid as refusal:
         raise JournalFileUnreadable(f"{name}: {refusal}", file=name, **refusal.facts) from refusal

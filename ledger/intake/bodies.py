@@ -13,6 +13,7 @@ from ledger.intake.conditions import ConditionRecord
 from ledger.intake.ndjson import read_ndjson, read_record
 from ledger.intake.records import Defaults, Drafted, Fault, checked
 from ledger.intake.tables import check_columns, read_rows
+from ledger.intake.together import drafted
 from ledger.strict_json import NameTwice, check_names
 
 Option = TypeVar("Option")
@@ -116,17 +117,12 @@ def _option(name: str, told: str | None, decoder: msgspec.json.Decoder[Option]) 
 
 def entries_of(envelope: Envelope, body: bytes, defaults: Defaults) -> Iterator[Drafted | Fault]:
     """Draft the entries of a request in order; `body` is what an NDJSON request consists of."""
-    return checked(_read(envelope, body, defaults))
-
-
-def _read(envelope: Envelope, body: bytes, defaults: Defaults) -> Iterator[Drafted | Fault]:
-    if envelope.entries is not None:
-        for number, source in enumerate(envelope.entries, 1):
-            yield read_record(bytes(source), number, defaults)
-    elif envelope.columns is not None:
-        yield from _of_columns(envelope.columns, defaults)
-    else:
-        yield from read_ndjson(io.BytesIO(body), defaults)
+    if envelope.columns is not None:
+        return checked(_of_columns(envelope.columns, defaults))
+    if envelope.entries is None:
+        return drafted(read_ndjson(io.BytesIO(body)), defaults)
+    numbered = enumerate(envelope.entries, 1)
+    return drafted((read_record(bytes(source), number) for number, source in numbered), defaults)
 
 
 def _of_columns(columns: dict[str, list[Any]], defaults: Defaults) -> Iterator[Drafted | Fault]:

@@ -4,7 +4,7 @@ import codecs
 import re
 from collections.abc import Iterator
 from datetime import date
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import msgspec
 
@@ -71,7 +71,14 @@ _PATH = re.compile(r" - at `\$(.*)`$")
 _MONEY = ("amount", "base_amount", "tax_base")
 
 
-def read_ndjson(stream: BinaryIO, defaults: Defaults) -> Iterator[Drafted | Fault]:
+class Numbered(NamedTuple):
+    """A record whose shape has been checked, and its place in the file or request, from 1."""
+
+    number: int
+    record: EntryRecord
+
+
+def read_ndjson(stream: BinaryIO) -> Iterator[Numbered | Fault]:
     """Read one entry a line; empty lines are passed over."""
     number = 0
     while line := stream.readline(MAX_RECORD_BYTES + 1):
@@ -85,14 +92,11 @@ def read_ndjson(stream: BinaryIO, defaults: Defaults) -> Iterator[Drafted | Faul
             while line and not line.endswith(b"\n"):
                 line = stream.readline(MAX_RECORD_BYTES)
         elif line.strip():
-            yield read_record(line, number, defaults)
+            yield read_record(line, number)
 
 
-def read_record(source: bytes, number: int, defaults: Defaults) -> Drafted | Fault:
-    """Read one entry of JSON; `number` is its place in the file or request, from 1.
-
-    What the entry says is not `checked` yet, only that it says it as documented.
-    """
+def read_record(source: bytes, number: int) -> Numbered | Fault:
+    """Read one entry of JSON; it says what it says as documented, which is all that is known."""
     try:
         record = _decoder.decode(source)
         check_names(source)
@@ -101,7 +105,7 @@ def read_record(source: bytes, number: int, defaults: Defaults) -> Drafted | Fau
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, NameTwice) as error:
         problem = RecordMalformed(f"{str(error) or 'Nested too deeply'}. Write one JSON object.")
         return fault_of(number, "", problem)
-    return draft_record(record, number, defaults)
+    return Numbered(number, record)
 
 
 def draft_record(record: EntryRecord, number: int, defaults: Defaults) -> Drafted | Fault:
@@ -125,7 +129,7 @@ def draft_record(record: EntryRecord, number: int, defaults: Defaults) -> Drafte
         conditions = conditions_of(record.conditions, defaults.currency)
     except Invalid as refusal:
         return fault_of(number, str(refusal.facts.get("pointer", "/conditions")), refusal)
-    return Drafted(number, entry, conditions)
+    return Drafted.alone(number, entry, conditions)
 
 
 def _line(line: LineRecord, defaults: Defaults) -> Line:

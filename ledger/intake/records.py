@@ -1,12 +1,12 @@
 """What a record of a journal file becomes: a drafted entry, or a fault that says why not."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from itertools import islice
 
-from ledger.columns import check_columns, columns_of
+from ledger.columns import HeldInColumns, check_columns, columns_of
 from ledger.conditions import Condition
 from ledger.errors import Invalid, Problem
 from ledger.journal import BatchDraft, EntryDraft, ItemDraft, Line, check_batch
@@ -14,8 +14,8 @@ from ledger.money import parse_amount
 
 _OF_A_BATCH = re.compile(r"Entry (?:\d+(?: \('[^']*'\))?|'[^']*')(?: line (\d+))?(:?) ")
 MAX_RECORD_BYTES = 16 * 2**20  # one entry; more is no journal entry but an attack or a mistake
-_CHECKED_AT_ONCE = 4_096  # Entries; a file of any length is read in the memory of so many.
-_WORTH_COLUMNS = 50  # Fewer entries are checked sooner one by one than in columns.
+CHECKED_AT_ONCE = 5_000  # Entries; a file of any length is read in the memory of so many.
+WORTH_COLUMNS = 50  # Fewer entries are checked sooner one by one than in columns.
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +32,56 @@ class Defaults:
 class Drafted:
     """An entry, and the record (line of the file, from 1) that it came from.
 
-    Its conditions are of the books just before it, with all that came before it in the file.
+    It is the one at `place` of some that were read together. Its conditions are of the books just
+    before it, with all that came before it in the file.
     """
 
     record: int
-    entry: EntryDraft
+    read: Sequence[EntryDraft]
+    place: int = 0
     conditions: tuple[Condition, ...] = ()
+
+    @classmethod
+    def alone(
+        cls, record: int, entry: EntryDraft, conditions: tuple[Condition, ...] = ()
+    ) -> "Drafted":
+        """Hold an entry that was read by itself."""
+        return cls(record, (entry,), 0, conditions)
+
+    @property
+    def entry(self) -> EntryDraft:
+        """Give the entry."""
+        return self.read[self.place]
+
+    @property
+    def source_ref(self) -> str:
+        """Give the entry's reference."""
+        read = self.read
+        return (
+            read.source_refs[self.place]
+            if isinstance(read, HeldInColumns)
+            else read[self.place].source_ref
+        )
+
+    @property
+    def line_count(self) -> int:
+        """Count the entry's lines."""
+        read = self.read
+        return (
+            read.line_counts[self.place]
+            if isinstance(read, HeldInColumns)
+            else len(read[self.place].lines)
+        )
+
+
+def entries_together(drafted: Sequence[Drafted]) -> Sequence[EntryDraft]:
+    """Give the entries in order; as they were read together, where those are all of them."""
+    read = drafted[0].read if drafted else ()
+    if len(read) == len(drafted) and all(
+        one.read is read and one.place == place for place, one in enumerate(drafted)
+    ):
+        return read
+    return tuple(one.entry for one in drafted)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,16 +139,16 @@ def checked(read: Iterable[Drafted | Fault]) -> Iterator[Drafted | Fault]:
     Where all of some thousand are sound, as columns tell at once, none is looked at alone.
     """
     records = iter(read)
-    while some := tuple(islice(records, _CHECKED_AT_ONCE)):
-        drafted = tuple(one.entry for one in some if isinstance(one, Drafted))
-        if len(drafted) >= _WORTH_COLUMNS and _all_sound(drafted):
+    while some := tuple(islice(records, CHECKED_AT_ONCE)):
+        drafted = entries_together([one for one in some if isinstance(one, Drafted)])
+        if len(drafted) >= WORTH_COLUMNS and _all_sound(drafted):
             yield from some
         else:
             yield from (_alone(one) if isinstance(one, Drafted) else one for one in some)
 
 
-def _all_sound(entries: tuple[EntryDraft, ...]) -> bool:
-    together = _batch_of(entries)
+def _all_sound(entries: Sequence[EntryDraft]) -> bool:
+    together = batch_of(entries)
     try:
         check_columns(columns_of(together), together)
     except Problem:
@@ -114,13 +158,14 @@ def _all_sound(entries: tuple[EntryDraft, ...]) -> bool:
 
 def _alone(drafted: Drafted) -> Drafted | Fault:
     try:
-        check_batch(_batch_of((drafted.entry,)))
+        check_batch(batch_of((drafted.entry,)))
     except Problem as refusal:
         return fault_of(drafted.record, "", refusal)
     return drafted
 
 
-def _batch_of(entries: tuple[EntryDraft, ...]) -> BatchDraft:
+def batch_of(entries: Sequence[EntryDraft]) -> BatchDraft:
+    """Put entries into a batch of no book, to be checked by what they say alone."""
     return BatchDraft(book="-", source_system="-", source_ref="-", actor="-", entries=entries)
 
 

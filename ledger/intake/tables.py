@@ -172,7 +172,7 @@ def _entry(gathered: list[tuple[int, Row]], seen: set[str], defaults: Defaults) 
         )  # fmt: skip
     except Invalid as refusal:
         return fault_of(row_number, str(refusal.facts.get("column", "")), refusal)
-    return Drafted(number, entry)
+    return Drafted.alone(number, entry)
 
 
 def _changed(first: Row, row: Row) -> str:

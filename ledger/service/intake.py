@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from ledger.conditions import Condition
 from ledger.errors import Problem
 from ledger.intake import Drafted, Fault
-from ledger.intake.records import fault_of
+from ledger.intake.records import entries_together, fault_of
 from ledger.journal import BatchDraft, EntryDraft, Voucher, encode_entry, entry_hash, leaf_hash
 from ledger.refusals import EntryRefReused
 from ledger.service.conditions import check_conditions, lock_conditions
@@ -124,7 +124,7 @@ def post_all(
     """Post entries as one batch, or raise the first refusal; nothing is looked for before."""
     posted = post_batch(session, BatchDraft(
         book=sender.book, source_system=sender.source_system, source_ref=named(drafted),
-        actor=sender.actor, entries=tuple(one.entry for one in drafted),
+        actor=sender.actor, entries=entries_together(drafted),
         conditions=drafted[0].conditions,
     ))  # fmt: skip
     return [
@@ -208,7 +208,7 @@ def _named_behind(ref: str) -> Naming:
     """Name batches by a reference and the entries they hold: other entries, another batch."""
 
     def named(drafted: Sequence[Drafted]) -> str:
-        members = sha256("\0".join(one.entry.source_ref for one in drafted).encode()).hexdigest()
+        members = sha256("\0".join(one.source_ref for one in drafted).encode()).hexdigest()
         return f"{ref}/{drafted[0].record}-{drafted[-1].record}/{members[:12]}"
 
     return named
@@ -223,13 +223,13 @@ def find_posted(
     """
     rows = session.execute(
         text(_BY_REFERENCE),
-        {"system": sender.source_system, "refs": [one.entry.source_ref for one in drafted]},
+        {"system": sender.source_system, "refs": [one.source_ref for one in drafted]},
     )
     stored: Mapping[str, Row[Any]] = {row.source_ref: row for row in rows}
     bases = _stored_bases(session, sender, drafted, stored)
     outcomes: list[Booked | Refused] = []
     for one in drafted:
-        row = stored.get(one.entry.source_ref)
+        row = stored.get(one.source_ref)
         if row is None:
             continue
         voucher = Voucher(row.series, row.fiscal_year, row.voucher_no)
@@ -238,7 +238,7 @@ def find_posted(
             outcomes.append(Booked(one.record, row.entry_id, voucher, replayed=True))
             continue
         reused = EntryRefReused(
-            f"{sender.source_system}/{one.entry.source_ref} is {voucher} with other content. Use "
+            f"{sender.source_system}/{one.source_ref} is {voucher} with other content. Use "
             "a new reference, or send what was sent before.",
             voucher=str(voucher), entry_id=row.entry_id,
         )  # fmt: skip
@@ -252,9 +252,9 @@ def _stored_bases(
     """Read the base amounts of stored entries whose sender left them to the rate of the day."""
     own = own_currency(session, sender.book)
     wanted = [
-        stored[one.entry.source_ref].entry_id
+        stored[one.source_ref].entry_id
         for one in drafted
-        if one.entry.source_ref in stored and needs_rate(one.entry, own)
+        if one.source_ref in stored and needs_rate(one.entry, own)
     ]
     found: dict[int, list[int]] = defaultdict(list)
     if wanted:

@@ -4,6 +4,7 @@ import json
 
 from sqlalchemy.orm import Session
 
+from ledger.columns import count_lines
 from ledger.db import driver_connection
 from ledger.journal import BatchDraft, Posted, Voucher
 from ledger.refusals import MalformedEntry, SourceRefReused
@@ -36,7 +37,7 @@ def post_batch(session: Session, draft: BatchDraft) -> Posted:
 
     Source: reference/ledger.md section 5c; migrations/sql/0033_resolved/02_posting.sql.
     """
-    lines = sum(len(entry.lines) for entry in draft.entries) + len(draft.allocations)
+    lines = count_lines(draft.entries) + len(draft.allocations)
     road: type[Few | Many] = Few if lines < FEW_LINES else Many
     batch = road.of(draft)
     content = batch.content()

@@ -119,7 +119,7 @@ def _do_step(
     part: Sequence[Drafted | Fault], *, is_last: bool,
 ) -> None:  # fmt: skip
     drafted = [one for one in part if isinstance(one, Drafted)]
-    refs = {one.record: one.entry.source_ref for one in drafted}
+    refs = {one.record: one.source_ref for one in drafted}
     outcomes: list[Booked | Fault] = [one for one in part if isinstance(one, Fault)]
     outcomes += post_drafted(session, sender, asked.ref, drafted, each=True)
     rows = [outcome_row(o, refs.get(o.record)) for o in sorted(outcomes, key=lambda o: o.record)]

@@ -159,7 +159,7 @@ def _post(
         session, [(asked[p].sender.book, c) for p in sound for c in asked[p].conditions]
     )
     for sender, members in _by_sender(asked, sound):
-        drafted = [Drafted(p, asked[p].entry, asked[p].conditions) for p in members]
+        drafted = [Drafted.alone(p, asked[p].entry, asked[p].conditions) for p in members]
         for outcome in post(session, sender, drafted):
             outcomes[outcome.record] = (
                 outcome.problem if isinstance(outcome, Refused)
@@ -213,7 +213,7 @@ def _by_sender(
 
 def _name(drafted: Sequence[Drafted]) -> str:
     """Name a batch by its entries alone, so that a crash and a retry end in the same name."""
-    references = [one.entry.source_ref for one in drafted]
+    references = [one.source_ref for one in drafted]
     if len(references) == 1:
         return references[0]
     return f"merged/{sha256(chr(0).join(references).encode()).hexdigest()}"

@@ -60,7 +60,7 @@ class Many:
 
     def needs_rates(self, own: str) -> bool:
         """Tell whether a line leaves its amount in the book's own currency to a rate."""
-        return needs_rates(self.batch, own, self.draft)
+        return needs_rates(self.batch, own)
 
     def call(self, session: Session, envelope: Sequence[Any]) -> tuple[int, bool]:
         """Fill the stage and post it; gives the batch and whether it was there already."""

@@ -21,7 +21,7 @@ from ledger.db import transaction
 from ledger.errors import Problem
 from ledger.intake import Defaults, Drafted
 from ledger.intake.ndjson import read_record
-from ledger.intake.records import checked
+from ledger.intake.together import drafted
 from ledger.service import access, chart
 from ledger.service.guards import GUARDS
 from ledger.service.intake import Sender, post_drafted
@@ -214,7 +214,7 @@ def test_an_entry_is_refused_alike_everywhere(
 
 
 def _hold_python(case: Case) -> None:
-    (read,) = checked([read_record(case.source, 1, Defaults("ref", "NOK"))])
+    (read,) = drafted([read_record(case.source, 1)], Defaults("ref", "NOK"))
     if not isinstance(read, Drafted):
         assert (read.code, read.pointer) == (case.code, case.pointer)
         return

@@ -23,7 +23,7 @@ from ledger import service
 from ledger.db import transaction
 from ledger.errors import Problem
 from ledger.exchange import parse_rate
-from ledger.intake import Defaults, Fault
+from ledger.intake import Fault
 from ledger.intake.bodies import read_envelope
 from ledger.intake.ndjson import read_record
 from ledger.intake.records import RecordMalformed
@@ -144,7 +144,7 @@ def _line(entry: EntryDraft, number: int, **changed: object) -> EntryDraft:
 @provokes("record-malformed")
 def _record_malformed(_session: Session) -> object:
     """A record of a file is a value, not an exception: the file goes on."""
-    found = read_record(b"not JSON", 1, Defaults("file", "NOK"))
+    found = read_record(b"not JSON", 1)
     assert isinstance(found, Fault)
     assert found.code == "record-malformed"
     raise RecordMalformed(found.sentence)

@@ -38,7 +38,8 @@ import psycopg
 from benchmarks.books import BOOK, PARTIES, fresh_books, invoices
 from benchmarks.measure import tell_ratio
 from ledger import db
-from ledger.journal import EntryDraft, encode_entry, entry_hash
+from ledger.encoding import encode_entry, entry_hash
+from ledger.journal import EntryDraft
 from ledger.money import format_amount
 from ledger.service import access
 

@@ -12,8 +12,9 @@ from typing import Any
 import msgspec
 
 from ledger.anchoring import block_document, read_block
+from ledger.encoding import encode_entry, entry_hash, leaf_hash
 from ledger.errors import Invalid
-from ledger.journal import EntryDraft, Voucher, encode_entry, entry_hash, leaf_hash
+from ledger.journal import EntryDraft, Voucher
 from ledger.seals import (
     MerklePath,
     SealedBlock,

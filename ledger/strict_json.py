@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -27,6 +28,23 @@ class NameTwice(ValueError):
 def read_strictly(source: bytes | str) -> Any:
     """Read JSON. Raises `ValueError` for what is none, and `NameTwice`."""
     return json.loads(source, object_pairs_hook=_once)
+
+
+@lru_cache(maxsize=1)
+def canonical(source: bytes) -> bytes:
+    """Write JSON in one form: names in order, no spaces. Raises what reading it raises.
+
+    The last answer is kept: a body is asked for once to be hashed, and once for its names.
+    """
+    return msgspec.json.encode(msgspec.json.decode(source), order="deterministic")
+
+
+def has_names_once(source: bytes) -> bool:
+    """Tell that no object in JSON says a name twice; false where that is not told at a glance."""
+    try:
+        return b"\\u" not in source and canonical(source).count(b":") == source.count(b":")
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
 
 
 def check_names(source: bytes, *, shallow: bool = False) -> None:

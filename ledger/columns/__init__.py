@@ -1,7 +1,7 @@
 """A batch in columns: checked and hashed without looking at each line by itself.
 
-`journal` says in words what a batch must be and how an entry is encoded; here the same is done for
-all rows at once, and where something is wrong, `journal.check_batch` is asked to name it.
+`journal` says in words what a batch must be, `encoding` how an entry is encoded; here the same is
+done for all rows at once, and where something is wrong, `journal.check_batch` is asked to name it.
 """
 
 from dataclasses import replace

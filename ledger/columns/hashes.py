@@ -1,4 +1,4 @@
-"""The encoding of `journal` and its hashes, for all entries of a batch at once."""
+"""The encoding of entries and its hashes, for all entries of a batch at once."""
 
 from hashlib import sha256
 from itertools import pairwise
@@ -18,11 +18,11 @@ from ledger.columns.octets import (
     scattered,
 )
 from ledger.columns.reading import BatchColumns
-from ledger.journal import ENCODING, encode_text
+from ledger.encoding import ENCODING, encode_text
 
 
 def entry_bodies(columns: BatchColumns) -> Column:
-    """Encode all entries as `journal.encode_entry` does, one a row."""
+    """Encode all entries as `encoding.encode_entry` does, one a row."""
     entries, lines, items = columns.entries, columns.lines, columns.items
     opened = joined(
         b"\1", prefixed(items.kind), prefixed(items.document_ref), prefixed(items.kid),
@@ -47,7 +47,7 @@ def entry_bodies(columns: BatchColumns) -> Column:
 
 
 def entry_hashes(bodies: Column, book: str, source_system: str, actor: str) -> list[bytes]:
-    """Hash encoded entries as `journal.entry_hash` does."""
+    """Hash encoded entries as `encoding.entry_hash` does."""
     told = ENCODING + encode_text(book) + encode_text(source_system) + encode_text(actor)
     rows = joined(told, bodies)
     octets, places = buffer(rows), ends(rows).tolist()
@@ -55,7 +55,7 @@ def entry_hashes(bodies: Column, book: str, source_system: str, actor: str) -> l
 
 
 def content_hash(columns: BatchColumns, bodies: Column, book: str) -> bytes:
-    """Hash the content of a batch as `journal.request_hash` does."""
+    """Hash the content of a batch as `encoding.request_hash` does."""
     digest = sha256(ENCODING + encode_text(book))
     digest.update(_run(bodies))
     used = columns.allocations

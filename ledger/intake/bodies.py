@@ -14,7 +14,7 @@ from ledger.intake.ndjson import read_ndjson, read_record
 from ledger.intake.records import Defaults, Drafted, Fault, checked
 from ledger.intake.tables import check_columns, read_rows
 from ledger.intake.together import drafted
-from ledger.strict_json import NameTwice, check_names
+from ledger.strict_json import NameTwice, check_names, has_names_once
 
 Option = TypeVar("Option")
 
@@ -121,8 +121,12 @@ def entries_of(envelope: Envelope, body: bytes, defaults: Defaults) -> Iterator[
         return checked(_of_columns(envelope.columns, defaults))
     if envelope.entries is None:
         return drafted(read_ndjson(io.BytesIO(body)), defaults)
-    numbered = enumerate(envelope.entries, 1)
-    return drafted((read_record(bytes(source), number) for number, source in numbered), defaults)
+    known = has_names_once(body)
+    read = (
+        read_record(bytes(source), number, has_names_once=known)
+        for number, source in enumerate(envelope.entries, 1)
+    )
+    return drafted(read, defaults)
 
 
 def _of_columns(columns: dict[str, list[Any]], defaults: Defaults) -> Iterator[Drafted | Fault]:

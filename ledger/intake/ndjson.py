@@ -95,11 +95,15 @@ def read_ndjson(stream: BinaryIO) -> Iterator[Numbered | Fault]:
             yield read_record(line, number)
 
 
-def read_record(source: bytes, number: int) -> Numbered | Fault:
-    """Read one entry of JSON; it says what it says as documented, which is all that is known."""
+def read_record(source: bytes, number: int, *, has_names_once: bool = False) -> Numbered | Fault:
+    """Read one entry of JSON; it says what it says as documented, which is all that is known.
+
+    With `has_names_once` somebody has seen already that no object in it says a name twice.
+    """
     try:
         record = _decoder.decode(source)
-        check_names(source)
+        if not has_names_once:
+            check_names(source)
     except msgspec.ValidationError as error:
         return _validation_fault(number, str(error))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, NameTwice) as error:

@@ -8,15 +8,13 @@ import msgspec
 from sqlalchemy.orm import Session
 
 from ledger.db import driver_connection
+from ledger.encoding import encode_entry, entry_hash, request_hash
 from ledger.journal import (
     BatchDraft,
     Declared,
     ItemDraft,
     canonical_dimensions,
     check_batch,
-    encode_entry,
-    entry_hash,
-    request_hash,
     totals_of,
 )
 from ledger.service.names import dimension_sets

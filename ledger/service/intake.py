@@ -11,10 +11,11 @@ from sqlalchemy import Row, text
 from sqlalchemy.orm import Session
 
 from ledger.conditions import Condition
+from ledger.encoding import encode_entry, entry_hash, leaf_hash
 from ledger.errors import Problem
 from ledger.intake import Drafted, Fault
 from ledger.intake.records import entries_together, fault_of
-from ledger.journal import BatchDraft, EntryDraft, Voucher, encode_entry, entry_hash, leaf_hash
+from ledger.journal import BatchDraft, EntryDraft, Voucher
 from ledger.refusals import EntryRefReused
 from ledger.service.conditions import check_conditions, lock_conditions
 from ledger.service.posting import post_batch

@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from ledger.encoding import encode_entry, entry_hash, leaf_hash
 from ledger.errors import Conflict
-from ledger.journal import Voucher, encode_entry, entry_hash, leaf_hash
+from ledger.journal import Voucher
 from ledger.proof import Proof, ProofInvalid, check_proof, make_proof, render_proof
 from ledger.seals import entry_leaf, member_leaf, merkle_path
 from ledger.service.batch_roots import batch_leaves, batch_rows

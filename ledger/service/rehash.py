@@ -7,7 +7,8 @@ from typing import Any
 from sqlalchemy import Row, text
 from sqlalchemy.orm import Session
 
-from ledger.journal import EntryDraft, ItemDraft, Line, Voucher, encode_entry, entry_hash, leaf_hash
+from ledger.encoding import encode_entry, entry_hash, leaf_hash
+from ledger.journal import EntryDraft, ItemDraft, Line, Voucher
 
 _BATCHES_AT_A_TIME = 64
 

@@ -25,6 +25,7 @@ from ledger.service.answers import (
     is_final,
     keep,
 )
+from ledger.strict_json import canonical
 from ledger.web.gate import current_actor
 from ledger.web.problems import answer as problem_answer
 
@@ -121,5 +122,5 @@ def _digest() -> bytes:
     if request.is_json:
         # What is not JSON is refused by the view; as it stands it is one request all the same.
         with suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            body = msgspec.json.encode(msgspec.json.decode(body), order="deterministic")
+            body = canonical(body)
     return sha256(body).digest()

@@ -19,6 +19,7 @@ from ledger.columns import (
 )
 from ledger.columns.octets import buffer, ends
 from ledger.columns.rules import is_sound
+from ledger.encoding import encode_entry, entry_hash, request_hash
 from ledger.errors import Problem
 from ledger.journal import (
     MAX_AMOUNT,
@@ -28,9 +29,6 @@ from ledger.journal import (
     ItemDraft,
     Line,
     check_batch,
-    encode_entry,
-    entry_hash,
-    request_hash,
     totals_of,
 )
 from ledger.refusals import MalformedEntry

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ledger.encoding import encode_entry, entry_hash, leaf_hash, request_hash
 from ledger.journal import (
     AllocationDraft,
     BatchDraft,
@@ -21,10 +22,6 @@ from ledger.journal import (
     canonical_dimensions,
     check_balanced,
     check_batch,
-    encode_entry,
-    entry_hash,
-    leaf_hash,
-    request_hash,
 )
 from ledger.refusals import EntryNotBalanced, MalformedEntry
 

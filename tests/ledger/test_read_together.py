@@ -13,12 +13,13 @@ from hypothesis import strategies as st
 
 from ledger.columns import HeldInColumns, columns_of, entry_bodies, needs_rates, totals_held
 from ledger.columns.octets import buffer, ends
+from ledger.encoding import encode_entry
 from ledger.errors import Invalid
 from ledger.intake import Defaults, Drafted, Fault
 from ledger.intake.ndjson import Numbered, draft_record, read_record
 from ledger.intake.records import WORTH_COLUMNS, batch_of, entries_together
 from ledger.intake.together import amounts, drafted, read_together
-from ledger.journal import encode_entry, totals_of
+from ledger.journal import totals_of
 from ledger.money import parse_amount
 
 DEFAULTS = Defaults("file", "NOK")

@@ -119,7 +119,11 @@ def post_singles(asked: Sequence[Single]) -> list[Outcome]:
 
 
 def _settle(asked: Sequence[Single], post: _Posting) -> list[Outcome]:
-    """Claim the keys, post what is new, keep every answer, commit."""
+    """Claim the keys, post what is new, keep every answer, commit.
+
+    What came together under one key with other content is settled afterwards: which of the two the
+    key stands for is then in the books.
+    """
     firsts: dict[tuple[str, str], int] = {}
     for place, one in enumerate(asked):
         firsts.setdefault((one.request.client_id, one.request.key), place)
@@ -135,12 +139,17 @@ def _settle(asked: Sequence[Single], post: _Posting) -> list[Outcome]:
         if answers:
             keep_all(session, [(asked[p].request, _kept(asked[p], answers[p])) for p in answers])
     outcomes |= answers
-    return [
-        outcomes[place] if place in outcomes
-        else _repeated(one, asked[first], outcomes[first])
-        for place, one in enumerate(asked)
-        for first in [firsts[one.request.client_id, one.request.key]]
-    ]  # fmt: skip
+    others: list[int] = []
+    for place, one in enumerate(asked):
+        first = firsts[one.request.client_id, one.request.key]
+        if one.request != asked[first].request:
+            others.append(place)
+        elif place != first:
+            outcomes[place] = _repeated(asked[first], outcomes[first])
+    if others:
+        later = _settle([asked[place] for place in others], _post_with_care)
+        outcomes.update(zip(others, later, strict=True))
+    return [outcomes[place] for place in range(len(asked))]
 
 
 def _post(
@@ -235,17 +244,12 @@ def _kept(one: Single, outcome: Outcome) -> Answer | None:
     return Answer(status, dict(one.told(outcome))) if is_final(status) else None
 
 
-def _repeated(one: Single, first: Single, outcome: Outcome) -> Outcome:
-    """Answer a request that came together with another of its key."""
-    if one.request != first.request:
-        return IdempotencyKeyReused(
-            f"The key {one.request.key} was used for other content. Send a new key, or the "
-            "content it was used for.", key=one.request.key,
-        )  # fmt: skip
+def _repeated(first: Single, outcome: Outcome) -> Outcome:
+    """Answer a request that came together with another like it."""
     if isinstance(outcome, Settled):
         return Settled(outcome.answer, repeated=True)
-    if isinstance(outcome, RequestInProgress):
-        return outcome
+    if isinstance(outcome, RequestInProgress | IdempotencyKeyReused):
+        return outcome  # No answer of this key: nothing is repeated.
     kept = _kept(first, outcome)
     return outcome if kept is None else Settled(kept, repeated=True)
 

@@ -101,6 +101,17 @@ def test_each_of_a_merged_batch_has_its_own_outcome(books: str) -> None:
     ]  # fmt: skip
 
 
+def test_a_retry_is_answered_beside_somebody_elses_use_of_its_key(books: str) -> None:
+    """Whichever comes first: what the key stands for is repeated, only the other is refused."""
+    first, other = single(journal("a")), single(journal("a", 7_00), body=b"2")
+    assert told(post_singles([first])) == [1]
+    reused = "idempotency-key-reused"
+    assert told(post_singles([other, first, other, first])) == [reused, -1, reused, -1]
+    assert told(post_singles([first, other, first])) == [-1, reused, -1]
+    new = [single(journal("b"), body=b"3"), single(journal("b", 5_00)), single(journal("b"))]
+    assert told(post_singles(new)) == [2, reused, reused]
+
+
 def test_good_entries_share_one_batch_with_a_name_of_theirs(books: str) -> None:
     """The name follows from the references, so a retry after a crash ends in the same one."""
     asked = [single(journal("a")), single(journal("b"))]

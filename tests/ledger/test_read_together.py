@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger.columns import HeldInColumns, columns_of, entry_bodies, needs_rates, totals_held
@@ -69,7 +69,6 @@ def _read(told: list[dict[str, Any]]) -> list[Numbered]:
 
 
 @given(st.lists(records(), min_size=1, max_size=5))
-@settings(max_examples=200)
 def test_columns_hold_what_each_record_would_be_alone(told: list[dict[str, Any]]) -> None:
     """Encoded, counted and summed alike; each entry that is asked for is the same draft."""
     read = _read(told)
@@ -140,7 +139,6 @@ def test_conditions_are_read_alone() -> None:
 
 
 @given(st.lists(st.none() | st.text("-0123456789. +e", max_size=20), max_size=6))
-@settings(max_examples=300)
 def test_amounts_are_read_as_one_by_one(told: list[str | None]) -> None:
     """The same minor units, or a refusal where any one is refused."""
     try:

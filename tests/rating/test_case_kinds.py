@@ -169,7 +169,7 @@ TRANSACTIONS = st.lists(decimals(0, 60) | st.integers(0, 45).map(str), max_size=
     ),
     TRANSACTIONS,
 )
-@settings(max_examples=300)
+@settings(max_examples=100)
 def test_percentage_fees(tariff: dict[str, Any], transactions: list[str]) -> None:
     """Both rules, with every mixture of free events, free amount and bounds."""
     got = result("percentage_fee", {"tariff": tariff, "transactions": transactions})["amount"]

@@ -19,7 +19,7 @@ from tests.rating.oracle import Event, Outcome, rate_by_hand
 from tests.rating.tariffs import SMALL, batch_of, double_grants, events, tariffs
 
 # A long run: HOVEDBOK_RATING_EXAMPLES=100000, some ten events each.
-EXAMPLES = int(os.environ.get("HOVEDBOK_RATING_EXAMPLES", "200"))
+EXAMPLES = int(os.environ.get("HOVEDBOK_RATING_EXAMPLES", "100"))
 COLUMNS = [name for name in Rated.__slots__ if name != "counters"]
 
 
@@ -121,7 +121,7 @@ def test_two_batches_of_different_pools_equal_one(tariff: Tariff, drawn: list[Ev
     assert apart == whole
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(tariffs(), events())
 def test_every_explanation_sums_to_the_amount(tariff: Tariff, drawn: list[Event]) -> None:
     """Set-up fee, portions and minimum of each event add up to what was stored."""

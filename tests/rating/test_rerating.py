@@ -67,7 +67,7 @@ def added(result: Result, correction: Correction) -> dict[tuple[int, str], int]:
     return {key: micro for key, micro in total.items() if micro}
 
 
-@settings(max_examples=75, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(tariffs(), tariffs(), events(25), events(8), st.booleans(), st.integers(0, 10**6))
 def test_what_is_booked_and_the_difference_are_the_new_result(
     tariff: Tariff, other: Tariff, drawn: list[Event], late: list[Event], change: bool, gone: int

@@ -21,7 +21,8 @@ def downgrade() -> None:
     )  # fmt: skip
     scripts.restore(
         "0023_columns", "05_commit.sql",
-        "ledger_stored_lines_are_sound", "ledger_check_stored_allocations", "ledger_check_batch",
+        "ledger_stored_lines_are_sound", "ledger_check_stored_allocations",
+        "ledger_check_outstanding", "ledger_check_batch",
     )  # fmt: skip
     scripts.restore("0024_few", "01_few.sql", "ledger_post_few")
     scripts.run("0021_settling", "01_settling.sql")

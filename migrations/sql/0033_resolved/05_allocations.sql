@@ -93,7 +93,9 @@ BEGIN
     FROM allocation, LATERAL (VALUES (credit_item_id), (debit_item_id)) v (item)
     WHERE batch_id = b.batch_id;
     -- Who undoes an allocation gives back what was used, whatever was wrong with its use.
-    WITH item AS MATERIALIZED (SELECT * FROM open_item WHERE open_item_id = ANY (touched))
+    WITH item AS MATERIALIZED (
+        SELECT open_item_id, book_id, account_id, party_id, currency, original_minor, effective_date
+        FROM open_item WHERE open_item_id = ANY (touched))
     SELECT count(*), min(a.allocation_id) FILTER (WHERE (a.allocation_id >> 20 = b.batch_id
         AND a.book_id = b.book_id AND c.book_id = b.book_id AND d.book_id = b.book_id
         AND c.account_id = d.account_id AND c.currency = d.currency
@@ -111,27 +113,72 @@ BEGIN
         CALL ledger_break(b.batch_id, format('it holds %s allocations, of which %s is wrong',
             held, coalesce(bad::text, 'none')));
     END IF;
-    CALL ledger_check_outstanding(touched);
-    CALL ledger_check_used_days(b);
+    CALL ledger_check_used_days(b, ledger_undone_among(touched));
+END $$;
+
+-- Refuses a use beyond what an item is of; gives the items of which a use was undone. A list of items is
+-- a parameter of the plan: a plan for each list would weigh it element by element.
+CREATE FUNCTION ledger_undone_among(items bigint[]) RETURNS bigint[]
+LANGUAGE plpgsql SET search_path = public, pg_temp
+SET plan_cache_mode = force_generic_plan SET enable_nestloop = off AS $$
+DECLARE
+    credits bigint[];
+    debits bigint[];
+    undone bigint[];
+    bad bigint;
+    original bigint;
+    used bigint;
+BEGIN
+    SELECT array_agg(open_item_id) FILTER (WHERE original_minor <= 0),
+        array_agg(open_item_id) FILTER (WHERE original_minor >= 0)
+    INTO credits, debits
+    FROM open_item WHERE open_item_id = ANY (items);
+    WITH used AS MATERIALIZED (
+        SELECT item, sum(amount_minor) AS used, bool_or(amount_minor < 0) AS undone FROM (
+            SELECT credit_item_id AS item, amount_minor FROM allocation
+            WHERE credit_item_id = ANY (credits)
+            UNION ALL
+            SELECT debit_item_id, amount_minor FROM allocation
+            WHERE debit_item_id = ANY (debits)) both_sides
+        GROUP BY item)
+    SELECT array_agg(u.item) FILTER (WHERE u.undone),
+        min(u.item) FILTER (WHERE u.used > abs(i.original_minor) OR u.used < 0)
+    INTO undone, bad
+    FROM used u
+    JOIN open_item i ON i.open_item_id = u.item AND i.open_item_id = ANY (items);
+    IF bad IS NULL THEN
+        RETURN undone;
+    END IF;
+    SELECT abs(original_minor) INTO original FROM open_item WHERE open_item_id = bad;
+    SELECT sum(amount_minor) INTO used FROM allocation
+    WHERE credit_item_id = bad OR debit_item_id = bad;
+    CALL ledger_refuse('HB019', format('Open item %s is of %s minor units; %s would be allocated. '
+        'Allocate at most what is outstanding.', bad, original, used),
+        jsonb_build_object('open_item', bad, 'original_minor', original::text,
+            'allocated_minor', used::text));
+END $$;
+
+CREATE OR REPLACE PROCEDURE ledger_check_outstanding(items bigint[])
+LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
+BEGIN
+    PERFORM ledger_undone_among(items);
 END $$;
 
 -- A use that is dated between another and its undoing must leave the item with something on those days
 -- too, not only in the end. Without an undoing what is used only grows: what fits in the end has always
 -- fitted.
-CREATE PROCEDURE ledger_check_used_days(b posting_batch)
+CREATE PROCEDURE ledger_check_used_days(b posting_batch, of_items bigint[])
 LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
 DECLARE
     bad record;
     undone bigint[];
 BEGIN
-    SELECT array_agg(DISTINCT item) INTO undone
-    FROM allocation a, LATERAL (VALUES (a.credit_item_id), (a.debit_item_id)) v (item)
-    WHERE a.batch_id = b.batch_id AND a.reverses_allocation_id IS NULL
-        AND EXISTS (SELECT FROM allocation u
-            WHERE u.amount_minor < 0 AND (u.credit_item_id = item OR u.debit_item_id = item));
-    IF undone IS NULL THEN
+    IF of_items IS NULL THEN
         RETURN;
     END IF;
+    SELECT array_agg(DISTINCT item) INTO undone
+    FROM allocation a, LATERAL (VALUES (a.credit_item_id), (a.debit_item_id)) v (item)
+    WHERE a.batch_id = b.batch_id AND a.reverses_allocation_id IS NULL AND item = ANY (of_items);
     SELECT i.open_item_id, abs(i.original_minor) AS original, u.day, u.used INTO bad
     FROM (SELECT item, effective_date AS day,
             sum(sum(amount_minor)) OVER (PARTITION BY item ORDER BY effective_date) AS used

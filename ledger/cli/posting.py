@@ -195,10 +195,12 @@ def _post_each(
 
 
 def _batches(drafted: Iterator[Drafted]) -> Iterator[list[Drafted]]:
+    """Cut where a batch is full, and where those end that were read together into columns."""
     batch: list[Drafted] = []
     lines = 0
     for one in drafted:
-        if batch and lines + one.line_count > _LINES_A_BATCH:
+        begins = one.place == 0 and len(one.read) > 1
+        if batch and (begins or lines + one.line_count > _LINES_A_BATCH):
             yield batch
             batch, lines = [], 0
         batch.append(one)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from typing import overload
 
-from ledger.columns.reading import BatchColumns
+from ledger.columns.reading import BatchColumns, part_of
 from ledger.columns.rules import totals
 from ledger.journal import Declared, EntryDraft, totals_of
 
@@ -16,6 +16,12 @@ class HeldInColumns(Sequence[EntryDraft]):
         self.source_refs: list[str] = columns.entries.source_ref.to_pylist()
         self.line_counts: list[int] = columns.entries.line_count.tolist()
         self._draft = draft
+
+    def part(self, first: int, last: int) -> "HeldInColumns":
+        """Give the entries from place `first` on and before `last`, without copying a column."""
+        return HeldInColumns(
+            part_of(self.columns, first, last), lambda place: self._draft(first + place)
+        )
 
     def __len__(self) -> int:
         return len(self.line_counts)

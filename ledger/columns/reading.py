@@ -2,10 +2,10 @@
 
 import operator
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from datetime import date
 from itertools import chain
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -77,6 +77,9 @@ class AllocationColumns:
     amount: Int64
     effective_day: Int64
     rule: Texts
+
+
+Table = TypeVar("Table", EntryColumns, LineColumns, ItemColumns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +161,25 @@ def read_items(item_of: Sequence[Any]) -> ItemColumns:
         days([i.document_date for i in items]),
         days([i.due_date for i in items]),
     )
+
+
+def part_of(columns: BatchColumns, first: int, last: int) -> BatchColumns:
+    """Cut out the entries from place `first` on and before `last`, without any allocation."""
+    entries, lines, items = columns.entries, columns.lines, columns.items
+    low, high = np.searchsorted(lines.entry, (first, last)).tolist()
+    begin, end = np.searchsorted(items.line, (low, high)).tolist()
+    of_lines = _sliced(lines, low, high)
+    of_items = _sliced(items, begin, end)
+    return BatchColumns(
+        _sliced(entries, first, last),
+        replace(of_lines, entry=of_lines.entry - first, item=pc.subtract(of_lines.item, begin)),
+        replace(of_items, line=of_items.line - low),
+        read_allocations(()),
+    )
+
+
+def _sliced(columns: Table, first: int, last: int) -> Table:
+    return type(columns)(*(getattr(columns, f.name)[first:last] for f in fields(columns)))
 
 
 def read_allocations(allocations: Sequence[AllocationDraft]) -> AllocationColumns:

@@ -14,7 +14,7 @@ from ledger.money import parse_amount
 
 _OF_A_BATCH = re.compile(r"Entry (?:\d+(?: \('[^']*'\))?|'[^']*')(?: line (\d+))?(:?) ")
 MAX_RECORD_BYTES = 16 * 2**20  # one entry; more is no journal entry but an attack or a mistake
-CHECKED_AT_ONCE = 5_000  # Entries; a file of any length is read in the memory of so many.
+CHECKED_AT_ONCE = 6_000  # Entries; a file of any length is read in the memory of so many.
 WORTH_COLUMNS = 50  # Fewer entries are checked sooner one by one than in columns.
 
 
@@ -75,12 +75,12 @@ class Drafted:
 
 
 def entries_together(drafted: Sequence[Drafted]) -> Sequence[EntryDraft]:
-    """Give the entries in order; as they were read together, where those are all of them."""
-    read = drafted[0].read if drafted else ()
-    if len(read) == len(drafted) and all(
-        one.read is read and one.place == place for place, one in enumerate(drafted)
-    ):
-        return read
+    """Give the entries in order; in columns, where they were read so and follow one another."""
+    if drafted and isinstance(read := drafted[0].read, HeldInColumns):
+        first = drafted[0].place
+        if all(one.read is read and one.place == place for place, one in enumerate(drafted, first)):
+            last = first + len(drafted)
+            return read if len(read) == len(drafted) else read.part(first, last)
     return tuple(one.entry for one in drafted)
 
 

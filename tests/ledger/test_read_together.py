@@ -11,7 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger.columns import HeldInColumns, columns_of, entry_bodies, needs_rates, totals_held
+from ledger.columns import (
+    HeldInColumns,
+    check_columns,
+    columns_of,
+    entry_bodies,
+    needs_rates,
+    totals_held,
+)
 from ledger.columns.octets import buffer, ends
 from ledger.encoding import encode_entry
 from ledger.errors import Invalid
@@ -90,6 +97,31 @@ def test_columns_hold_what_each_record_would_be_alone(told: list[dict[str, Any]]
     )  # fmt: skip
 
 
+@given(st.lists(records(), min_size=1, max_size=6), st.data())
+def test_a_part_is_what_its_records_would_be_alone(
+    told: list[dict[str, Any]], data: st.DataObject
+) -> None:
+    """Lines, items and references of the entries cut out, and of no other."""
+    held = read_together(_read(told), DEFAULTS)
+    assert held is not None
+    first = data.draw(st.integers(0, len(told) - 1))
+    last = data.draw(st.integers(first + 1, len(told)))
+    part = held.part(first, last)
+    entries = list(held)[first:last]
+    assert list(part) == entries
+    bodies = entry_bodies(part.columns)
+    octets, places = buffer(bodies), ends(bodies)
+    assert bytes(octets[int(places[0]) : int(places[-1])]) == b"".join(map(encode_entry, entries))
+    assert totals_held(part) == totals_of(entries)
+    check_columns(part.columns, batch_of(part))
+    slow = columns_of(batch_of(entries))
+    for name in ("line", "document_day", "due_day"):
+        assert (getattr(part.columns.items, name) == getattr(slow.items, name)).all()
+    assert part.columns.lines.item.equals(slow.lines.item)
+    assert (part.columns.lines.entry == slow.lines.entry).all()
+    assert (part.columns.lines.line_no == slow.lines.line_no).all()
+
+
 GOOD = {
     "effective_date": "2026-03-31", "text": "Rent", "lines": [
         {"account": "4300", "amount": "1.00"}, {"account": "1920", "amount": "-1.00"}],
@@ -127,7 +159,7 @@ def test_many_sound_records_are_held_together_past_a_malformed_one() -> None:
     together = entries_together(entries)
     assert isinstance(together, HeldInColumns)
     assert [one.source_ref for one in entries] == [f"file:{n}" for n in range(1, 1 + len(sound))]
-    assert entries_together(entries[1:]) == tuple(together)[1:]
+    assert tuple(entries_together(entries[1:])) == tuple(together)[1:]
     assert entries_together([*entries[1:], entries[0]]) == (*tuple(together)[1:], together[0])
 
 

@@ -72,6 +72,51 @@ def test_both_roads_store_the_same(
         assert service.verify(session) == []
 
 
+def test_numbers_run_by_series_and_year_in_the_order_of_the_entries(
+    books: str, drafts: Drafts
+) -> None:
+    """Whatever the order of days in a batch, and after what a batch before it took."""
+    with transaction() as session:
+        service.open_periods(session, BOOK, 2027)
+    new_year = date(2027, 1, 2)
+    paid = (("1920", 5), ("2400", -5))
+    post(drafts.batch("b-1", drafts.journal("j-0", *paid, day=new_year)))
+    posted = post(drafts.batch(
+        "b-2", drafts.journal("j-1", *paid, day=new_year), drafts.invoice("i-1"),
+        drafts.journal("j-2", *paid), drafts.journal("j-3", *paid, day=new_year),
+        drafts.invoice("i-2"), drafts.journal("j-4", *paid),
+    ))  # fmt: skip
+    assert [str(voucher) for voucher in posted.vouchers] == [
+        "JNL/2027/2", "SAL/2026/1", "JNL/2026/1", "JNL/2027/3", "SAL/2026/2", "JNL/2026/2",
+    ]  # fmt: skip
+    with transaction("auditor") as session:
+        assert service.verify(session) == []
+
+
+def test_a_vat_code_is_the_one_of_the_day(books: str, drafts: Drafts) -> None:
+    """Two entries of one batch on either side of a new rate hold a row of the code each."""
+    with transaction("owner") as session:
+        session.execute(text(
+            "INSERT INTO vat_code (book_id, code, name, saft_code, rate_bp, valid_from, valid_to)"
+            " SELECT book_id, 'X', 'x', '3', rate, begins, ends FROM book, (VALUES"
+            " (2400, date '2026-01-01', date '2026-03-15'), (2500, '2026-03-15', NULL))"
+            " AS v (rate, begins, ends)"))  # fmt: skip
+    entries = [
+        drafts.journal(f"j-{day}", ("1920", 5), ("2400", -5), day=date(2026, 3, day))
+        for day in (14, 15)
+    ]
+    with_code = [
+        replace(entry, lines=(replace(entry.lines[0], vat_code="X"), entry.lines[1]))
+        for entry in entries
+    ]
+    post(drafts.batch("b-1", *with_code))
+    with transaction() as session:
+        rates = session.execute(text(
+            "SELECT rate_bp FROM journal_line JOIN vat_code USING (vat_code_id)"
+            " ORDER BY entry_id")).scalars()  # fmt: skip
+        assert list(rates) == [2400, 2500]
+
+
 def test_an_entry_is_read_back_as_it_was_drafted(books: str, drafts: Drafts) -> None:
     """Every column of the draft is found on the voucher."""
     posted = post(drafts.batch("b-1", drafts.invoice("i-1")))

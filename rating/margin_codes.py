@@ -15,7 +15,7 @@ from rating.clock import local_days
 from rating.codes import Codes
 from rating.dated import NOT_KNOWN, Dated
 from rating.explain import kroner
-from rating.margins import Margins
+from rating.margins import Margins, Sold
 from rating.phrases import PHRASES, Language
 from rating.pipeline import Rated
 from rating.rounding import FITS, MICRO, Integers, Mode, divide, largest
@@ -43,26 +43,22 @@ class MarginCodes:
 
 
 def margin_codes(
-    batch: UsageBatch, retail: Rated, book: TariffBook, vat_rates_bp: Mapping[str, int],
-    wholesale: TariffBook, codes: Codes, cost: Rated, rates: Dated, rate_unit: int = MICRO,
+    batch: UsageBatch, customers: Sold, wholesale: TariffBook, codes: Codes, cost: Rated,
+    rates: Dated, rate_unit: int = MICRO,
 ) -> MarginCodes:  # fmt: skip
     """Explain revenue, cost and margin of all events.
 
     Parameters
     ----------
-    batch, retail, book : the usage with its prices to customers, which were explained already.
+    customers : what they pay, which was explained already; what is left without VAT is computed
+        again.
     codes : the explanations of its cost; of `cost`, only what was suspended is believed.
     rates : what `rate_unit` of the wholesale tariff's currency is worth in the book's, by day.
     """
     rate = rates.at(local_days(wholesale.clock, batch.started_at))
-    sold = retail.reason == Reason.OK
+    sold = customers.reason == Reason.OK
     known = (cost.reason == Reason.OK) & (rate != NOT_KNOWN)
-    price = np.where(sold, retail.amount_micro, 0)
-    gross = np.array([each.price_basis == "gross" for each in book.tariff.offerings], np.bool_)
-    rates_bp = np.array([vat_rates_bp[each.vat] for each in book.tariff.components], np.int64)
-    rows = np.flatnonzero(sold)
-    vat = np.zeros(len(batch), np.int64)
-    vat[rows] = np.where(gross[batch.offering[rows]], rates_bp[retail.component[rows]], 0)
+    price, vat = customers.amount_micro, customers.vat_bp
     own = np.where(known, codes.amount_micro, 0)
     revenue = _share(price, np.full(len(batch), _BASIS_POINTS), _BASIS_POINTS + vat)
     worth = _share(own, np.where(known, rate, 0), np.full(len(batch), rate_unit))

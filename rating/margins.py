@@ -12,7 +12,7 @@ what is booked already, so that any number of runs comes to the rounding of the 
 Source: reference design, rating 1.5; design.md section 4.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -25,8 +25,23 @@ from rating.clock import local_days
 from rating.dated import NOT_KNOWN, Dated
 from rating.pipeline import Rated, rate
 from rating.rounding import MICRO, share_of
+from rating.spend_limits import without_vat
 from rating.tariff import TariffBook
 from rating.usage import Int16, Int64, Reason, UsageBatch
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sold:
+    """What customers pay for events, row by row; zero where there is no price."""
+
+    amount_micro: Int64  # as it was rated, in the basis of its offering
+    vat_bp: Int64  # in that; 0 where there is none. [hundredths of a per cent]
+    revenue_micro: Int64  # without VAT
+    reason: Int16  # a `Reason`
+
+    def take(self, rows: Int64) -> "Sold":
+        """Select rows by index."""
+        return Sold(*(getattr(self, name)[rows] for name in Sold.__slots__))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,32 +67,46 @@ class Cost:
     events: int
 
 
+def sold_events(
+    rated: Rated, batch: UsageBatch, book: TariffBook, vat_rates_bp: Mapping[str, int]
+) -> Sold:
+    """Say what customers pay for the events of one version; `vat_rates_bp` is by VAT code."""
+    rows = np.flatnonzero(rated.reason == Reason.OK)
+    amount, vat, revenue = (np.zeros(len(batch), np.int64) for _ in range(3))
+    rates = np.array([vat_rates_bp[each.vat] for each in book.tariff.components], np.int64)
+    gross = book.sold_gross(batch.offering[rows])
+    amount[rows] = rated.amount_micro[rows]
+    vat[rows] = np.where(gross, rates[rated.component[rows]], 0)
+    revenue[rows] = without_vat(rated, batch, book, rows, vat_rates_bp)
+    return Sold(amount, vat, revenue, rated.reason)
+
+
 def second_run(
-    batch: UsageBatch, retail: TariffBook, wholesale: TariffBook, offering: str,
-    vat_rates_bp: Mapping[str, int],
+    batch: UsageBatch, services: Sequence[str], currencies: Sequence[str], wholesale: TariffBook,
+    offering: str, vat_rates_bp: Mapping[str, int],
 ) -> tuple[UsageBatch, Rated]:  # fmt: skip
     """Rate usage with wholesale prices: all of it as one offering, nothing shared or included.
 
     What a partner charges by the event costs what the event brings, by the wholesale terms of its
-    service; without terms the cost is not known. `retail` is the book whose codes the batch has;
-    `vat_rates_bp` are by VAT code, for prices that partners ask with VAT.
+    service; without terms the cost is not known. `services` and `currencies` are what those codes
+    of the batch mean; `vat_rates_bp` is by VAT code, for prices that partners ask with VAT.
     """
     code = np.full(len(batch), wholesale.offering_index(offering), np.int32)
-    named = in_codes_of(wholesale, batch, retail.services, retail.currencies)
+    named = in_codes_of(wholesale, batch, services, currencies)
     sold = replace(named, offering=code, pool=None, vat_rate_bp=None)
     asked = with_vat_rates(sold, wholesale, vat_rates_bp)
     return asked, rate(asked, wholesale)
 
 
 def margins(
-    batch: UsageBatch, retail: Rated, revenue_micro: Int64, wholesale: TariffBook, cost: Rated,
-    rates: Dated, rate_unit: int = MICRO,
+    batch: UsageBatch, sold: Sold, wholesale: TariffBook, cost: Rated, rates: Dated,
+    rate_unit: int = MICRO,
 ) -> Margins:  # fmt: skip
     """Compare what events bring with what they cost.
 
     Parameters
     ----------
-    revenue_micro : (n,) without VAT, as `spend_limits.without_vat` gives it.
+    sold : what customers pay for them.
     rates : what `rate_unit` of the wholesale tariff's currency is worth in the book's, by day.
     """
     rate_of_day = rates.at(local_days(wholesale.clock, batch.started_at))
@@ -86,11 +115,10 @@ def margins(
     known = why == Reason.OK
     worth = np.where(known, rate_of_day, 0)
     converted = share_of(cost.amount_micro, worth, rate_unit)
-    revenue = np.where(retail.reason == Reason.OK, revenue_micro, 0)
-    both = known & (retail.reason == Reason.OK)
+    both = known & (sold.reason == Reason.OK)
     return Margins(
-        revenue, converted, np.where(known, cost.amount_micro, 0),
-        np.where(both, revenue - converted, 0), retail.reason, why,
+        sold.revenue_micro, converted, np.where(known, cost.amount_micro, 0),
+        np.where(both, sold.revenue_micro - converted, 0), sold.reason, why,
     )  # fmt: skip
 
 

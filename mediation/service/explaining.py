@@ -109,13 +109,20 @@ def say_settled(
     document: str | None = None, component: str | None = None,
 ) -> list[str]:  # fmt: skip
     """Put the codes of a run into words: those of one document, or of one component."""
-    book = rating.tariff_book_by_hash(session, run.tariff_hash)
-    texts = {terms.id: terms.text for terms in book.tariff.components}
     return [
-        say_flat(each.code, texts[each.component], language, each.holder, each.currency)
+        say_flat(
+            each.code, _text(session, each.code.label, each.component), language, each.holder,
+            each.currency,
+        )
         for each in read_settled(read_parquet(store.open(run.explained_sha256)))
         if document in (None, each.document) and component in (None, each.component)
-    ]
+    ]  # fmt: skip
+
+
+def _text(session: Session, label: str, component: str) -> str:
+    """Give what a version calls a component."""
+    parts = rating.tariff_book_labelled(session, label).tariff.components
+    return next(part.text for part in parts if part.id == component)
 
 
 def say_entry(
@@ -161,8 +168,7 @@ def partner_prices(
     ------
     DoesNotTie : what is kept and the tariff do not give the same.
     """
-    book = rating.tariff_book_by_hash(session, run.tariff_hash)
-    currency, found = book.tariff.currency, []
+    last, found = rating.tariff_book_by_hash(session, run.tariff_hash), []
     codes = read_settled(read_parquet(store.open(run.explained_sha256)))
     documents = {each.component: each.document for each in codes}
     for name in run.event_refs:
@@ -170,6 +176,10 @@ def partner_prices(
         mine = pc.and_(pc.equal(table["file_id"], file_id), pc.equal(table["record_no"], record_no))
         rows: list[dict[str, Any]] = table.filter(mine).to_pylist()
         for row in rows:
+            # A month may have several versions, and the run names the last.
+            label = f"{last.tariff.name}/{row['tariff_version']}"
+            book = last if last.label == label else rating.tariff_book_labelled(session, label)
+            currency = book.tariff.currency
             priced = explain_row(row, book, language)
             rate = format_rate(row["rate"]) if row["known"] else ""
             left = say_margin(row, row["amount_micro"], currency, own_currency, rate, language)

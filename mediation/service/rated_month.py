@@ -15,13 +15,15 @@ from rating import service as rating
 from rating.pipeline import Rated
 from rating.tariff import TariffBook
 from rating.usage import UsageBatch
+from rating.versions import RatedPart
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RatedMonth:
     """The accepted usage of a month with its prices; nothing of it is recorded.
 
-    Codes are those of the version in force on its first day, whichever version priced an event.
+    Codes of `batch` and `rated` are those of the version in force on its first day, whichever
+    version priced an event; `parts` have each version's own.
     """
 
     table: pa.Table  # accepted usage, row by row as in the columns
@@ -31,14 +33,16 @@ class RatedMonth:
     subscription: Int64
     payer: Int64
     rated: Rated
+    parts: tuple[RatedPart, ...]  # the events of each version that priced some
 
 
 def rate_month(session: Session, store: Vault, month: Month) -> RatedMonth:
     """Rate a month to look at it: the prices are those a run would book, and nothing is written."""
-    versions = rating.tariff_versions(session, month.first_day, month.after)
+    versions = rating.month_versions(session, month.period)
     setting = month_setting(session, month, versions)
     usage = accepted_usage(session, store, month.period)
     used = rate_usage(session, store, month, versions, usage, setting.vat_rates_bp)
     return RatedMonth(
-        used.table, used.book, setting, used.batch, used.subscription, used.payer, used.rated
-    )
+        used.table, used.book, setting, used.batch, used.subscription, used.payer, used.rated,
+        used.parts,
+    )  # fmt: skip

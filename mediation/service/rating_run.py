@@ -21,10 +21,8 @@ from mediation.records import Int64
 from mediation.service.reckoning import (
     BilledKeys,
     Reckoning,
-    all_month,
     lock_period,
     reckon,
-    versions_of_run,
 )
 from mediation.service.usage_rating import settle_suspense
 from mediation.tying import check_equal, sums_charged, sums_owed, sums_posted
@@ -100,11 +98,8 @@ def rate_followers(
 def _versions_of(session: Session, month: Month, tariff: str | None) -> Sequence[InForce]:
     """Choose the tariff of a month; raises `TariffNotFound`."""
     if tariff is not None:
-        return all_month(rating.tariff_book_labelled(session, tariff), month)
-    again = rating.last_correction(session, month.period)
-    if again is not None:
-        return versions_of_run(session, again, month)
-    return rating.tariff_versions(session, month.first_day, month.after)
+        return rating.one_version(rating.tariff_book_labelled(session, tariff), month.period)
+    return rating.month_versions(session, month.period)
 
 
 def record(

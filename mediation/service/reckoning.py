@@ -4,7 +4,7 @@ Nothing is recorded here but locks: a dry run ends after it, a run goes on to bo
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from hashlib import sha256
@@ -27,9 +27,6 @@ from mediation.service.service_charges import charge_services
 from mediation.service.usage import accepted_usage
 from mediation.service.usage_rating import RatedUsage, add_usage, rate_usage, store_rated
 from rating import service as rating
-from rating.dated import day_number
-from rating.models import RatingRun
-from rating.recurring import month_span
 from rating.tariff import TariffBook
 from rating.versions import InForce
 
@@ -124,26 +121,6 @@ def reckon(
     )  # fmt: skip
 
 
-def all_month(book: TariffBook, month: Month) -> tuple[InForce]:
-    """Take one version for the whole month, whatever is in force."""
-    return (InForce(book, *month_span(month.period)),)
-
-
-def versions_of_run(session: Session, run: RatingRun, month: Month) -> tuple[InForce, ...]:
-    """Give the versions by which a run rated its month, each for the days it did.
-
-    Labels and first days never change, so this holds whatever was loaded since.
-    """
-    labels = run.counts.get("tariffs", [])
-    if len(labels) < 2:
-        return all_month(rating.tariff_book_by_hash(session, run.tariff_hash), month)
-    books = [rating.tariff_book_labelled(session, label) for label in labels]
-    first, after = month_span(month.period)
-    began = [max(day_number(book.tariff.valid_from), first) for book in books]
-    ended = [*began[1:], after]
-    return tuple(map(InForce, books, began, ended))
-
-
 def month_setting(session: Session, month: Month, versions: Sequence[InForce]) -> Setting:
     """Look up the accounts and VAT rates of a month for the components of a tariff."""
     last = month.after - timedelta(days=1)
@@ -158,12 +135,17 @@ def month_setting(session: Session, month: Month, versions: Sequence[InForce]) -
             )
             for selector in sorted({component.revenue for component in components})
         },
-        vat_rates_bp={
-            code: ledger.vat_rate_bp(session, month.book_code, code, on=last)
-            for code in sorted({component.vat for component in components})
-        },
+        vat_rates_bp=vat_rates(session, month, {component.vat for component in components}),
         words={component.id: (component.text, component.unit) for component in components},
     )
+
+
+def vat_rates(session: Session, month: Month, codes: Iterable[str]) -> dict[str, int]:
+    """Give the rates of VAT codes at the end of a month. [hundredths of a per cent]"""
+    last = month.after - timedelta(days=1)
+    return {
+        code: ledger.vat_rate_bp(session, month.book_code, code, on=last) for code in sorted(codes)
+    }
 
 
 def _stands(

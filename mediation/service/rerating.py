@@ -31,11 +31,9 @@ from mediation.service.rating_run import RatingOutcome, rate_followers, record
 from mediation.service.reckoning import (
     BilledKeys,
     Reckoning,
-    all_month,
     lock_period,
     month_setting,
     reckon,
-    versions_of_run,
 )
 from mediation.service.service_charges import charge_services
 from mediation.service.usage_rating import RatedUsage, add_usage, rate_granted
@@ -134,7 +132,7 @@ def rerate_period(
             f"{month.period} was never rated. Rate it with hovedbok rating run --month "
             f"{month.period}."
         )
-    before = versions_of_run(session, last, month)
+    before = rating.versions_of_run(session, last)
     versions = _versions(session, month, tariff)
     reckoned = reckon(session, store, month, versions, billed_keys)
     vat_rates_bp = month_setting(session, month, (*before, *versions)).vat_rates_bp
@@ -156,9 +154,8 @@ def rerate_period(
 def _versions(session: Session, month: Month, tariff: str | None) -> tuple[InForce, ...]:
     """Choose the versions to rate with: one for the whole month, or each that is in force."""
     if tariff is not None:
-        return all_month(rating.tariff_book_labelled(session, tariff), month)
-    versions = tuple(rating.tariff_versions(session, month.first_day, month.after))
-    return versions if len(versions) > 1 else all_month(versions[0].book, month)
+        return rating.one_version(rating.tariff_book_labelled(session, tariff), month.period)
+    return rating.versions_in_force(session, month.period)
 
 
 def as_facts(done: Rerated) -> dict[str, Any]:

@@ -5,7 +5,7 @@ and kind of traffic is read from the journal, and only the difference is posted.
 the same usage posts nothing. Every event is kept with its cost, its margin and why.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
@@ -20,21 +20,32 @@ from ledger.money import round_half_away
 from ledger.service.rates import list_rates
 from ledger.vault import Vault
 from mediation.charging import Month
-from mediation.rated_files import write_rated
+from mediation.rated_files import event_names, write_rated
+from mediation.records import Int64
 from mediation.service import explaining
 from mediation.service.month_entries import MonthEntries
-from mediation.service.rated_month import rate_month
+from mediation.service.rated_month import RatedMonth, rate_month
+from mediation.service.reckoning import vat_rates
 from mediation.service.usage_rating import EVENTS_PER_OBJECT
 from rating import service as rating
 from rating.codes import Codes, check_codes, codes_of
 from rating.dated import Dated
 from rating.margin_codes import MARGIN_COLUMNS, MarginCodes, check_margins, margin_codes
-from rating.margins import Cost, Margins, cost_lines, costs, margins, second_run
+from rating.margins import (
+    Cost,
+    Margins,
+    Sold,
+    cost_lines,
+    costs,
+    margins,
+    second_run,
+    sold_events,
+)
 from rating.pipeline import Rated
 from rating.settled_codes import partner_codes
-from rating.spend_limits import without_vat
-from rating.tariff import TariffBook
-from rating.usage import Int32, Reason, UsageBatch
+from rating.tariff import TariffBook, in_force
+from rating.usage import Reason, UsageBatch
+from rating.versions import InForce
 
 SOURCE_SYSTEM = "wholesale"
 _Accounts = tuple[str, str]  # of the cost, and of the supplier
@@ -64,11 +75,26 @@ class WholesaleOutcome:
     batch_id: int | None
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Part:
+    """The events of one version of the wholesale tariff: what they cost, what is left, and why."""
+
+    book: TariffBook
+    rows: Int64  # in the month's usage
+    asked: UsageBatch
+    cost: Rated
+    codes: Codes
+    found: Margins
+    left: MarginCodes
+
+
 def charge_partners(
     session: Session, store: Vault, month: Month, tariff: str, offering: str, *,
     dry_run: bool = False, actor: str = "system:wholesale",
 ) -> WholesaleOutcome:  # fmt: skip
     """Rate a month's accepted usage with a wholesale tariff, and book what its partners are owed.
+
+    Each event costs what the version of its start asks, and brings what a customer pays for it.
 
     Parameters
     ----------
@@ -81,42 +107,84 @@ def charge_partners(
     DoesNotTie : explanations, amounts and postings differ; nothing may be committed.
     UnknownCurrency : the tariff is in a currency without a rate on the day of the posting.
     """
-    wholesale = rating.tariff_book(session, month.first_day, tariff)
-    if wholesale.tariff.sells != "wholesale":
-        raise Invalid(
-            f"{wholesale.label} holds what customers pay, not what partners ask of us. Name a "
-            'tariff with sells = "wholesale".',
-            tariff=wholesale.label,
-        )
+    versions = rating.tariff_versions(session, month.first_day, month.after, tariff)
+    for one in versions:
+        if one.book.tariff.sells != "wholesale":
+            raise Invalid(
+                f"{one.book.label} holds what customers pay, not what partners ask of us. Name a "
+                'tariff with sells = "wholesale".',
+                tariff=one.book.label,
+            )
     run = MonthEntries.begin(session, month, SOURCE_SYSTEM, "partner_cost", of=f"{tariff}/")
     rated = rate_month(session, store, month)
-    asked, cost = second_run(
-        rated.batch, rated.book, wholesale, offering, rated.setting.vat_rates_bp
-    )
-    codes = codes_of(asked, cost, wholesale)
-    check_codes(codes, asked, cost, wholesale)
-    revenue = np.zeros(len(rated.batch), np.int64)
-    good = np.flatnonzero(rated.rated.reason == Reason.OK)
-    revenue[good] = without_vat(
-        rated.rated, rated.batch, rated.book, good, rated.setting.vat_rates_bp
-    )
-    rates = _rates(session, month, wholesale)
-    found = margins(rated.batch, rated.rated, revenue, wholesale, cost, rates, rate_unit=RATE_UNIT)
-    left = margin_codes(
-        rated.batch, rated.rated, rated.book, rated.setting.vat_rates_bp, wholesale, codes, cost,
-        rates, rate_unit=RATE_UNIT,
-    )  # fmt: skip
-    check_margins(left, found, rated.batch)
-    owed = _with_withdrawn(costs(found, wholesale, cost), run, tariff)
+    parts = _priced(session, month, rated, versions, offering)
+    owed = _with_withdrawn(_owed(parts), run, tariff)
     accounts = {(each.partner, each.revenue): _accounts(session, run, each) for each in owed}
     told = _book(run, tariff, owed, accounts)
-    why = _told(run, tariff, wholesale, cost.component, codes, left, accounts)
+    why = _told(run, tariff, parts, accounts)
     explaining.prove(run, why)
     if dry_run:
-        return _outcome(found, told, None)
-    refs = _store_events(store, rated.table, wholesale, offering, asked, cost, codes, left)
+        return _outcome(parts, told, None)
+    refs = [ref for part in parts for ref in _store_events(store, rated.table, offering, part)]
     why = replace(why, event_refs=refs)
-    return _outcome(found, told, explaining.post(session, store, run, why, actor))
+    return _outcome(parts, told, explaining.post(session, store, run, why, actor))
+
+
+def _priced(
+    session: Session, month: Month, rated: RatedMonth, versions: Sequence[InForce], offering: str
+) -> list[_Part]:
+    """Price the month a second time, each event by the version in force at its start.
+
+    Before the first version there is none; the first says so of the event.
+    """
+    service, services = event_names(rated.table, "service")
+    currency, currencies = event_names(rated.table, "currency")
+    batch, sold = rated.batch, _sold(rated)
+    if batch.service is not None:
+        batch = replace(batch, service=service, currency=currency)
+    began = np.array([one.book.valid_from for one in versions], np.int64)
+    chosen = np.maximum(in_force(began, batch.started_at), 0)
+    codes = {part.vat for one in versions for part in one.book.tariff.components}
+    rates_bp = vat_rates(session, month, codes)
+    found = []
+    for number, one in enumerate(versions):
+        rows = np.flatnonzero(chosen == number)
+        mine, theirs = batch.take(rows), sold.take(rows)
+        asked, cost = second_run(mine, services, currencies, one.book, offering, rates_bp)
+        why = codes_of(asked, cost, one.book)
+        check_codes(why, asked, cost, one.book)
+        rates = _rates(session, month, one.book)
+        margin = margins(mine, theirs, one.book, cost, rates, rate_unit=RATE_UNIT)
+        left = margin_codes(mine, theirs, one.book, why, cost, rates, rate_unit=RATE_UNIT)
+        check_margins(left, margin, mine)
+        found.append(_Part(one.book, rows, asked, cost, why, margin, left))
+    return found
+
+
+def _sold(rated: RatedMonth) -> Sold:
+    """Say what customers pay for the month's events, each by the version that priced it."""
+    parts = [
+        sold_events(part.rated, part.batch, part.book, rated.setting.vat_rates_bp)
+        for part in rated.parts
+    ]
+    order = np.argsort(np.concatenate([part.rows for part in rated.parts]))
+    return Sold(
+        *(np.concatenate([getattr(part, name) for part in parts])[order]
+          for name in Sold.__slots__)
+    )  # fmt: skip
+
+
+def _owed(parts: Sequence[_Part]) -> list[Cost]:
+    """Sum what all versions' events cost, exactly, by partner, kind of traffic and currency."""
+    sums: dict[tuple[str, str, str], Cost] = {}
+    for part in parts:
+        for each in costs(part.found, part.book, part.cost):
+            name = (each.partner, each.revenue, each.currency)
+            before = sums.get(name, replace(each, micro=0, events=0))
+            sums[name] = replace(
+                each, micro=before.micro + each.micro, events=before.events + each.events
+            )
+    return [sums[name] for name in sorted(sums)]
 
 
 def _rates(session: Session, month: Month, wholesale: TariffBook) -> Dated:
@@ -187,58 +255,58 @@ def _with_withdrawn(owed: list[Cost], run: MonthEntries, tariff: str) -> list[Co
 
 
 def _told(
-    run: MonthEntries, tariff: str, wholesale: TariffBook, component: Int32, codes: Codes,
-    left: MarginCodes, accounts: Mapping[tuple[str, str], _Accounts],
+    run: MonthEntries, tariff: str, parts: Sequence[_Part],
+    accounts: Mapping[tuple[str, str], _Accounts],
 ) -> explaining.Told:  # fmt: skip
-    """Explain what each partner is owed, by the explanations of its events."""
+    """Explain what each partner is owed, by the explanations of its events, version by version."""
     documents = {name: _document(run.month, tariff, name[1], name[0]) for name in accounts}
-    explained = partner_codes(
-        wholesale, component.astype(np.int64), codes.amount_micro, left.known,
-        {name: (documents[name], cost) for name, (cost, _) in accounts.items()},
-    )  # fmt: skip
+    places = {name: (documents[name], cost) for name, (cost, _) in accounts.items()}
+    explained = [
+        code
+        for part in parts
+        for code in partner_codes(
+            part.book, part.cost.component.astype(np.int64), part.codes.amount_micro,
+            part.left.known, places,
+        )
+    ]  # fmt: skip
     mirrored = {documents[name]: supplier for name, (_, supplier) in accounts.items()}
-    return explaining.Told(wholesale, explained, mirrored)
+    return explaining.Told(parts[-1].book, explained, mirrored)
 
 
-def _store_events(
-    store: Vault, usage: pa.Table, wholesale: TariffBook, offering: str, asked: UsageBatch,
-    cost: Rated, codes: Codes, left: MarginCodes,
-) -> list[str]:  # fmt: skip
-    """Keep the events with their costs and margins, in order of their keys."""
-    if not len(asked):
+def _store_events(store: Vault, usage: pa.Table, offering: str, part: _Part) -> list[str]:
+    """Keep a version's events with their costs and margins, in order of their keys."""
+    if not len(part.asked):
         return []
+    usage = usage.take(pa.array(part.rows))
     named = pa.array([offering] * usage.num_rows, pa.string())
     usage = usage.set_column(usage.column_names.index("offering"), "offering", named)
-    beside = {name: getattr(left, name) for name in MARGIN_COLUMNS}
-    order = np.argsort(asked.event_key, kind="stable")
+    beside = {name: getattr(part.left, name) for name in MARGIN_COLUMNS}
+    order = np.argsort(part.asked.event_key, kind="stable")
     return [
         store.put(
             write_rated(
-                usage,
-                asked,
-                cost,
-                codes,
-                wholesale,
-                order[begin : begin + EVENTS_PER_OBJECT],
-                beside,
+                usage, part.asked, part.cost, part.codes, part.book,
+                order[begin : begin + EVENTS_PER_OBJECT], beside,
             ),
             "traffic",
         ).sha256
         for begin in range(0, len(order), EVENTS_PER_OBJECT)
-    ]
+    ]  # fmt: skip
 
 
 def _document(month: Month, tariff: str, kind: str, partner: str) -> str:
     return f"{month.period}/{tariff}/{kind}/{partner}"
 
 
-def _outcome(found: Margins, told: list[PartnerCost], batch_id: int | None) -> WholesaleOutcome:
-    both = (found.cost_reason == Reason.OK) & (found.revenue_reason == Reason.OK)
-    revenue, cost = (
-        int(round_half_away(np.array([sum(column[both].tolist())]))[0])
-        for column in (found.revenue_micro, found.cost_micro)
-    )
-    return WholesaleOutcome(
-        tuple(told), revenue, cost, revenue - cost,
-        int((found.cost_reason != Reason.OK).sum()), batch_id,
-    )  # fmt: skip
+def _outcome(
+    parts: Sequence[_Part], told: list[PartnerCost], batch_id: int | None
+) -> WholesaleOutcome:
+    revenue = cost = unknown = 0
+    for part in parts:
+        found = part.found
+        both = (found.cost_reason == Reason.OK) & (found.revenue_reason == Reason.OK)
+        revenue += sum(found.revenue_micro[both].tolist())
+        cost += sum(found.cost_micro[both].tolist())
+        unknown += int((found.cost_reason != Reason.OK).sum())
+    sold, paid = (int(round_half_away(np.array([micro]))[0]) for micro in (revenue, cost))
+    return WholesaleOutcome(tuple(told), sold, paid, sold - paid, unknown, batch_id)

@@ -28,6 +28,12 @@ from rating.service.checking import (
     faults_of,
     require_known,
 )
+from rating.service.months import (
+    month_versions,
+    one_version,
+    versions_in_force,
+    versions_of_run,
+)
 from rating.service.quotes import quote
 from rating.service.tariffs import (
     APPROVED,
@@ -86,6 +92,8 @@ __all__ = [
     "load_tariff",
     "lock_charge_keys",
     "lock_charges",
+    "month_versions",
+    "one_version",
     "propose_tariff",
     "quote",
     "rating_runs",
@@ -98,4 +106,6 @@ __all__ = [
     "tariff_book_labelled",
     "tariff_books",
     "tariff_versions",
+    "versions_in_force",
+    "versions_of_run",
 ]

@@ -11,6 +11,7 @@ from rating.dated import day_of
 from rating.phrases import Language
 from rating.quoting import Asked, Quote
 from rating.recurring import month_span
+from rating.service.months import month_versions
 from rating.service.tariffs import find_tariff, tariff_versions
 from rating.versions import InForce
 
@@ -27,16 +28,21 @@ def quote(
 
     Parameters
     ----------
-    tariff : a name where several are in force, or a version such as NORDLYS/2, which may still be
-        a proposal: it is then quoted as if it were in force all month.
+    tariff : left out, the month goes by the versions that rate it; a name where several are in
+        force; or a version such as NORDLYS/2, which may still be a proposal: it is then quoted as
+        if it were in force all month.
 
     Raises `TariffNotFound`, `UnknownBook`, `UnknownVatCode`, else as `rating.quoting.quote`.
     """
     first, after = (day_of(day) for day in month_span(asked.period))
     if tariff is not None and "/" in tariff:
-        versions = [InForce(find_tariff(session, tariff).book, *month_span(asked.period))]
+        versions = (InForce(find_tariff(session, tariff).book, *month_span(asked.period)),)
     else:
-        versions = tariff_versions(session, first, after, tariff)
+        versions = (
+            month_versions(session, asked.period)
+            if tariff is None
+            else tuple(tariff_versions(session, first, after, tariff))
+        )
     if not read_books(session):
         return quoting.quote(versions, asked, language)  # Before there are books, nobody knows VAT.
     ledger.require_book(session, book)

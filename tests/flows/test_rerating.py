@@ -27,6 +27,7 @@ from mediation.service.rerating import Rerated, rerate_period
 from party import service as party
 from rating import parse_tariff
 from rating import service as rating
+from rating.service import months
 from reporting import api as reporting_api
 from reporting.cli.rating import rerate_command, run_command
 from reporting.service.invoices import billed_keys
@@ -195,7 +196,7 @@ def test_what_cannot_be_repeated_is_not_rated_again(
         (dearer_month, "charges cannot be repeated: subscription of"),
     ):
         with monkeypatch.context() as patch:
-            patch.setattr(rating, "tariff_book_by_hash", lambda *_, wrong=wrong: wrong)
+            patch.setattr(months, "tariff_book_by_hash", lambda *_, wrong=wrong: wrong)
             with pytest.raises(DoesNotTie, match=told):
                 _rerate()
         assert _counts() == before

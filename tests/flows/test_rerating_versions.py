@@ -9,12 +9,13 @@ from sqlalchemy import text
 
 from ledger import service as ledger
 from ledger.db import transaction
-from ledger.errors import DoesNotTie
+from ledger.errors import DoesNotTie, Invalid
 from ledger.vault import vault
 from mediation.charging import Month
 from mediation.service.rerating import Rerated, rerate_period
 from party import service as party
 from rating import service as rating
+from rating.service import months
 from reporting.service.invoices import billed_keys
 from tests.flows.home import MONTH
 from tests.flows.test_late import BILLED, _bill, _rows, _ties
@@ -138,7 +139,7 @@ def test_another_past_of_one_version_is_told(
     with transaction() as session:
         wrong = honest(session, "CHANGING/3")
     monkeypatch.setattr(
-        rating, "tariff_book_labelled",
+        months, "tariff_book_labelled",
         lambda session, label: wrong if label == "CHANGING/1" else honest(session, label),
     )  # fmt: skip
     before = _rows("SELECT count(*) FROM rating_run")
@@ -147,3 +148,24 @@ def test_another_past_of_one_version_is_told(
     assert _rows("SELECT count(*) FROM rating_run") == before
     with transaction() as session:
         assert session.scalar(text("SELECT count(*) FROM rating_run")) == 1
+
+
+def test_a_tariff_that_begins_in_mid_month_is_repeated_as_it_was(
+    books: str, tmp_path: Path
+) -> None:
+    """Days before the first version cost nothing, in the run and when it is repeated."""
+    assert books
+    with transaction() as session:
+        ledger.seed_book(session, "NO01")
+        ledger.open_periods(session, "NO01", 2026)
+    _load(1, "2026-03-15")
+    with transaction() as session:
+        done = party.apply_orders(session, [_line(1, "MOBIL", 1)], {"MOBIL"})
+        assert [outcome.state for outcome in done] == ["applied"], done
+    _take(tmp_path, "calls.csv", (1, 20, 180))
+    assert _rate() == {"SUB1": 80 * SECOND}
+    assert ("recurring", 17_000) in _rows(SUMS)  # 17 of the 31 days that 310.00 are for
+    assert _rerate().changes == ()
+    _load(2, "2026-04-15")
+    with pytest.raises(Invalid, match="CHANGING/2 is in force from 2026-04-15, after 2026-03"):
+        _rerate("CHANGING/2")

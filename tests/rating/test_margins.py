@@ -15,9 +15,8 @@ from ledger.errors import DoesNotTie
 from rating.codes import codes_of
 from rating.dated import Dated
 from rating.margin_codes import check_margins, margin_codes
-from rating.margins import Cost, cost_lines, costs, margins, second_run
+from rating.margins import Cost, cost_lines, costs, margins, second_run, sold_events
 from rating.pipeline import rate
-from rating.spend_limits import without_vat
 from rating.tariff import parse_tariff
 from rating.usage import Reason, UsageBatch, check_usage
 from rating.zones import encode_numbers
@@ -153,16 +152,11 @@ def test_margins_agree_with_one_call_after_the_other(rows: list[tuple[int, int, 
     """Known revenue less known cost; what has no cost price says why and costs nothing silently."""
     batch = calls(rows)
     retail = rate(batch, BOOK)
-    asked, cost = second_run(batch, BOOK, PARTNERS, "OUT", {})
-    revenue = np.zeros(len(batch), np.int64)
-    good = np.flatnonzero(retail.reason == 0)
-    revenue[good] = without_vat(retail, batch, BOOK, good, {"3": 2500})
-    told = margins(batch, retail, revenue, PARTNERS, cost, RATES)
-    check_margins(
-        margin_codes(batch, retail, BOOK, {"3": 2500}, PARTNERS, codes_of(asked, cost, PARTNERS),
-                     cost, RATES),
-        told, batch,
-    )  # fmt: skip
+    asked, cost = second_run(batch, (), (), PARTNERS, "OUT", {})
+    sold_to = sold_events(retail, batch, BOOK, {"3": 2500})
+    told = margins(batch, sold_to, PARTNERS, cost, RATES)
+    codes = codes_of(asked, cost, PARTNERS)
+    check_margins(margin_codes(batch, sold_to, PARTNERS, codes, cost, RATES), told, batch)
     sums: dict[tuple[str, str], list[int]] = {}
     for row, (start, seconds, which) in enumerate(rows):
         day = datetime.fromtimestamp(start, OSLO).date()
@@ -198,12 +192,10 @@ def test_a_margin_that_its_explanation_does_not_come_to_is_refused(name: str) ->
     """One millionth off, in any of its figures, is told by event."""
     batch = calls([(FIRST + 6 * 86_400, 60, 0), (FIRST + 6 * 86_400, 90, 1)])
     retail = rate(batch, BOOK)
-    asked, cost = second_run(batch, BOOK, PARTNERS, "OUT", {})
-    revenue = without_vat(retail, batch, BOOK, np.arange(2), {"3": 2500})
-    told = margins(batch, retail, revenue, PARTNERS, cost, RATES)
-    codes = margin_codes(
-        batch, retail, BOOK, {"3": 2500}, PARTNERS, codes_of(asked, cost, PARTNERS), cost, RATES
-    )
+    asked, cost = second_run(batch, (), (), PARTNERS, "OUT", {})
+    sold = sold_events(retail, batch, BOOK, {"3": 2500})
+    told = margins(batch, sold, PARTNERS, cost, RATES)
+    codes = margin_codes(batch, sold, PARTNERS, codes_of(asked, cost, PARTNERS), cost, RATES)
     check_margins(codes, told, batch)
     assert int(codes.margin_micro[0])
     getattr(told, name)[1] += 1
@@ -218,8 +210,9 @@ def test_a_margin_that_its_explanation_does_not_come_to_is_refused(name: str) ->
 def test_a_cost_that_is_not_known_says_why(which: int, day: int, reason: str) -> None:
     """No zone of a partner, no rate of exchange of the day."""
     batch = calls([(FIRST + (day - 1) * 86_400, 60, which)])
-    _, cost = second_run(batch, BOOK, PARTNERS, "OUT", {})
-    told = margins(batch, rate(batch, BOOK), np.zeros(1, np.int64), PARTNERS, cost, RATES)
+    _, cost = second_run(batch, (), (), PARTNERS, "OUT", {})
+    sold = sold_events(rate(batch, BOOK), batch, BOOK, {"3": 2500})
+    told = margins(batch, sold, PARTNERS, cost, RATES)
     assert Reason(int(told.cost_reason[0])).name == reason
 
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ledger.money import largest_remainder
+from rating.dated import day_of
 from rating.explain import kroner
 from rating.iot import PoolTerms
 from rating.phrases import PHRASES, Language
@@ -21,6 +22,7 @@ PERCENT, AMOUNT, FRAME = "percent", "amount", "frame"
 POOL, FAIR_USE = "pool", "fair_use"
 PARTNER, COLLECTED, SHARE, REST, GIFT = "partner", "collected", "share", "rest", "gift"
 OWN_PART, LESS_VAT, OWN_VAT = "own_part", "less_vat", "own_vat"
+COLLECTED_ON = "collected_on"  # on some days of the month, where terms change
 
 # What the numbers of each kind of code are, in order. [millionths, days, octets]
 NUMBERS: Mapping[str, tuple[str, ...]] = {
@@ -34,6 +36,7 @@ NUMBERS: Mapping[str, tuple[str, ...]] = {
     FAIR_USE: ("octets", "events"),
     PARTNER: ("events",),
     COLLECTED: ("charges",),
+    COLLECTED_ON: ("charges", "first", "last"),
     SHARE: ("percent", "fixed", "charges", "of"),
     OWN_PART: ("percent", "fixed", "charges", "of"),
     REST: ("of",),
@@ -42,6 +45,7 @@ NUMBERS: Mapping[str, tuple[str, ...]] = {
     OWN_VAT: ("percent", "of"),
 }
 _MICRO_NAMES = frozenset({"price", "of", "total", "fixed"})
+_DAY_NAMES = ("first", "last")
 # What these say is somebody's is a credit in the books.
 _CREDITED = frozenset({SHARE, REST, GIFT, OWN_PART, OWN_VAT})
 _WHOLE = 100 * 10**6  # a hundred per cent, in millionths of one
@@ -133,6 +137,7 @@ def say_flat(
         name: kroner(value, language) if name in _MICRO_NAMES else f"{value}"
         for name, value in numbers.items()
     }
+    said |= {name: f"{day_of(numbers[name])}" for name in _DAY_NAMES if name in numbers}
     if "percent" in numbers:
         # As kroner are written, without decimals that say nothing.
         said["percent"] = kroner(numbers["percent"], language).rstrip("0").rstrip(".,")

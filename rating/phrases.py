@@ -37,6 +37,8 @@ _NORWEGIAN = {
     "no_exchange": "Kostnaden er ikke kjent: {currency} har ingen kurs den dagen.",
     "collected": "{text}: {charges} krav på til sammen {amount} er krevd inn for andre, etter "
     "{label}.",
+    "collected_on": "{text}: {charges} krav på til sammen {amount} fra {first} til {last} er krevd "
+    "inn for andre, etter {label}.",
     "share": "{holder} har {percent} % og {fixed} av hvert av {charges} krav på til sammen {of}: "
     "{amount}.",
     "share_by_percent": "{holder} har {percent} % av hvert av {charges} krav på til sammen {of}: "
@@ -125,6 +127,8 @@ _ENGLISH = {
     "no_exchange": "The cost is not known: {currency} has no rate of exchange that day.",
     "collected": "{text}: {charges} charges of {amount} together are collected for others, by "
     "{label}.",
+    "collected_on": "{text}: {charges} charges of {amount} together from {first} to {last} are "
+    "collected for others, by {label}.",
     "share": "{holder} has {percent} % and {fixed} of each of {charges} charges of {of} together: "
     "{amount}.",
     "share_by_percent": "{holder} has {percent} % of each of {charges} charges of {of} together: "

@@ -16,6 +16,7 @@ from ledger.journal import canonical_dimensions
 from ledger.money import MICRO_PER_MINOR, MICRO_PER_UNIT, MINOR_PER_UNIT, largest_remainder
 from rating.flat_codes import (
     COLLECTED,
+    COLLECTED_ON,
     GIFT,
     LESS_VAT,
     OWN_PART,
@@ -80,25 +81,29 @@ def partner_codes(
 
 
 def sharing_codes(
-    book: TariffBook, document: str, component: str, amounts: Sequence[int], sharing: Sharing,
+    label: str, document: str, component: str, amounts: Sequence[int], sharing: Sharing,
     accounts: Accounts, vat_rates_bp: Mapping[str, int], currency: str = "NOK",
+    days: tuple[int, ...] = (),
 ) -> list[SettledCode]:  # fmt: skip
     """Explain whose the charges of one component are.
 
     Parameters
     ----------
+    label : of the version of the tariff: NORDLYS/2.
     amounts : of the charges, of either sign, VAT of the provider included. [minor units]
+    days : the first and the last day of the terms, where a month has several. [days since 1970]
     """
 
     def told(account: str, holder: str, kind: str, numbers: tuple[int, ...],
              minor: int) -> SettledCode:  # fmt: skip
         named = canonical_dimensions({"provider": holder} if holder else {})
-        code = FlatCode(kind, book.label, numbers, minor * MICRO_PER_MINOR)
+        code = FlatCode(kind, label, numbers, minor * MICRO_PER_MINOR)
         return SettledCode(document, component, account, holder, named, currency, code)
 
     charges, total = len(amounts), sum(amounts)
     of = total * MICRO_PER_MINOR
-    found = [told(accounts.collected, "", COLLECTED, (charges,), total)]
+    kind = COLLECTED_ON if days else COLLECTED
+    found = [told(accounts.collected, "", kind, (charges, *days), total)]
     if sharing.charity:
         return [*found, told(accounts.charity, sharing.provider, GIFT, (), -total)]
     *parts, rest = _parts(amounts, sharing)

@@ -48,6 +48,7 @@ from ledger.service.reading import (
     read_entry,
     resolve_clocks,
     trial_balance,
+    vat_codes_by_document,
 )
 from ledger.service.receivables import (
     AllocationView,
@@ -132,6 +133,7 @@ __all__ = [
     "trial_balance",
     "undo_allocation",
     "vat_codes",
+    "vat_codes_by_document",
     "vat_rate_bp",
     "verify",
 ]

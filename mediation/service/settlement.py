@@ -1,8 +1,9 @@
 """The settlement of content: what was collected for others, named by holder, and the own fee of it.
 
 Charges for the content of others are accrued to 2992 (charity to 2993) like other usage to revenue.
-A settlement says of a month whose that is: each charge is split as the tariff says, the parts are
-booked under their holders, and the own fee is taken out with its VAT. What is booked already is
+A settlement says of a month whose that is: each charge is split as the tariff says, each part of
+it by the terms of its days, the parts are booked under their holders, and the own fee is taken out
+with its VAT. What is booked already is
 read from the journal; a second settlement of the same charges posts nothing. Why each part is what
 it is stays in the vault, and must come to what is posted.
 """
@@ -19,10 +20,12 @@ from ledger.errors import Invalid
 from ledger.journal import Line, canonical_dimensions
 from ledger.vault import Vault
 from mediation.charging import Month
+from mediation.records import Int64
 from mediation.service import explaining
+from mediation.service.dated_charges import DatedCharges
 from mediation.service.month_entries import MonthEntries
 from rating import service as rating
-from rating.carried import sharing_by_component
+from rating.dated_shares import Stretch, cut_by_hand, cut_by_stretch, stretches_of
 from rating.revenue_shares import Accounts, Sharing, booking, check_sharing
 from rating.service import Charge
 from rating.settled_codes import SettledCode, sharing_codes
@@ -61,30 +64,91 @@ def settle_content(
     Invalid : a component that is shared is booked as revenue of our own, or its fee has the VAT of
         another country's provider.
     """
-    book = rating.tariff_book(session, month.first_day)
-    shared = sharing_by_component(book.tariff.carried, month.first_day)
-    if not shared:
+    versions = rating.month_versions(session, month.period)
+    shared = stretches_of(versions)
+    prefix = f"{month.book_code}/{month.period}/"
+    if not shared and not ledger.batch_count(session, SOURCE_SYSTEM, prefix):
         return SettlementOutcome((), None)
     run = MonthEntries.begin(session, month, SOURCE_SYSTEM, "content_settled", vat=True)
     charged: dict[str, list[Charge]] = {}
     for charge in rating.charges_of_usage(session, month.book_code, month.period):
         if charge.key.component in shared:
             charged.setdefault(charge.key.component, []).append(charge)
-    told: list[Settled] = []
+    dated = DatedCharges(session, store, month, versions)
     codes: list[SettledCode] = []
+    wanted: dict[str, list[Line]] = {}  # by document
+    vat = ledger.vat_codes_by_document(session, month.book_code, SOURCE_SYSTEM, prefix)
+    fees = {document: code for (document, _), code in vat.items()}
     for component, charges in sorted(charged.items()):
-        document, sharing = f"{month.period}/{component}", shared[component]
-        accounts, rates = _places(session, month, component, sharing, charges)
-        amounts = [charge.amount_minor for charge in charges]
-        wanted = booking(np.array(amounts, np.int64), sharing, accounts, rates)
-        codes += sharing_codes(book, document, component, amounts, sharing, accounts, rates)
-        lines, stands = _difference(document, wanted, run.booked)
+        for part in _parts(dated, component, charges, shared[component]):
+            document = _document(month, component, part.sharing.fee_vat, fees)
+            accounts, rates = _places(session, month, component, part.sharing, charges)
+            lines = booking(part.amounts, part.sharing, accounts, rates)
+            wanted.setdefault(document, []).extend(lines)
+            codes += sharing_codes(
+                part.label, document, component, part.by_hand, part.sharing, accounts, rates,
+                days=part.days,
+            )  # fmt: skip
+    told: list[Settled] = []
+    # What is booked and nobody's any more is taken back.
+    for document in sorted(wanted.keys() | {name for name, *_ in run.booked}):
+        component = document.removeprefix(f"{month.period}/")
+        component = component.removesuffix(f"/{fees.get(document, '')}")
+        lines, stands = _difference(document, wanted.get(document, ()), run.booked, vat)
         told += [replace(each, component=component) for each in stands]
         run.add(document, f"Settlement of {component}, {month.period}", lines)
-    why = explaining.Told(book, codes)
+    why = explaining.Told(versions[-1].book, codes)
     explaining.prove(run, why)
     batch_id = None if dry_run else explaining.post(session, store, run, why, actor)
     return SettlementOutcome(tuple(told), batch_id)
+
+
+def _document(month: Month, component: str, fee_vat: str, fees: dict[str, str]) -> str:
+    """Name where a component's charges are settled; each VAT code of the fee has its own place.
+
+    So what is taken back later has the code that it was booked with. `fees` is what each document
+    has, and learns of a new one.
+    """
+    document = f"{month.period}/{component}"
+    if not fee_vat or fees.setdefault(document, fee_vat) == fee_vat:
+        return document
+    return f"{document}/{fee_vat}"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Part:
+    """What of a component's charges is shared by one set of terms. [øre]"""
+
+    label: str
+    sharing: Sharing
+    amounts: Int64
+    by_hand: list[int]  # the same, cut with Python's integers
+    days: tuple[int, ...]  # the first and the last, where the month has other terms too
+
+
+def _parts(
+    dated: DatedCharges, component: str, charges: Sequence[Charge], stretches: Sequence[Stretch]
+) -> list[_Part]:
+    """Cut charges where terms change; whole charges where they do not. Nobody's days are left."""
+    if len(stretches) == 1:
+        (only,) = stretches
+        amounts = [charge.amount_minor for charge in charges]
+        assert only.sharing is not None, "a component without shares is in no list"
+        return [_Part(only.label, only.sharing, np.array(amounts, np.int64), amounts, ())]
+    begun = [each.from_day for each in stretches[1:]]
+    whole = dated.until(component, begun, charges)
+    until = np.array([one.until_micro for one in whole], np.int64).reshape(-1, len(begun))
+    cut = cut_by_stretch(np.array([one.amount_minor for one in whole], np.int64), until)
+    by_hand = [cut_by_hand(one.amount_minor, one.until_micro) for one in whole]
+    found = []
+    for place, each in enumerate(stretches):
+        # What has no part in the days is no charge of them.
+        mine = np.flatnonzero(cut[:, place])
+        other = [parts[place] for parts in by_hand if parts[place]]
+        if each.sharing is not None and (len(mine) or other):
+            days = (each.from_day, each.to_day - 1)
+            found.append(_Part(each.label, each.sharing, cut[mine, place], other, days))
+    return found
 
 
 def _places(
@@ -121,8 +185,9 @@ def _places(
 
 
 def _difference(
-    document: str, wanted: Sequence[Line], booked: Mapping[tuple[str, str, str, str], int]
-) -> tuple[tuple[Line, ...], list[Settled]]:
+    document: str, wanted: Sequence[Line], booked: Mapping[tuple[str, str, str, str], int],
+    vat: Mapping[tuple[str, str], str],
+) -> tuple[tuple[Line, ...], list[Settled]]:  # fmt: skip
     """Give the lines that are not booked yet, and how each place stands afterwards."""
     places: dict[tuple[str, str], Line] = {}
     sums: dict[tuple[str, str], int] = {}
@@ -142,7 +207,7 @@ def _difference(
         stands.append(Settled("", place[0], holder, minor, added))
         if added:
             like = places.get(place) or Line(
-                account=place[0], amount_minor=0,
+                account=place[0], amount_minor=0, vat_code=vat.get((document, place[0])),
                 dimensions={"provider": holder} if holder else None,
             )  # fmt: skip
             lines.append(replace(like, amount_minor=added))

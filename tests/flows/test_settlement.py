@@ -24,6 +24,7 @@ from mediation.cli import ingest_paths, mediation_cli
 from mediation.service import settle_content, settlement
 from mediation.service.month_entries import MonthEntries
 from mediation.service.rating_run import rate_period
+from mediation.service.rerating import rerate_period
 from party import service as party
 from rating import service as rating
 from reporting.cli.month import _rate as rate_and_settle
@@ -254,3 +255,133 @@ def test_a_month_run_settles_what_it_rated(books: str, tmp_path: Path) -> None:
     batch, lines = _settle()
     assert batch is None
     assert {line[2] for line in lines} == {"", "STREX", "Spill AS"}
+
+
+def _corrected(*changes: tuple[str, str], version: int = 2, day: str = "2026-03-10") -> bytes:
+    """A later version of the tariff, from a day within the month unless another is given."""
+    source = _tariff().decode().replace(
+        "version = 1\nvalid_from = 2026-01-01", f"version = {version}\nvalid_from = {day}"
+    )  # fmt: skip
+    for old, new in changes:
+        assert old in source
+        source = source.replace(old, new)
+    return source.encode()
+
+
+def _again(tariff: str) -> None:
+    with transaction() as session:
+        rerate_period(
+            session, vault(), Month("NO01", MONTH), lambda ids: billed_keys(session, ids),
+            actor="tester", reason="another agreement", tariff=tariff,
+        )  # fmt: skip
+
+
+LATER_TERMS = """
+[[carried]]
+service = "829"
+component = "games"
+valid_from = 2026-03-20
+provider = "Spill AS"
+fee_vat = "3"
+  [[carried.share]]
+  holder = "own"
+  percent = "30"
+"""
+
+
+def test_shares_go_by_the_day_of_use(books: str, tmp_path: Path) -> None:
+    """Another provider from the 10th by a new version, another share from the 20th within it.
+
+    Of 9.99 on the 5th, 9.99 on the 12th and 9.99 on the 25th each has what it was agreed then.
+    """
+    assert books
+    _begin(_tariff())
+    other = _corrected(
+        ('provider = "Spill AS"', 'provider = "Nye Spill AS"'), ("[[offering]]", LATER_TERMS +
+        "[[offering]]"), ('percent = "15"', 'percent = "20"'),
+    )  # fmt: skip
+    with transaction() as session:
+        rating.load_tariff(session, other)
+    _take(tmp_path, "a.csv", ("4782900001", 5), ("4782900001", 12), ("4782900001", 25))
+    _rate()
+    batch, lines = _settle()
+    assert batch is not None
+    # 15 % is 1.50, 20 % is 2.00, 30 % is 3.00; a fifth of each is VAT: 0.30, 0.40, 0.60.
+    assert [line[1:4] for line in lines] == [
+        ("2700", "", "-1.30"), ("2992", "", "29.97"), ("2992", "Nye Spill AS", "-7.64"),
+        ("2992", "STREX", "-0.70"), ("2992", "Spill AS", "-15.13"), ("3700", "", "-5.20"),
+    ]  # fmt: skip
+    assert _settle()[0] is None
+    voucher = _told("voucher", "USG/2026/2", "--language", "en")
+    told = [one["text"] for one in voucher["explanation"]]
+    assert [text for text in told if "collected" in text] == [
+        f"Innholdstjenester: 1 charges of 9.99 together from 2026-03-{first} to 2026-03-{last} are "
+        f"collected for others, by {label}."
+        for first, last, label in (
+            ("01", "09", "RETAIL/1"), ("10", "19", "RETAIL/2"), ("20", "31", "RETAIL/2")
+        )
+    ]  # fmt: skip
+    assert "Nye Spill AS has what is left of 9.99: 7.64." in told
+    assert "Our part is 30 % of each of 1 charges of 9.99 together: 3.00." in told
+
+
+def test_shares_follow_terms_that_were_put_right(books: str, tmp_path: Path) -> None:
+    """Rated again, a month is settled by the new terms: another VAT code, and then nobody's."""
+    assert books
+    _begin(_tariff())
+    _take(tmp_path, "a.csv", ("4782900001", 1))
+    _rate()
+    _settle()
+    swedish = 'provider = "Spill AB"\ncountry = "SE"\nfee_vat = "52"'
+    abroad = ('provider = "Spill AS"\nfee_vat = "3"', swedish)
+    section, after = (CONTENT.index(f'[[carried]]\nservice = "{one}"') for one in ("829", "820"))
+    own = (CONTENT[section:after], "")
+    with transaction() as session:
+        rating.load_tariff(session, _corrected(abroad, day="2026-02-01"))
+        rating.load_tariff(session, _corrected(own, version=3, day="2026-02-02"))
+    _again("RETAIL/2")
+    lines = _settle()[1]
+    assert ("3700", "", "-1.50", "-1.50") in [line[1:] for line in lines]
+    assert ("3700", "", "0.00", "1.20") in [line[1:] for line in lines]
+    by_code = (
+        "SELECT v.code, sum(l.amount_minor)::bigint FROM journal_line l JOIN vat_code v"
+        " USING (vat_code_id) JOIN account a USING (account_id) WHERE a.number IN ('3700', '2700')"
+        " GROUP BY 1 ORDER BY 1"
+    )
+    with transaction("auditor") as session:
+        assert session.execute(text(by_code)).all() == [("3", 0), ("52", -150)]
+    assert _settle()[0] is None
+    _again("RETAIL/3")
+    assert {line[3] for line in _settle()[1]} == {"0.00"}
+    assert (_balance("2992"), _balance("3700"), _balance("2700")) == (-999, 0, 0)
+    assert _settle()[0] is None
+
+
+def test_monthly_prices_of_others_go_by_their_days(books: str, tmp_path: Path) -> None:
+    """31.00 a month with half of it off, and a joining fee on the 1st: the provider gets dearer.
+
+    From the 11th on we keep 30 instead of 15 per cent; 10 of 31 days are before it.
+    """
+    assert books
+    prices = (
+        '  [[offering.recurring]]\n  component = "games"\n  price = "31.00"\n'
+        '  [[offering.one_off]]\n  on = "add"\n  component = "games"\n  price = "20.00"\n'
+    )
+    monthly = ('price_basis = "gross"\n', f'price_basis = "gross"\n{prices}')
+    later = LATER_TERMS.replace("2026-03-20", "2026-03-11")
+    half = (
+        '[[discount]]\nid = "HALF"\ntext = "Halv pris"\nreduces = "games"\npercent = "50"\n'
+        "subscriptions = 1\n"
+    )
+    changed = _corrected(monthly, ("[[offering]]", later + half + "[[offering]]"), day="2026-01-01")
+    _begin(changed)
+    _take(tmp_path, "a.csv", ("4782900001", 30))
+    _rate()
+    # 10.00 - 5.00 + 20.00 by the first terms, each charge by itself; 21.00 - 10.50 + 9.99 after.
+    own = 150 - 75 + 300 + 630 - 315 + 300
+    of_strex = 35 - 18 + 70  # 3.5 % until the 10th
+    lines = {(line[1], line[2]): round(100 * float(line[3])) for line in _settle()[1]}
+    assert lines["2992", ""] == 3_100 - 1_550 + 2_000 + 999
+    assert lines["3700", ""] + lines["2700", ""] == -own
+    assert lines["2992", "STREX"] == -of_strex
+    assert _settle()[0] is None

@@ -73,7 +73,8 @@ def test_the_booking_balances_and_owes_what_was_collected(
         sharing = Sharing("P", country, charity=True)
     check_sharing(sharing, RATES)
     lines = booking(np.array(amounts, np.int64), sharing, ACCOUNTS, RATES)
-    told = sums_explained(sharing_codes(BOOK, "D", "games", amounts, sharing, ACCOUNTS, RATES))
+    codes = sharing_codes(BOOK.label, "D", "games", amounts, sharing, ACCOUNTS, RATES)
+    told = sums_explained(codes)
     places: dict[tuple[str, ...], int] = {}
     for line in lines:
         at = ("D", line.account, "NOK", canonical_dimensions(line.dimensions or {}))
@@ -134,7 +135,7 @@ def test_a_settlement_is_told_in_both_languages() -> None:
     """Each holder, the own fee and its VAT, with the numbers that it can be redone from."""
     terms = (Share("STREX", 3_500_000, 250_000), Share("own", 15_000_000))
     sharing = Sharing("Spill AS", "NO", terms, "3")
-    codes = sharing_codes(BOOK, "D", "games", [1000, 1000], sharing, ACCOUNTS, RATES)
+    codes = sharing_codes(BOOK.label, "D", "games", [1000, 1000], sharing, ACCOUNTS, RATES)
     told = [
         [say_flat(each.code, "Spill", language, each.holder) for each in codes]
         for language in ("en", "nb")

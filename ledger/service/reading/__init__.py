@@ -5,7 +5,11 @@ One module per noun: balances, entries, the statement of an account, all lines f
 
 from ledger.service.clocks import Clocks, hold_snapshot, resolve_clocks
 from ledger.service.reading.balances import AccountBalance, last_effective_date, trial_balance
-from ledger.service.reading.documents import batch_count, booked_by_document
+from ledger.service.reading.documents import (
+    batch_count,
+    booked_by_document,
+    vat_codes_by_document,
+)
 from ledger.service.reading.entries import (
     EntryView,
     LineView,
@@ -50,4 +54,5 @@ __all__ = [
     "read_entry",
     "resolve_clocks",
     "trial_balance",
+    "vat_codes_by_document",
 ]

@@ -1,5 +1,6 @@
 """Quotes from the versions that are loaded: nothing is posted, nothing is kept."""
 
+from collections.abc import Sequence
 from datetime import date
 
 from sqlalchemy.orm import Session
@@ -35,6 +36,7 @@ def quote(
     Raises `TariffNotFound`, `UnknownBook`, `UnknownVatCode`, else as `rating.quoting.quote`.
     """
     first, after = (day_of(day) for day in month_span(asked.period))
+    versions: Sequence[InForce]
     if tariff is not None and "/" in tariff:
         versions = (InForce(find_tariff(session, tariff).book, *month_span(asked.period)),)
     else:

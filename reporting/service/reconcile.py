@@ -5,7 +5,7 @@ Sources, none of which reads another's tables:
     bytes          files read again from the vault and decoded
     outcomes       what became of each record, in Parquet, with releases and suspense
     feeds          the control accounts of mediation
-    parquet        accepted usage and rated events in the vault
+    parquet        accepted usage, rated events and explanations in the vault
     charges        the charge tables
     invoices       issued invoices, their lines, and the charges these cover
     bank           payments as the bank told them
@@ -26,12 +26,14 @@ from ledger.money import format_amount
 from ledger.vault import Vault
 from mediation.formats import NOT_USAGE
 from reporting.reconciliation import Tie, Unit
+from reporting.service.explained_ties import explained_ties
 from reporting.service.recount import (
     BUCKETS,
     USAGE_MEASURES,
     BucketSums,
     Shelf,
     Sums,
+    components_beside,
     count_documents,
     count_files,
     count_outcomes,
@@ -67,12 +69,13 @@ def month_state(session: Session, store: Vault, scope: Scope) -> MonthState:
     outcomes = count_outcomes(session, shelf, held)
     usage = count_usage(session, shelf, scope.period)
     rated = count_rated(session, shelf, scope.period)
+    explained = explained_ties(session, shelf, scope.book, scope.period)
     look_at_keys(session, shelf)
     kept = (len(shelf.asked), len(shelf.whole))
     documents = count_documents(session, shelf, scope.book)
     feeds = _feeds(session)
     tables = _tables(session)
-    charges = _charges(session, scope)
+    charges = _charges(session, scope, components_beside(session, shelf, scope.period))
     invoices = _invoices(session, scope)
     journal = _journal(session, scope)
     payments = _payments(session, scope)
@@ -81,6 +84,7 @@ def month_state(session: Session, store: Vault, scope: Scope) -> MonthState:
         *_feed_ties(held, feeds, outcomes, usage),
         *_table_ties(held, tables),
         *_rating_ties(usage, rated, charges),
+        *explained,
         *_billing_ties(charges, invoices, journal),
         Tie("documents", invoices["count"], "invoices", documents, "vault", "count"),
         *_money_ties(held, tables, payments, journal),
@@ -157,21 +161,26 @@ def _tables(session: Session) -> Sums:
     return {name: int(value) for name, value in row._mapping.items()}  # noqa: SLF001 - public name
 
 
-def _charges(session: Session, scope: Scope) -> Sums:
-    """Sum the charges of a book; usage events and their value, of the month used."""
+def _charges(session: Session, scope: Scope, beside: Sequence[str]) -> Sums:
+    """Sum the charges of a book; usage events and their value, of the month used.
+
+    Parameters
+    ----------
+    beside : components whose use is counted under others already; their events are left out.
+    """
     row = session.execute(
         text(
             "SELECT coalesce(sum(d.micro) FILTER (WHERE k.kind = 'usage'"
             "   AND k.usage_period = :period), 0) AS usage_micro,"
             " coalesce(sum(d.events) FILTER (WHERE k.kind = 'usage'"
-            "   AND k.usage_period = :period), 0) AS usage_events,"
+            "   AND k.usage_period = :period AND k.component <> ALL (:beside)), 0) AS usage_events,"
             " coalesce(sum(d.minor_net), 0) AS net,"
             " coalesce(sum(d.minor_net) FILTER (WHERE NOT EXISTS (SELECT FROM invoice_charge i"
             "   WHERE i.charge_key_id = k.charge_key_id)), 0) AS unbilled"
             " FROM charge_delta d JOIN charge_key k USING (charge_key_id)"
             " WHERE k.book_code = :book"
         ),
-        {"book": scope.book, "period": scope.period},
+        {"book": scope.book, "period": scope.period, "beside": list(beside)},
     ).one()
     return {name: int(value) for name, value in row._mapping.items()}  # noqa: SLF001
 
@@ -285,10 +294,10 @@ def _rating_ties(usage: Sums, rated: Sums, charges: Sums) -> list[Tie]:
     return [
         Tie("usage rated", usage["rows"], "usage Parquet", rated["events"], "rated Parquet",
             "count"),
-        Tie("events charged", rated["events"] - rated["unpriced"], "rated Parquet",
-            charges["usage_events"], "charges", "count"),
-        Tie("rated value (millionths)", rated["micro"], "rated Parquet", charges["usage_micro"],
+        Tie("events charged", rated["charged"], "rated Parquet", charges["usage_events"],
             "charges", "count"),
+        Tie("rated value (millionths)", rated["micro"] + rated["beside micro"], "rated Parquet",
+            charges["usage_micro"], "charges", "count"),
     ]  # fmt: skip
 
 

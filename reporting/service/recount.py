@@ -198,17 +198,47 @@ def count_usage(session: Session, shelf: Shelf, period: str) -> Sums:
 
 
 def count_rated(session: Session, shelf: Shelf, period: str) -> Sums:
-    """Sum the rated events of the month's last run. [micro: millionths of the currency]"""
+    """Sum the rated events of the month's last run, and what pools and fair use cost beside them.
+
+    Returns
+    -------
+    events, unpriced, and micro of events; "charged": priced events of components that nothing is
+    charged beside; "beside micro" what is. [micro: millionths of the currency]
+    """
     run = rating.last_run(session, period)
-    sums = {"events": 0, "micro": 0, "unpriced": 0}
-    if run is not None and run.counters_sha256 is not None:
+    sums = {"events": 0, "micro": 0, "unpriced": 0, "charged": 0, "beside micro": 0}
+    if run is None:
+        return sums
+    if run.counters_sha256 is not None:
         shelf.read(run.counters_sha256)
-    for name in run.rated_refs if run else ():
-        table = shelf.table(name, ["amount_micro", "reason"])
+    beside = _beside(shelf, run.explained_sha256)
+    sums["beside micro"] = pc.sum(beside["amount_micro"]).as_py() or 0
+    for name in run.rated_refs:
+        table = shelf.table(name, ["amount_micro", "reason", "component"])
+        priced = table.filter(pc.equal(table["reason"], 0))
         sums["events"] += table.num_rows
         sums["micro"] += pc.sum(table["amount_micro"]).as_py() or 0
-        sums["unpriced"] += pc.sum(pc.not_equal(table["reason"], 0)).as_py() or 0
+        sums["unpriced"] += table.num_rows - priced.num_rows
+        alone = pc.invert(pc.is_in(pc.cast(priced["component"], pa.string()), _named(beside)))
+        sums["charged"] += pc.sum(alone).as_py() or 0
     return sums
+
+
+def components_beside(session: Session, shelf: Shelf, period: str) -> list[str]:
+    """Name the components under which use is charged that events were charged for already."""
+    run = rating.last_run(session, period)
+    return _named(_beside(shelf, run.explained_sha256)).to_pylist() if run else []
+
+
+def _beside(shelf: Shelf, name: str | None) -> pa.Table:
+    """Read the explanations of usage that is no single event."""
+    columns = ["kind", "component", "amount_micro"]
+    table = shelf.table(name, columns) if name else pa.table({c: pa.array([]) for c in columns})
+    return table.filter(pc.equal(pc.cast(table["kind"], pa.string()), "usage"))
+
+
+def _named(beside: pa.Table) -> pa.Array:
+    return pc.unique(pc.cast(beside["component"], pa.string()))
 
 
 def count_documents(session: Session, shelf: Shelf, book: str) -> int:

@@ -17,6 +17,7 @@ PRICE = re.compile(r"(\d{1,12})(?:\.(\d{1,6}))?", re.ASCII)
 NAME = re.compile(r"[^\s\x00-\x1f](?:[^\x00-\x1f]{0,62}[^\s\x00-\x1f])?")
 TIME = re.compile(r"([01]\d|2[0-3]):([0-5]\d)", re.ASCII)
 REQUIRED: Any = object()
+MAX_TEXT = 1_000  # characters of a text, and of a key
 
 
 @dataclass(slots=True)

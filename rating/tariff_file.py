@@ -7,12 +7,13 @@ is in `docs/pricing.md`; `rating.tariff` compiles what is read here into arrays.
 
 import re
 import tomllib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from rating import tariff_sections as sections
 from rating.faults import Fault, did_you_mean, placed, read_fault
-from rating.reading import Reader
+from rating.reading import MAX_TEXT, Reader
 from rating.rounding import Mode
 from rating.section_faults import wrong_sections
 from rating.tariff_references import wrong_references
@@ -47,6 +48,8 @@ from rating.tariff_terms import (
 from rating.toml_lines import lines_of_keys
 
 _DEEP_KEY = re.compile(r"^[ \t\[]*(?:[A-Za-z0-9_-]+[ \t]*\.[ \t]*){64}", re.MULTILINE)
+_DIGITS = re.compile(r"[0-9_]{4300}")
+_ZONE_LENGTH = 64  # of the name of a time zone
 _AT_LINE = re.compile(r"at line (\d+)")
 
 
@@ -73,10 +76,16 @@ def read_tariff(source: bytes) -> Tariff:
         found = _AT_LINE.search(str(error))
         line = int(found[1]) if found else written.count("\n") + 1
         raise refusal([Fault("", f"the file is not TOML: {error}", line)]) from error
+    except ValueError as error:
+        sentence = "the file is not TOML: a number has more digits than anything here has"
+        raise refusal([Fault("", sentence, _line_of_digits(written))]) from error
     except RecursionError:
         raise refusal(
             [Fault("", "the file is not TOML: brackets inside brackets without end")]
         ) from None
+    if long := _too_long(content):
+        lines = lines_of_keys(written)
+        raise refusal([placed(fault, lines) for fault in long])
     reader = Reader(content)
     tariff = tariff_of(reader)
     contradictions = [*wrong_references(tariff), *wrong_sections(tariff)]
@@ -85,6 +94,38 @@ def read_tariff(source: bytes) -> Tariff:
         lines = lines_of_keys(written)
         raise refusal([placed(fault, lines) for fault in faults])
     return tariff
+
+
+def _line_of_digits(written: str) -> int | None:
+    """Find the first number that is too long to be read at all."""
+    found = _DIGITS.search(written)
+    return written.count("\n", 0, found.start()) + 1 if found else None
+
+
+def _too_long(content: Mapping[str, Any]) -> list[Fault]:
+    """Find texts and keys that nobody writes: they would be compared, and repeated, as they are."""
+    found, waiting = [], [("", content)]
+    while waiting:
+        path, value = waiting.pop()
+        if isinstance(value, str) and len(value) > MAX_TEXT:
+            found.append(Fault(path, f"has {len(value)} characters; at most {MAX_TEXT} are read"))
+        elif isinstance(value, int) and value.bit_length() > MAX_TEXT:
+            found.append(Fault(path, "is a number of more digits than anything here has"))
+        elif isinstance(value, list):
+            tables = bool(value) and isinstance(value[0], dict)
+            waiting += [
+                (f"{path}[{place}]" if tables else path, part)
+                for place, part in enumerate(value, 1)
+            ]
+        elif isinstance(value, dict):
+            for key, part in value.items():
+                where = f"{path}.{key}" if path else key
+                if len(key) > MAX_TEXT:
+                    sentence = f"a key has {len(key)} characters; at most {MAX_TEXT} are read"
+                    found.append(Fault(path, sentence))
+                else:
+                    waiting.append((where, part))
+    return found
 
 
 def refusal(faults: Sequence[Fault]) -> TariffInvalid:
@@ -145,7 +186,8 @@ def tariff_of(reader: Reader) -> Tariff:
 def _time_zone(reader: Reader) -> str:
     zone: str = reader.text("time_zone")
     try:
-        ZoneInfo(zone)
+        # A name of many parts is looked for folder by folder, without end.
+        ZoneInfo(zone if len(zone) <= _ZONE_LENGTH else "")
     except (ZoneInfoNotFoundError, ValueError, OSError):
         near = did_you_mean(zone, available_timezones())
         reader.fault("time_zone", f"{zone!r} is not a time zone such as Europe/Oslo{near}")

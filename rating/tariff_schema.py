@@ -14,7 +14,7 @@ from datetime import date
 from typing import Any
 
 from ledger.money import MICRO_PER_UNIT
-from rating.reading import NAME, PRICE, REQUIRED, TIME, Reader
+from rating.reading import MAX_TEXT, NAME, PRICE, REQUIRED, TIME, Reader
 from rating.tariff_file import tariff_of
 from rating.tariff_keys import MEANINGS
 from rating.tariff_terms import FORMAT
@@ -92,7 +92,7 @@ class _Describer(Reader):
 
     def text(self, key: str, default: Any = REQUIRED) -> Any:
         """Text."""
-        self._key(key, default, type="string", pattern=r"\S")
+        self._key(key, default, type="string", pattern=r"\S", maxLength=MAX_TEXT)
         return "?"
 
     def name(self, key: str, default: Any = REQUIRED) -> Any:

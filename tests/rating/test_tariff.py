@@ -64,10 +64,21 @@ FAULTS = [
     ('component = "sms"', 'component = "sns"', "did you mean sms?"),
     ('prefixes = ["47"]', 'prefixes = ["47", "47829"]', "line 14: zone[2].prefixes: prefix 47829"),
     ('price = "0.90"\n', "", "line 77: offering[1].rate[1].price: needs a text"),
+    ('name = "SMALL"', f'name = "{"n" * 1001}"', "name: has 1001 characters; at most 1000 are"),
+    ('prefixes = ["47"]', f'prefixes = ["{"4" * 9999}"]', "zone[1].prefixes: has 9999 characters"),
+    ("per = 100", f"{'p' * 5000} = 100", "offering[1].rate[5]: a key has 5000 characters; at most"),
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("good", "bad", "told"), FAULTS)
+# What a schema cannot say: it is about how a file is written.
+ENDLESS = [
+    ("per = 100", f"per = 1{'0' * 5000}", "line 113: the file is not TOML: a number has more"),
+    ("per = 100", f"per = 0x{'f' * 5000}", "offering[1].rate[5].per: is a number of more digits"),
+    ('"Europe/Oslo"', f'"{"Europe/Oslo/" * 80}"', "Europe/Oslo/' is not a time zone such as"),
+]
+
+
+@pytest.mark.parametrize(("good", "bad", "told"), [*FAULTS, *ENDLESS])
 def test_a_fault_is_told_with_its_key_path_and_what_is_allowed(
     good: str, bad: str, told: str
 ) -> None:

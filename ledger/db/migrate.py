@@ -8,7 +8,7 @@ from pathlib import Path
 import psycopg
 from sqlalchemy import create_engine, text
 
-from ledger.errors import Problem
+from ledger.errors import Conflict, Problem
 
 MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
 _LOCK = 0x686F7665  # one migration at a time; the number spells "hove"
@@ -49,8 +49,29 @@ def upgrade(owner_url: str, revision: str = "head") -> None:
 
 
 def downgrade(owner_url: str, revision: str) -> None:
-    """Run Alembic down to a revision; only unreleased revisions have a way down."""
+    """Run Alembic down to a revision; only unreleased revisions have a way down.
+
+    Raises `Conflict` where there are facts that an earlier schema cannot hold; nothing is changed
+    then, of no revision.
+    """
+    with psycopg.connect(owner_url.replace("+psycopg", "", 1)) as connection:
+        for undone in _undone(current_revision(connection), revision):
+            check = MIGRATIONS / "sql" / undone / "check_down.sql"
+            try:
+                connection.execute(check.read_bytes() if check.exists() else b"")
+            except psycopg.errors.RaiseException as refused:
+                told = f"{refused.diag.message_primary} Stay at {undone} or newer"
+                raise Conflict(f"{told}; nothing was changed.", revision=undone) from refused
     _alembic(owner_url, "downgrade", revision)
+
+
+def _undone(now: str | None, revision: str) -> list[str]:
+    """List the revisions on the way down, newest first; "-2" is two of them, "base" all."""
+    chain = []
+    while now and now != revision:
+        chain.append(now)
+        now = _revisions()[now]
+    return chain[: int(revision[1:])] if revision.startswith("-") else chain
 
 
 def current_revision(connection: "psycopg.Connection[tuple[object, ...]]") -> str | None:

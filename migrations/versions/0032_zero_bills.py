@@ -12,5 +12,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Undo them."""
-    scripts.run(revision, "down.sql")
+    """Undo them, unless there is a document that cannot be without them."""
+    scripts.run(revision, "check_down.sql", "down.sql")

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from ledger import service as ledger
 from ledger.db import engine, migrate, transaction
-from ledger.errors import DoesNotTie, Invalid
+from ledger.errors import Conflict, DoesNotTie, Invalid
 from ledger.journal import AllocationDraft, BatchDraft, EntryDraft, ItemDraft, Line
 from ledger.vault import vault
 from party import service as party
@@ -359,6 +359,20 @@ def test_vat_that_cancels_between_two_codes_is_told_code_by_code(month: Unbilled
     assert sorted((line.vat_code, line.amount_minor) for line in lines) == [
         ("3", -250), ("31", 250)
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("down_to", ["0031_file_days", "base"])
+def test_a_bill_of_nothing_has_no_way_back(month: Unbilled, down_to: str) -> None:
+    """The schema before cannot hold it: told before anything is changed, of any revision."""
+    owner = engine("owner").url.render_as_string(hide_password=False)
+    bill()
+    month.owes(CONSUMER, charge(20, 12_500), charge(21, -12_500, vat=("6", 0)))
+    bill()
+    before = balances()
+    with pytest.raises(Conflict, match=r"^1 documents of nothing to pay .* nothing was changed\."):
+        migrate.downgrade(owner, down_to)
+    assert not migrate.ensure_migrated(owner)
+    assert balances() == before
 
 
 def other(account_id: int) -> BillingAccount:

@@ -94,14 +94,17 @@ def frame_code(book: TariffBook, percent_micro: int, of: int) -> FlatCode:
     return FlatCode(FRAME, book.label, (percent_micro, of), -_share(of, percent_micro, _WHOLE))
 
 
-def pool_codes(book: TariffBook, terms: PoolTerms, counted: Sequence[int]) -> list[FlatCode]:
+def pool_codes(
+    book: TariffBook, terms: PoolTerms, counted: Sequence[int], brings: Sequence[int]
+) -> list[FlatCode]:
     """Explain the parts of a pool's cards, in their order.
 
     Parameters
     ----------
     counted : octets of each card, as sessions count.
+    brings : octets that each card includes.
     """
-    used, included = sum(counted), len(counted) * terms.included
+    used, included = sum(counted), sum(brings)
     beyond = -(-max(used - included, 0) // terms.step) * terms.step
     total = _share(beyond, terms.price_micro, terms.per)
     parts = largest_remainder(total, counted)

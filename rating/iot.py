@@ -1,7 +1,7 @@
 """Pools of machines: many tiny sessions of many cards over one allowance, counted per card.
 
     used     = sum over sessions of max(minimum, rounded up to whole increments)
-    included = what the pool's cards bring
+    included = what the pool's cards bring, each by its own plan
     overage  = rounded up to whole steps, priced once per pool, and shared out over the cards
 
 Every session counts, however small; what lies beyond is priced on the pool's total and not session
@@ -59,23 +59,34 @@ class Pools:
     amount_micro: Int64
 
 
+def counted_octets(terms: PoolTerms, octets: Int64) -> Int64:
+    """Give what sessions count: rounded up to whole increments, and the minimum at least."""
+    whole = -(-octets // terms.increment) * terms.increment
+    counted: Int64 = np.maximum(whole, terms.minimum)
+    return counted
+
+
 def pool_month(
-    terms: PoolTerms, card: Int64, pool_of_card: Int64, session_card: Int64, octets: Int64
-) -> tuple[Cards, Pools]:
-    """Settle a month of pools that share one set of terms.
+    terms: PoolTerms, card: Int64, pool_of_card: Int64, session_card: Int64, octets: Int64,
+    brings: Int64 | None = None, counted: Int64 | None = None,
+) -> tuple[Cards, Pools]:  # fmt: skip
+    """Settle a month of pools that share one price.
 
     Parameters
     ----------
     card, pool_of_card : (k,) the cards of the month, each once, and their pools; a card without
         a session brings its part all the same.
     session_card, octets : (n,) sessions: whose, and how much; not negative.
+    brings : (k,) what each card includes, where plans differ; else all bring that of the terms.
+    counted : (n,) what each session counts, where plans differ; else by the terms.
 
     Raises
     ------
     Invalid : a session of a card that is not listed, a card listed twice, a negative session.
     """
     order = np.argsort(card, kind="stable")
-    card, pool_of_card = card[order], pool_of_card[order]
+    part = np.full(len(card), terms.included, np.int64) if brings is None else brings
+    card, pool_of_card, part = card[order], pool_of_card[order], part[order]
     if (card[1:] == card[:-1]).any():
         raise Invalid("A card is listed twice in its month.")
     place = np.minimum(np.searchsorted(card, session_card), max(len(card) - 1, 0))
@@ -84,11 +95,11 @@ def pool_month(
     if len(octets) and int(octets.min()) < 0:
         raise Invalid(f"A session of {int(octets.min())} octets cannot be.")
     pools, pool = np.unique(pool_of_card, return_inverse=True)
-    counted = np.maximum(-(-octets // terms.increment) * terms.increment, terms.minimum)
+    counted = counted_octets(terms, octets) if counted is None else counted
     of_card = sum_by_key(place, counted, len(card))
     used = sum_by_key(pool, of_card, len(pools))
     cards = np.bincount(pool, minlength=len(pools)).astype(np.int64)
-    included = cards * terms.included
+    included = sum_by_key(pool, part, len(pools))
     overage = -(-np.maximum(used - included, 0) // terms.step) * terms.step
     amount = share_of(overage, terms.price_micro, terms.per)
     return (

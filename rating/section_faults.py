@@ -56,6 +56,7 @@ def wrong_sections(tariff: Tariff) -> list[str]:
         *_wrong_bindings(tariff),
         *_wrong_discounts(tariff),
         *_wrong_frames(tariff),
+        *_wrong_pools(tariff),
     ]
 
 
@@ -70,6 +71,27 @@ def _two_providers(tariff: Tariff) -> Iterator[str]:
                 f"carried[{number}].component: {each.component} is shared as that of service "
                 f"{service[each.component]}; give this one a component of its own"
             )
+
+
+def _wrong_pools(tariff: Tariff) -> Iterator[str]:
+    """What many plans use together has one price, whoever brings how much of it."""
+    first: dict[str, tuple[str, tuple[object, ...]]] = {}
+    for number, offering in enumerate(tariff.offerings, 1):
+        named = [each.id for each in offering.pools if each.id is not None]
+        for place, each in enumerate(offering.pools, 1):
+            if each.id is None:
+                continue
+            where = f"offering[{number}].pool[{place}].id"
+            price = (each.overage, each.scope, each.terms.price_micro, each.terms.per,
+                     each.terms.step, offering.price_basis)  # fmt: skip
+            owner, known = first.setdefault(each.id, (offering.id, price))
+            if named.count(each.id) > 1:
+                yield f"{where}: {each.id} is given twice in one offering"
+            elif known != price:
+                yield (
+                    f"{where}: {each.id} is a pool of {owner} too, with another overage, scope, "
+                    "price, per, step or price_basis; what is shared has one price"
+                )
 
 
 def _wrong_discounts(tariff: Tariff) -> Iterator[str]:

@@ -12,9 +12,11 @@ from rating.reading import Reader
 from rating.revenue_shares import OWN, Share, Sharing
 from rating.rounding import MICRO
 from rating.tariff_terms import (
+    ACCOUNT,
     MAX_ALLOWANCE,
     MAX_PER,
     MAX_PRICE_MICRO,
+    SCOPES,
     Binding,
     BindingLimit,
     ConditionalDiscount,
@@ -167,6 +169,8 @@ def pool(table: Reader) -> Pool:
             increment=table.integer("increment", 1, MAX_PER, 1),
             minimum=table.integer("minimum", 0, MAX_PER, 0),
         ),
+        id=table.name("id", None),
+        scope=table.choice("scope", SCOPES, ACCOUNT),
     )
     table.refuse_unknown()
     return found

@@ -218,11 +218,13 @@ class BindingLimit:
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """An allowance that the cards of an account bring together, settled once a month."""
+    """An allowance that cards bring together, settled once a month."""
 
     components: tuple[str, ...]  # of the sessions that count
     overage: str  # the component of what lies beyond
     terms: PoolTerms
+    id: str | None = None  # offerings that name one have one pool; without, each has its own
+    scope: str = ACCOUNT  # whose cards share it: of the billing account, or the agreement
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,9 @@
 """Charges that follow from a contract: beyond fair use, beyond a pool, before the end of a term."""
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date
+from typing import Self
 
 import numpy as np
 from sqlalchemy.orm import Session
@@ -10,6 +11,7 @@ from sqlalchemy.orm import Session
 from mediation.charging import ONE_OFF, USAGE, Found, Month, Owed, Setting, charge_key, usage_owed
 from mediation.records import Int64
 from mediation.service.payers import payers_of
+from mediation.service.sharing import topmost_agreements
 from mediation.wallclock import ZONE
 from party import service as party
 from party.agreements import Intervals
@@ -24,9 +26,10 @@ from rating.flat_codes import (
     pool_codes,
     surcharge,
 )
-from rating.iot import Cards, PoolTerms, pool_month
+from rating.iot import Cards, PoolTerms, counted_octets, pool_month
 from rating.pipeline import Rated
 from rating.tariff import TariffBook
+from rating.tariff_terms import AGREEMENT, Pool
 from rating.usage import Reason, UsageBatch
 from rating.versions import RatedPart
 
@@ -86,44 +89,95 @@ def charge_pools(
     session: Session, month: Month, book: TariffBook, setting: Setting, batch: UsageBatch,
     rated: Rated, subscription: Int64, found: Found, last_day: date,
 ) -> None:  # fmt: skip
-    """Charge what the cards of an account used beyond what they bring together, card by card."""
-    if not any(offering.pools for offering in book.tariff.offerings):
-        return
-    active = party.active_intervals(session, *month.instants())
-    codes = book.offering_codes(active.offering)
-    payers = payers_of(session, set(active.billing_account_id.tolist()))
+    """Charge what cards used beyond what they bring together, card by card."""
+    for plans in _pools_of(book):
+        used = _PoolUse.of(session, month, book, plans, batch, rated, subscription)
+        terms = next(iter(plans.values())).terms
+        cards, _ = pool_month(
+            terms, used.card, used.pool, used.session_card, used.octets, used.brings, used.counted
+        )
+        payers = payers_of(session, set(used.account.tolist()))
+        told = _pool_codes(book, terms, cards, used.brings)
+        for n in np.flatnonzero(cards.amount_micro).tolist():
+            plan = int(used.plan[n])
+            key = charge_key(
+                book, setting, payers[int(used.account[n])], int(cards.card[n]),
+                book.components.index(plans[plan].overage),
+                book.tariff.offerings[plan].price_basis, USAGE,
+            )  # fmt: skip
+            owed = Owed(int(cards.amount_micro[n]), int(cards.sessions[n]), int(cards.counted[n]))
+            found.add(key, owed, last_day, told[n])
+
+
+def _pools_of(book: TariffBook) -> list[dict[int, Pool]]:
+    """List the pools of a tariff, each with its plans: offerings that name it, or the only one."""
+    pools: dict[tuple[str | None, int, int], dict[int, Pool]] = {}
     for number, offering in enumerate(book.tariff.offerings):
-        stretches = np.flatnonzero(codes == number)
+        for place, pool in enumerate(offering.pools):
+            name = (pool.id, 0, 0) if pool.id is not None else (None, number, place)
+            pools.setdefault(name, {})[number] = pool
+    return list(pools.values())
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _PoolUse:
+    """The cards of a month that share a pool, in order of card, and their sessions."""
+
+    card: Int64
+    account: Int64  # that pays for the card
+    pool: Int64  # whose cards share: an account, or an agreement below zero
+    plan: Int64  # offering of the card's first day in the month, which says what it brings
+    brings: Int64
+    session_card: Int64
+    octets: Int64
+    counted: Int64  # by the plan at the session
+
+    @classmethod
+    def of(
+        cls, session: Session, month: Month, book: TariffBook, plans: Mapping[int, Pool],
+        batch: UsageBatch, rated: Rated, subscription: Int64,
+    ) -> Self:  # fmt: skip
+        """Find who shares a pool in a month, and what counts."""
+        active = party.active_intervals(session, *month.instants())
+        codes = book.offering_codes(active.offering)
+        stretches = np.flatnonzero(np.isin(codes, list(plans)))
         card, first = np.unique(active.subscription_id[stretches], return_index=True)
         account = active.billing_account_id[stretches[first]]
-        for pool in offering.pools:
-            counted = np.array([book.components.index(name) for name in pool.components])
-            rows = np.flatnonzero(
+        plan = codes[stretches[first]].astype(np.int64)
+        rows, counted = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
+        for number, pool in plans.items():
+            known = np.array([book.components.index(name) for name in pool.components])
+            rows.append(np.flatnonzero(
                 (batch.offering == number) & (rated.reason == Reason.OK)
-                & np.isin(rated.component, counted) & (batch.quantity > 0)
-            )  # fmt: skip
-            cards, _ = pool_month(
-                pool.terms, card, account, subscription[rows], batch.quantity[rows]
-            )
-            told = _pool_codes(book, pool.terms, cards)
-            for n in np.flatnonzero(cards.amount_micro).tolist():
-                key = charge_key(
-                    book, setting, payers[int(account[n])], int(cards.card[n]),
-                    book.components.index(pool.overage), offering.price_basis, USAGE,
-                )  # fmt: skip
-                owed = Owed(
-                    int(cards.amount_micro[n]), int(cards.sessions[n]), int(cards.counted[n])
-                )
-                found.add(key, owed, last_day, told[n])
+                & np.isin(rated.component, known) & (batch.quantity > 0)
+            ))  # fmt: skip
+            counted.append(counted_octets(pool.terms, batch.quantity[rows[-1]]))
+        sessions = np.concatenate(rows)
+        return cls(
+            card, account, _sharers(session, month, plans, account), plan,
+            np.array([plans[int(one)].terms.included for one in plan], np.int64),
+            subscription[sessions], batch.quantity[sessions], np.concatenate(counted),
+        )  # fmt: skip
 
 
-def _pool_codes(book: TariffBook, terms: PoolTerms, cards: Cards) -> dict[int, FlatCode]:
+def _sharers(session: Session, month: Month, plans: Mapping[int, Pool], account: Int64) -> Int64:
+    """Say with whom each account's cards share."""
+    if all(pool.scope != AGREEMENT for pool in plans.values()):
+        return account
+    topmost = topmost_agreements(session, month)
+    found = [-topmost[one] if one in topmost else one for one in account.tolist()]
+    return np.array(found, np.int64)
+
+
+def _pool_codes(
+    book: TariffBook, terms: PoolTerms, cards: Cards, brings: Int64
+) -> dict[int, FlatCode]:
     """Explain each card's part by its row, pool by pool."""
     told: dict[int, FlatCode] = {}
     for pool in np.unique(cards.pool).tolist():
         rows = np.flatnonzero(cards.pool == pool).tolist()
-        counted = cards.counted[rows].tolist()
-        told |= dict(zip(rows, pool_codes(book, terms, counted), strict=True))
+        codes = pool_codes(book, terms, cards.counted[rows].tolist(), brings[rows].tolist())
+        told |= dict(zip(rows, codes, strict=True))
     return told
 
 

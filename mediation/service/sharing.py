@@ -54,9 +54,14 @@ def pools_of(session: Session, month: Month, versions: Sequence[InForce]) -> Poo
     offerings = frozenset(name for name, wide in scopes.items() if wide)
     if not offerings:
         return Pools(offerings, frozenset(), {})
-    on = party.agreements_on(session, month.first_day)
-    topmost = {account: on.chain[agreement][-1] for account, agreement in on.of_account.items()}
+    topmost = topmost_agreements(session, month)
     return Pools(offerings, frozenset().union(*scopes.values()), topmost)
+
+
+def topmost_agreements(session: Session, month: Month) -> dict[int, int]:
+    """Give the topmost agreement of each billing account that is under one, on the first day."""
+    on = party.agreements_on(session, month.first_day)
+    return {account: on.chain[agreement][-1] for account, agreement in on.of_account.items()}
 
 
 def with_pools(usage: pa.Table, pools: Pools) -> pa.Table:

@@ -63,7 +63,7 @@ def test_the_parts_of_a_pool_are_those_that_are_charged(
     terms = PoolTerms(included, price, per, step, 1, 0)
     card = np.arange(len(octets))
     cards, _ = pool_month(terms, card, np.zeros(len(octets), np.int64), card, np.array(octets))
-    codes = pool_codes(BOOK, terms, cards.counted.tolist())
+    codes = pool_codes(BOOK, terms, cards.counted.tolist(), [included] * len(octets))
     assert [code.amount_micro for code in codes] == cards.amount_micro.tolist()
 
 
@@ -74,7 +74,7 @@ def test_a_discount_never_takes_more_than_is_left() -> None:
     assert discount_code(BOOK, terms, 60_000_000, 15, 30).amount_micro == -25_000_000
 
 
-POOLED = pool_codes(BOOK, PoolTerms(1000, 2_000_000, 1000, 1000, 1, 0), [5050, 50])
+POOLED = pool_codes(BOOK, PoolTerms(1000, 2_000_000, 1000, 1000, 1, 0), [5050, 50], [1000] * 2)
 SAID = [
     (month_code(BOOK, 299_000_000, 31, 31), "299.00 a month, 31 of 31 days: 299.00"),
     (month_code(BOOK, 299_000_000, 1, 1), "299.00 for the month"),

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from ledger.errors import Invalid
 from ledger.money import largest_remainder
-from rating.iot import PoolTerms, pool_month
+from rating.iot import PoolTerms, counted_octets, pool_month
 from tests.rating.oracle import round_half_away
 
 terms_of = st.builds(
@@ -105,3 +105,31 @@ def test_a_million_tiny_sessions_of_one_pool_come_to_what_they_are() -> None:
     beyond = -(-(sum(counted) - 20_000 * 4 * 10**6) // 2**20)
     assert int(pools.amount_micro[0]) == beyond * 90_000 > 0
     assert int(told.amount_micro.sum()) == int(pools.amount_micro[0])
+
+
+@given(months(), st.lists(st.tuples(st.integers(0, 5000), terms_of), min_size=1, max_size=4))
+def test_plans_of_one_pool_bring_and_count_by_themselves(
+    month: tuple[dict[int, int], list[tuple[int, int]]], plans: list[tuple[int, PoolTerms]]
+) -> None:
+    """What each card brings is its own plan's, and so is what its sessions count."""
+    cards, sessions = month
+    listed = sorted(cards, reverse=True)
+    plan = {card: plans[card % len(plans)] for card in cards}
+    octets = np.array([octets for _, octets in sessions], np.int64)
+    counted = [
+        int(counted_octets(plan[card][1], np.array([n]))[0]) for card, n in sessions
+    ]  # fmt: skip
+    told, pools = pool_month(
+        plans[0][1], np.array(listed, np.int64),
+        np.array([cards[card] for card in listed], np.int64),
+        np.array([card for card, _ in sessions], np.int64), octets,
+        np.array([plan[card][0] for card in listed], np.int64), np.array(counted, np.int64),
+    )  # fmt: skip
+    for row, pool in enumerate(pools.pool.tolist()):
+        mine = [card for card in cards if cards[card] == pool]
+        assert pools.included[row] == sum(plan[card][0] for card in mine)
+        used = sum(n for (card, _), n in zip(sessions, counted, strict=True) if card in mine)
+        assert pools.used[row] == used
+        beyond = -(-max(used - int(pools.included[row]), 0) // plans[0][1].step) * plans[0][1].step
+        assert pools.overage[row] == beyond
+    assert told.amount_micro.sum() == pools.amount_micro.sum()

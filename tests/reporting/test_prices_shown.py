@@ -49,7 +49,7 @@ OFFERING = terms.Offering(
     ),
     fair_use=(terms.FairUse(NAMES, "surf", 20_000_000, 1000),),
     bindings=(terms.Binding("surf", 12, 2_400_000_000),),
-    pools=(terms.Pool(NAMES, "surf", PoolTerms(1000, 2_000_000, 10, 20, 30, 40)),),
+    pools=(terms.Pool(NAMES, "surf", PoolTerms(1000, 2_000_000, 10, 20, 30, 40), "fleet"),),
     frame="KOMMUNE",
     top_ups=(terms.TopUp("gb", 500),),
 )  # fmt: skip

@@ -21,7 +21,7 @@ import click
 from sqlalchemy import make_url
 from sqlalchemy.exc import DataError
 
-from ledger import closing, db, jobs, places, vault, verifying
+from ledger import closing, db, jobs, lookups, places, vault, verifying
 from ledger.cli import serving
 from ledger.cli.deferred import Deferred
 from ledger.db.server import PrivateServer
@@ -52,6 +52,9 @@ CLOSE_CHECKS = (
 
 # What the rooms above the ledger look at when the books are verified.
 VERIFY_CHECKS = {"tariff": "rating.service.verifying:wrong_tariffs"}
+
+# What rooms ask of those above them.
+LOOKUPS = {"balance": "mediation.service.balances:balance_of"}
 
 # A command's name, the click group behind it, and what the list of commands says of it: the list
 # is printed without loading a room. "ledger export" is a command that a higher room adds to a group
@@ -178,6 +181,7 @@ def settings() -> Settings:
     jobs.configure(job_functions, PERIODIC)
     closing.configure(lambda: [_load(target) for target in CLOSE_CHECKS])
     verifying.configure(lambda: {name: _load(target) for name, target in VERIFY_CHECKS.items()})
+    lookups.configure(lambda: {name: _load(target) for name, target in LOOKUPS.items()})
     return found
 
 

@@ -7,8 +7,7 @@ is active, what is said to be left or to have rolled over, and what its orders t
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
-from zoneinfo import ZoneInfo
+from datetime import date, datetime
 
 import numpy as np
 
@@ -19,26 +18,16 @@ from rating.dated import day_number
 from rating.explain import Explanation, explain_event, kroner
 from rating.phrases import PHRASES, Language
 from rating.quoted_allowances import Bought, Remaining, grants_of, top_ups_of
+from rating.quoted_events import Event, batch_of_events
 from rating.recurring import NOT_AGREED, month_span, one_off_charges
 from rating.tariff import TariffBook
 from rating.tariff_terms import OCCASIONS
 from rating.taxes import tax_on_net
-from rating.usage import USAGE_NAMES, Int64, Reason, UsageBatch, check_usage
+from rating.usage import (
+    Int64,
+    Reason,
+)
 from rating.versions import InForce, RatedVersions, rate_versions, recurring_by_version
-from rating.zones import encode_numbers
-
-MAX_EVENTS = 10_000
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """Usage that somebody asks the price of. A start without an offset is local to the tariff."""
-
-    usage: str  # voice | sms | data
-    start: datetime
-    quantity: int  # seconds, messages or octets
-    called: str = ""  # digits without plus
-    rating_group: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +82,17 @@ class QuotedCharge:
 
 
 @dataclass(frozen=True, slots=True)
+class Balance:
+    """What a real subscription may draw on, and since when that is known."""
+
+    subscription: str
+    offering: str
+    remaining: tuple[Remaining, ...]
+    run_id: int | None  # of the rating run that left it; None where the month was not rated yet
+    known_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class Quote:
     """What it all would cost; the totals need the rates of VAT. [øre]"""
 
@@ -102,6 +102,7 @@ class Quote:
     net_minor: int | None
     vat_minor: int | None
     gross_minor: int | None
+    balance: Balance | None = None  # of the subscription that is asked for, where one is
 
     @property
     def priced(self) -> bool:
@@ -145,7 +146,8 @@ def quote(
     if all(asked.offering not in one.book.offerings for one in versions):
         versions[-1].book.offering_index(asked.offering)
     sums: dict[_Key, _Sum] = {}
-    events = _quote_events(versions, asked, language, sums) if asked.events else ()
+    rates = vat_rates_bp or {}
+    events = _quote_events(versions, asked, language, sums, rates) if asked.events else ()
     _charge_months(versions, asked, language, sums)
     _charge_orders(versions, asked, language, sums)
     charges = _charges(sums, vat_rates_bp)
@@ -158,9 +160,12 @@ def quote(
 
 
 def _quote_events(
-    versions: Sequence[InForce], asked: Asked, language: Language, sums: dict[_Key, _Sum]
-) -> tuple[QuotedEvent, ...]:
-    batch = _batch(versions, asked)
+    versions: Sequence[InForce], asked: Asked, language: Language, sums: dict[_Key, _Sum],
+    vat_rates_bp: Mapping[str, int],
+) -> tuple[QuotedEvent, ...]:  # fmt: skip
+    batch, services, currencies = batch_of_events(
+        versions[0].book.tariff, asked.events, asked.period
+    )
     bought = [
         Bought(order.offering or asked.offering, order.day)
         for order in asked.orders if order.on == "addon"
@@ -168,8 +173,10 @@ def _quote_events(
     granted = grants_of(
         versions, asked.offering, asked.period, _active_days(asked), asked.remaining
     )
-    top_ups = top_ups_of(versions, asked.period, bought)
-    rated = rate_versions(batch, [asked.offering], versions, granted, top_ups)
+    top_ups = top_ups_of(versions, asked.period, bought, asked.remaining)
+    rated = rate_versions(
+        batch, [asked.offering], versions, granted, top_ups, services, currencies, vat_rates_bp
+    )
     quoted: dict[int, QuotedEvent] = {}
     for part in rated.parts:
         for row, place in enumerate(part.rows.tolist()):
@@ -191,33 +198,6 @@ def _sum_events(rated: RatedVersions, sums: dict[_Key, _Sum]) -> None:
             one = _of(sums, part.book, int(part.rated.component[row]), _USAGE, terms.price_basis)
             one.micro += int(part.rated.amount_micro[row])
             one.quantity += int(part.batch.quantity[row])
-
-
-def _batch(versions: Sequence[InForce], asked: Asked) -> UsageBatch:
-    if len(asked.events) > MAX_EVENTS:
-        raise Invalid(f"A quote takes at most {MAX_EVENTS} events; here are {len(asked.events)}.")
-    zone = ZoneInfo(versions[0].book.tariff.time_zone)
-    starts = []
-    for number, event in enumerate(asked.events, 1):
-        at = event.start if event.start.tzinfo else event.start.replace(tzinfo=zone)
-        if at.astimezone(zone).strftime("%Y-%m") != asked.period:
-            raise Invalid(
-                f"Event {number} starts {at.astimezone(zone):%Y-%m-%d}, outside {asked.period}. "
-                "What is included is included by the month: ask for each month by itself."
-            )
-        starts.append(int(at.astimezone(UTC).timestamp()))
-    count = len(starts)
-    kinds = list(USAGE_NAMES.values())
-    return check_usage(
-        event_key=np.arange(count, dtype=np.int64),
-        started_at=np.array(starts, np.int64),
-        quantity=np.array([event.quantity for event in asked.events], np.int64),
-        usage_type=np.array([kinds.index(e.usage) + 1 for e in asked.events], np.int16),
-        called=encode_numbers([event.called for event in asked.events]),
-        rating_group=np.array([event.rating_group for event in asked.events], np.int32),
-        subscription=np.zeros(count, np.int32),
-        offering=np.zeros(count, np.int32),
-    )
 
 
 def _active_days(asked: Asked) -> tuple[int, int]:

@@ -18,12 +18,14 @@ from party.service.reading import (
     ActiveIntervals,
     BillingAccountFacts,
     OrderCharge,
+    SubscriptionIn,
     active_intervals,
     billing_accounts,
     load_agreements,
     offerings_begun,
     order_charges,
     party_labels,
+    subscription_in,
     subscription_labels,
 )
 
@@ -38,6 +40,7 @@ __all__ = [
     "CustomerRow",
     "OrderCharge",
     "Outcome",
+    "SubscriptionIn",
     "SubscriptionOfCustomer",
     "active_intervals",
     "agreements_on",
@@ -52,5 +55,6 @@ __all__ = [
     "register_agreements",
     "register_subscriptions",
     "search_customers",
+    "subscription_in",
     "subscription_labels",
 ]

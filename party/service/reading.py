@@ -58,6 +58,32 @@ class OrderCharge:
     agreed_price_micro: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class SubscriptionIn:
+    """A subscription as it was at the end of some time."""
+
+    subscription_id: int
+    billing_account_id: int
+    offering: str
+
+
+_ONE = """
+SELECT s.subscription_id, p.billing_account_id, o.offering
+FROM subscription s
+JOIN subscription_offering o USING (subscription_id)
+JOIN subscription_account p USING (subscription_id)
+WHERE s.subscription_id = coalesce(
+        (SELECT subscription_id FROM subscription WHERE external_ref = :reference),
+        (SELECT subscription_id FROM subscription_identifier
+            WHERE kind = 'msisdn' AND value::text = :reference AND valid_from < :after
+                AND (valid_to IS NULL OR valid_to > :first)
+                AND valid_to IS DISTINCT FROM valid_from
+            ORDER BY valid_from DESC LIMIT 1))
+    AND NOT isempty(tstzrange(o.valid_from, o.valid_to) * tstzrange(p.valid_from, p.valid_to)
+        * tstzrange(:first, :after))
+ORDER BY o.valid_from DESC, p.valid_from DESC LIMIT 1
+"""
+
 _SPAN = (
     "extract(epoch FROM valid_from)::bigint,"
     f" coalesce(extract(epoch FROM valid_to)::bigint, {FOREVER})"
@@ -181,6 +207,24 @@ def active_intervals(session: Session, first_instant: int, after_instant: int) -
     subscription, account, start, end, agreed = _columns(numbers, 5)
     names = tuple(row.offering for row in rows)
     return ActiveIntervals(subscription, account, names, start, end, agreed)
+
+
+def subscription_in(
+    session: Session, reference: str, first_instant: int, after_instant: int
+) -> SubscriptionIn | None:
+    """Find a subscription that is active in [first_instant, after_instant). [UTC s]
+
+    Parameters
+    ----------
+    reference : as the order systems name it, else the last MSISDN that had it then.
+
+    Returns
+    -------
+    With the account that paid and the offering at the end of that time; None where there is none.
+    """
+    span = {"first": instant(first_instant), "after": instant(after_instant)}
+    row = session.execute(text(_ONE), {"reference": reference, **span}).one_or_none()
+    return None if row is None else SubscriptionIn(*row)
 
 
 def order_charges(session: Session, first_instant: int, after_instant: int) -> list[OrderCharge]:

@@ -6,9 +6,11 @@ from datetime import datetime
 from http import HTTPStatus
 from typing import Any
 
+from flask import g
 from flask.views import MethodView
 from marshmallow import Schema, ValidationError, fields, validate, validates_schema
 
+from ledger.access import check_allowed
 from ledger.db import transaction
 from ledger.errors import Invalid
 from ledger.web import Blueprint, scope
@@ -16,9 +18,10 @@ from ledger.web.fields import BookSchema, Money, Whole
 from rating import service
 from rating.explain import kroner
 from rating.quoted_allowances import Remaining
-from rating.quoting import MAX_EVENTS, Asked, Event, Order, Quote
-from rating.tariff_terms import OCCASIONS
-from rating.usage import MAX_QUANTITY, USAGE_NAMES
+from rating.quoted_events import MAX_EVENTS, QUOTED_USAGE, Event, price_micro
+from rating.quoting import Asked, Order, Quote
+from rating.tariff_terms import CURRENCIES, OCCASIONS
+from rating.usage import MAX_QUANTITY
 
 blueprint = Blueprint("rating-quotes", __name__, url_prefix="/api/v1", description="Quotes")
 _MICRO = {"description": "Kroner as text, with up to six decimals; money while rating is exact."}
@@ -27,7 +30,7 @@ _MICRO = {"description": "Kroner as text, with up to six decimals; money while r
 class QuoteEventSchema(Schema):
     """Usage to be priced."""
 
-    usage = fields.String(required=True, validate=validate.OneOf(list(USAGE_NAMES.values())))
+    usage = fields.String(required=True, validate=validate.OneOf(QUOTED_USAGE))
     start = fields.String(
         required=True,
         metadata={"description": "ISO 8601; without an offset, local time of the tariff.",
@@ -35,10 +38,30 @@ class QuoteEventSchema(Schema):
     )  # fmt: skip
     quantity = fields.Integer(
         required=True, validate=validate.Range(-MAX_QUANTITY, MAX_QUANTITY),
-        metadata={"description": "Seconds, messages or octets."},
+        metadata={"description": "Seconds, messages, octets, or pieces of content."},
     )  # fmt: skip
     called = fields.String(load_default="", validate=Whole(r"^\d{0,20}$"))
     rating_group = fields.Integer(load_default=0, validate=validate.Range(0, 2**31 - 1))
+    service = fields.String(
+        load_default="", validate=validate.Length(0, 64),
+        metadata={"description": "Of an event that brings its price: content, or a partner's."},
+    )  # fmt: skip
+    price = fields.String(
+        load_default=None, validate=Whole(r"^-?\d{1,12}(\.\d{1,6})?$"),
+        metadata={"description": "The price that it brings, of either sign.", "example": "29.00"},
+    )  # fmt: skip
+    currency = fields.String(
+        load_default="", validate=validate.OneOf(["", *CURRENCIES]),
+        metadata={"description": "Of that price; left out, the tariff's own."},
+    )  # fmt: skip
+    vat_included = fields.Boolean(load_default=False, metadata={"description": "In that price."})
+
+    @validates_schema
+    def _brings_a_price_by_a_service(self, sent: dict[str, Any], **_kwargs: Any) -> None:
+        if not sent["service"] and sent["price"] is not None:
+            raise ValidationError("A price comes with an event of a service; name it.", "service")
+        if sent["usage"] == "content" and not sent["service"]:
+            raise ValidationError("Content is priced by its service; name it.", "service")
 
 
 class QuoteOrderSchema(Schema):
@@ -66,6 +89,14 @@ class RemainingSchema(Schema):
         metadata={"description": "0 is what is left of the month's own; 1 what rolled over from "
                   "the month before, and so on."},
     )  # fmt: skip
+    bought = fields.Boolean(
+        load_default=False, metadata={"description": "It is left of top-ups of the month."}
+    )
+    member_used = fields.Integer(
+        load_default=0, validate=validate.Range(0, MAX_QUANTITY),
+        metadata={"description": "Of what is shared with a limit for each: what the subscription "
+                  "itself has used."},
+    )  # fmt: skip
 
 
 class AskedSchema(BookSchema):
@@ -74,7 +105,15 @@ class AskedSchema(BookSchema):
     With `active_from` the monthly prices are part of it; without, only what the events cost.
     """
 
-    offering = fields.String(required=True)
+    offering = fields.String(
+        load_default="",
+        metadata={"description": "May be left out where a subscription is asked for."},
+    )
+    subscription = fields.String(
+        load_default=None, allow_none=True, validate=validate.Length(1, 64),
+        metadata={"description": "One that exists, by its reference or number: what it may still "
+                  "draw on is looked up. Needs party:read."},
+    )  # fmt: skip
     period = fields.String(
         required=True, validate=Whole(r"^\d{4}-(0[1-9]|1[0-2])$"),
         metadata={"example": "2026-03"},
@@ -103,6 +142,8 @@ class AskedSchema(BookSchema):
 
     @validates_schema
     def _asks_something(self, sent: dict[str, Any], **_kwargs: Any) -> None:
+        if not sent["offering"] and sent["subscription"] is None:
+            raise ValidationError("Name an offering, or a subscription.", "offering")
         if not sent["events"] and not sent["orders"] and sent["active_from"] is None:
             raise ValidationError("Ask for events, orders, or a month by active_from.", "events")
 
@@ -138,6 +179,19 @@ class QuotedChargeSchema(Schema):
     sentences = fields.List(fields.String(), required=True)
 
 
+class QuotedBalanceSchema(Schema):
+    """What a real subscription may draw on before the events, as the last rating run left it."""
+
+    subscription = fields.String(required=True)
+    offering = fields.String(required=True)
+    remaining = fields.List(fields.Nested(RemainingSchema), required=True)
+    run_id = fields.Integer(
+        required=True, allow_none=True,
+        metadata={"description": "The rating run that left it; null before the month is rated."},
+    )  # fmt: skip
+    known_at = fields.AwareDateTime(required=True, allow_none=True)
+
+
 class QuoteSchema(Schema):
     """What it all would cost. Nothing is kept."""
 
@@ -148,6 +202,7 @@ class QuoteSchema(Schema):
     net = Money(required=True, allow_none=True, attribute="net_minor")
     vat = Money(required=True, allow_none=True, attribute="vat_minor")
     gross = Money(required=True, allow_none=True, attribute="gross_minor")
+    balance = fields.Nested(QuotedBalanceSchema, required=True, allow_none=True)
 
 
 @blueprint.route("/quotes")
@@ -163,7 +218,8 @@ class Quotes(MethodView):
             offering=sent["offering"], period=sent["period"],
             events=tuple(
                 Event(one["usage"], _instant(one["start"]), one["quantity"], one["called"],
-                      one["rating_group"])
+                      one["rating_group"], one["service"], price_micro(one["price"]),
+                      one["currency"], one["vat_included"])
                 for one in sent["events"]
             ),
             orders=tuple(
@@ -171,14 +227,18 @@ class Quotes(MethodView):
             ),
             active_from=sent["active_from"], active_to=sent["active_to"],
             remaining=tuple(
-                Remaining(one["allowance"], one["quantity"], one["months_ago"])
+                Remaining(one["allowance"], one["quantity"], one["months_ago"], one["bought"],
+                          one["member_used"])
                 for one in sent["remaining"]
             ),
         )  # fmt: skip
+        if sent["subscription"] is not None:
+            check_allowed(g.actor, "party:read")
         with transaction() as session:
             return service.quote(
-                session, asked, sent["language"], tariff=sent["tariff"], book=sent["book"]
-            )
+                session, asked, sent["language"], tariff=sent["tariff"], book=sent["book"],
+                subscription=sent["subscription"],
+            )  # fmt: skip
 
 
 def _instant(written: str) -> datetime:

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import asdict, replace
 from datetime import date, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -14,33 +15,38 @@ from ledger.errors import Invalid
 from ledger.money import format_amount
 from rating import quoting, service
 from rating.explain import kroner
-from rating.phrases import Language
+from rating.phrases import PHRASES, Language
 from rating.quoted_allowances import Remaining
-from rating.quoting import Asked, Event, Order, Quote, QuotedEvent
+from rating.quoted_events import QUOTED_USAGE, Event, price_micro
+from rating.quoting import Asked, Balance, Order, Quote, QuotedEvent
 from rating.reading import Reader
 from rating.recurring import month_span
 from rating.tariff import parse_tariff
-from rating.tariff_terms import OCCASIONS
-from rating.usage import MAX_QUANTITY, USAGE_NAMES
+from rating.tariff_terms import CURRENCIES, OCCASIONS
+from rating.usage import MAX_QUANTITY
 from rating.versions import InForce
 
 _LOCAL = ZoneInfo("Europe/Oslo")
 _REMAINING = re.compile(r"(?P<name>.+?):(?P<quantity>\d{1,18})(?::(?P<months>\d{1,3}))?")
-_USAGES = list(USAGE_NAMES.values())
 _path = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 @click.command()
-@click.option("--offering", required=True, help="The offering, such as MOBIL-5GB.")
-@click.option("--usage", type=click.Choice(_USAGES), help="Of one event.")
+@click.option("--offering", default="", help="The offering, such as MOBIL-5GB.")
+@click.option("--subscription", help="One that exists: what it may still draw on is looked up.")
+@click.option("--usage", type=click.Choice(QUOTED_USAGE), help="Of one event.")
 @click.option("--called", default="", help="The number, digits without plus: 4790000001.")
 @click.option("--rating-group", default=0, show_default=True, help="Of data.")
 @click.option("--start", help="Local time 2026-03-29T01:30, or with an offset.")
 @click.option(
     "--quantity",
     type=click.IntRange(-MAX_QUANTITY, MAX_QUANTITY),
-    help="Seconds, messages or octets.",
+    help="Seconds, messages, octets or pieces.",
 )
+@click.option("--service", "of_service", default="", help="Of an event with a price.")
+@click.option("--price", help="The price that it brings: 29.00.")
+@click.option("--currency", type=click.Choice(CURRENCIES), help="Of that price.")
+@click.option("--vat-included", is_flag=True, help="That price includes VAT.")
 @click.option("--events", type=_path, help="A file of events, JSON as the REST API takes them.")
 @click.option("--month", help="A whole month, such as 2026-03: with its monthly prices.")
 @day_option("--from", "The first day it is active in the month; by default all of it.")
@@ -55,10 +61,11 @@ _path = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("--language", type=click.Choice(["nb", "en"]), default="nb", show_default=True)
 @json_option
 def quote(
-    offering: str, usage: str | None, called: str, rating_group: int, start: str | None,
-    quantity: int | None, events: Path | None, month: str | None, orders: tuple[str, ...],
+    offering: str, subscription: str | None, usage: str | None, called: str, rating_group: int,
+    start: str | None, quantity: int | None, of_service: str, price: str | None,
+    currency: str | None, events: Path | None, month: str | None, orders: tuple[str, ...],
     left: tuple[str, ...], name: str | None, file: Path | None, book: str, language: Language, *,
-    as_json: bool, **days: date | None,
+    vat_included: bool, as_json: bool, **days: date | None,
 ) -> None:  # fmt: skip
     """Say what an event, a bundle of events or a month would cost, and why.
 
@@ -71,7 +78,13 @@ def quote(
     if usage is not None or start is not None or quantity is not None:
         if usage is None or start is None or quantity is None:
             raise Invalid("An event needs --usage, --start and --quantity.")
-        used = (*used, Event(usage, _instant(start), quantity, called, rating_group))
+        used = (
+            *used,
+            Event(usage, _instant(start), quantity, called, rating_group, of_service,
+                  price_micro(price), currency or "", vat_included),
+        )  # fmt: skip
+    if not offering and subscription is None:
+        raise Invalid("Name an --offering, or a --subscription that has one.")
     asked = Asked(
         offering, month or _month_of(used), used, tuple(_order(told) for told in orders),
         (days["from"] or _first(month)) if month else None, days["to"],
@@ -82,8 +95,10 @@ def quote(
         told = quoting.quote(versions, asked, language)
     else:
         with transaction() as session:
-            told = service.quote(session, asked, language, tariff=name, book=book)
-    alone = month is None and events is None and not orders
+            told = service.quote(
+                session, asked, language, tariff=name, book=book, subscription=subscription
+            )
+    alone = month is None and events is None and not orders and subscription is None
     if as_json:
         facts = _event_facts(told.events[0]) if alone else _facts(told)
         click.echo(json.dumps(facts, ensure_ascii=False))
@@ -101,18 +116,24 @@ def _events(file: Path | None) -> tuple[Event, ...]:
     except ValueError as fault:
         raise Invalid(f"{file} is not JSON: {fault}.") from None
     reader = Reader({"event": content})
-    found = []
+    found: list[tuple[str, Event]] = []
     for table in reader.tables("event"):
-        start = table.text("start")
-        found.append(
-            (table.choice("usage", _USAGES), start,
-             table.integer("quantity", -MAX_QUANTITY, MAX_QUANTITY),
-             table.text("called", ""), table.integer("rating_group", 0, 2**31 - 1, 0))
-        )  # fmt: skip
+        event = Event(
+            usage=table.choice("usage", QUOTED_USAGE),
+            start=datetime.min,  # noqa: DTZ901 - read below, when there are no other faults
+            quantity=table.integer("quantity", -MAX_QUANTITY, MAX_QUANTITY),
+            called=table.text("called", ""),
+            rating_group=table.integer("rating_group", 0, 2**31 - 1, 0),
+            service=table.text("service", ""),
+            price_micro=price_micro(table.text("price", None)),
+            currency=table.choice("currency", CURRENCIES, ""),
+            vat_included=table.flag("vat_included", False),
+        )
+        found.append((table.text("start"), event))
         table.refuse_unknown()
     if reader.faults:
         raise Invalid(f"{file}: {'; '.join(map(str, reader.faults[:5]))}. Correct the file.")
-    return tuple(Event(usage, _instant(start), *rest) for usage, start, *rest in found)
+    return tuple(replace(event, start=_instant(start)) for start, event in found)
 
 
 def _month_of(events: tuple[Event, ...]) -> str:
@@ -160,6 +181,8 @@ def _instant(written: str) -> datetime:
 
 def _lines(told: Quote, language: Language, *, alone: bool) -> list[str]:
     lines = [sentence for event in told.events for sentence in event.explanation.sentences]
+    if told.balance is not None:
+        lines = [*_left(told.balance, language), *lines]
     if alone:
         return lines
     for charge in told.charges:
@@ -173,6 +196,23 @@ def _lines(told: Quote, language: Language, *, alone: bool) -> list[str]:
             else f"Together {gross}: {net} without VAT, and {vat} of VAT."
         )  # fmt: skip
     return lines
+
+
+def _left(balance: Balance, language: Language) -> list[str]:
+    """Say what a real subscription could draw on before the events."""
+    say = PHRASES[language]
+    left = [
+        say["left"].format(
+            quantity=one.quantity,
+            allowance=say["bought"].format(allowance=one.allowance) if one.bought
+            else say["rolled_long"].format(allowance=one.allowance, age=one.months_ago)
+            if one.months_ago else one.allowance,
+        )
+        for one in balance.remaining
+    ]  # fmt: skip
+    known = "" if balance.known_at is None else f"{balance.known_at:%Y-%m-%d %H:%M}"
+    source = say["left_by"].format(run=balance.run_id, at=known) if known else say["left_new"]
+    return [f"{balance.subscription}, {balance.offering}, {source}", *left]
 
 
 def _event_facts(event: QuotedEvent) -> dict[str, object]:
@@ -204,4 +244,11 @@ def _facts(told: Quote) -> dict[str, object]:
             name: None if minor is None else format_amount(minor)
             for name, minor in totals.items()
         },
+        **({} if told.balance is None else {"balance": _balance_facts(told.balance)}),
     }  # fmt: skip
+
+
+def _balance_facts(balance: Balance) -> dict[str, object]:
+    facts = asdict(balance)
+    facts["known_at"] = balance.known_at and balance.known_at.isoformat()
+    return facts

@@ -1,0 +1,217 @@
+"""Quotes for subscriptions that exist: what they may still draw on, as runs left it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from flask import Flask
+
+import app
+from ledger import lookups, web
+from ledger import service as ledger
+from ledger.db import transaction
+from ledger.errors import NotFound
+from ledger.service import access
+from party import service as party
+from rating import api as rating_api
+from rating import service as rating
+from rating.cli import rating_cli
+from rating.quoted_allowances import Remaining
+from rating.quoting import Asked, Event, Quote
+from tests.flows import test_carried as carried
+from tests.flows.home import MONTH
+from tests.flows.test_pools import BERIT, OFFERING, TARIFF, _line, _rate, _take
+
+SECOND = 10_000
+TOP_UP = """
+[[component]]
+id = "extra"
+text = "Ekstra"
+revenue = "voice"
+vat = "3"
+unit = "piece"
+"""
+ADD_ON = """
+[[offering]]
+id = "EXTRA"
+name = "Ekstra"
+price_basis = "gross"
+  [[offering.one_off]]
+  on = "addon"
+  component = "extra"
+  price = "9.00"
+  [[offering.top_up]]
+  allowance = "minutes"
+  quantity = 100
+"""
+
+
+@pytest.fixture(autouse=True)
+def _wired() -> Iterator[None]:
+    lookups.configure(
+        lambda: {name: app._load(target) for name, target in app.LOOKUPS.items()}
+    )  # fmt: skip
+    yield
+    lookups.configure(dict)
+
+
+@pytest.fixture
+def family(books: str, tmp_path: Path) -> Path:
+    """Two of a family share 620 seconds, 400 at most each; a third customer is alone."""
+    assert books
+    tariff = TARIFF + TOP_UP + OFFERING.format(id="FAMILY", quantity=620)
+    tariff += OFFERING.format(id="MEMBER", quantity=0) + ADD_ON
+    with transaction() as session:
+        ledger.seed_book(session, "NO01")
+        ledger.open_periods(session, "NO01", 2026)
+        rating.load_tariff(session, tariff.encode())
+        done = party.apply_orders(
+            session,
+            [_line(1, "FAMILY", 1), _line(2, "MEMBER", 1),
+             _line(3, "FAMILY", 1, account_ref="30000002", customer=BERIT)],
+            {"FAMILY", "MEMBER", "EXTRA"},
+        )  # fmt: skip
+        assert [outcome.state for outcome in done] == ["applied"] * 3, done
+    return tmp_path
+
+
+def _call(day: int, seconds: int) -> Event:
+    return Event("voice", datetime.fromisoformat(f"{MONTH}-{day:02}T18:00"), seconds, "4790000009")
+
+
+def _quote(subscription: str, *events: Event, **asked: Any) -> Quote:
+    with transaction() as session:
+        return rating.quote(
+            session, Asked("", MONTH, events, **asked), "en", subscription=subscription
+        )
+
+
+def _left(subscription: str) -> list[Remaining]:
+    balance = _quote(subscription, _call(31, 1)).balance
+    assert balance is not None
+    return list(balance.remaining)
+
+
+def test_a_quote_goes_on_where_the_month_stands(family: Path) -> None:
+    """Before the first run all is there; then what the pool, and the member, have left."""
+    assert _left("SUB2") == [Remaining("minutes", 620)]
+    _take(family, "first.csv", (2, 5, 350), (1, 6, 100))
+    _rate()
+    assert _left("SUB1") == [Remaining("minutes", 170, member_used=100)]
+    assert _left("SUB2") == [Remaining("minutes", 170, member_used=350)]
+    # Of its 400 the member has 50 left, of the pool's 620 there are 170: 100 - 50 are paid.
+    quoted = _quote("4791000002", _call(20, 100))
+    assert quoted.events[0].amount_micro == 300_000 + 50 * SECOND
+    assert quoted.balance is not None
+    assert (quoted.balance.offering, quoted.balance.run_id is None) == ("MEMBER", False)
+    # The very call comes: it costs what was said.
+    before = _rate()
+    _take(family, "second.csv", (2, 20, 100))
+    assert _rate()["SUB2"] - before["SUB2"] == quoted.events[0].amount_micro
+    # Who used nothing has all of it, and what is said goes before what is looked up.
+    assert _left("SUB3") == [Remaining("minutes", 620)]
+    own = _quote("SUB3", _call(20, 100), remaining=(Remaining("minutes", 40),))
+    assert own.events[0].amount_micro == 300_000 + 60 * SECOND
+    with pytest.raises(NotFound, match="No subscription SUB9 is active in 2026-03"):
+        _quote("SUB9", _call(20, 100))
+
+
+def test_what_is_left_of_top_ups_is_there(family: Path) -> None:
+    """A hundred seconds were bought: of them, and of the month's own, what is left."""
+    with transaction() as session:
+        bought = replace(_line(1, "EXTRA", 10), action="addon", order_id="M77")
+        done = party.apply_orders(session, [bought], {"FAMILY", "MEMBER", "EXTRA"})
+        assert [outcome.state for outcome in done] == ["applied"], done
+    assert _left("SUB1") == [Remaining("minutes", 620), Remaining("minutes", 100, bought=True)]
+    _take(family, "first.csv", (1, 11, 400), (2, 12, 260))
+    _rate()
+    left = _left("SUB2")
+    assert [(one.quantity, one.bought) for one in left] == [(0, False), (60, True)]
+    quoted = _quote("SUB2", _call(20, 100))
+    assert "60 s" in " ".join(quoted.events[0].explanation.sentences)
+    assert quoted.events[0].amount_micro == 300_000 + 40 * SECOND
+
+
+def test_over_rest_and_in_the_terminal(family: Path) -> None:
+    """What is left is told beside the price; who may not read customers may not ask for one."""
+    _take(family, "first.csv", (2, 5, 350))
+    _rate()
+    words = ["quote", "--subscription", "SUB2", "--usage", "voice", "--called", "4790000009",
+             "--start", f"{MONTH}-20T18:00", "--quantity", "100", "--language", "en"]  # fmt: skip
+    told = CliRunner().invoke(rating_cli, words)
+    assert told.exit_code == 0, (told.output, told.exception)
+    first, left, *_, last = told.output.splitlines()
+    assert first.startswith("SUB2, MEMBER, as run 1 left it, ")
+    assert (left, last.startswith("Together 0.80: ")) == ("Left of minutes: 270.", True)
+    alone = CliRunner().invoke(rating_cli, ["quote", *words[3:]])
+    assert "Name an --offering, or a --subscription" in str(alone.exception)
+    flask = Flask("trial", static_folder=None)
+    flask.config["SECRET_KEY"] = "only for this test"
+    rating_api.register(web.install(flask))
+    asked = {"subscription": "SUB2", "period": MONTH, "events": [
+        {"usage": "voice", "start": f"{MONTH}-20T18:00", "quantity": 100, "called": "4790000009"}
+    ]}  # fmt: skip
+    answers = []
+    for scopes in (["tariffs:read"], ["tariffs:read", "party:read"]):
+        with transaction() as session:
+            token = access.add_client(
+                session, f"shop{len(scopes)}", scopes, actor="test", now=datetime.now(UTC)
+            )
+        client = flask.test_client()
+        client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {token}"
+        answers.append(client.post("/api/v1/quotes", json=asked))
+    refused, answered = answers
+    assert (refused.status_code, refused.json["scope"]) == (403, "party:read")
+    assert answered.status_code == 200, answered.data
+    assert answered.json["events"][0]["amount"] == "0.80"
+    assert answered.json["balance"]["remaining"] == [
+        {"allowance": "minutes", "quantity": 270, "months_ago": 0, "bought": False,
+         "member_used": 350}
+    ]  # fmt: skip
+    nothing = client.post("/api/v1/quotes", json={**asked, "subscription": None})
+    assert nothing.status_code == 422
+
+
+@pytest.mark.usefixtures("taken")
+def test_an_event_that_brings_its_price_is_quoted_as_it_is_billed(tmp_path: Path) -> None:
+    """TAP with mark-up and VAT, a purchase, a refund, and what has no terms."""
+    carried._rate()
+    events = [
+        {"usage": "voice", "start": f"{MONTH}-06T13:00", "quantity": 90, "service": "TAP",
+         "price": "2.00", "currency": "EUR"},
+        {"usage": "content", "start": f"{MONTH}-04T12:00", "quantity": -1, "service": "829",
+         "price": "-29.00", "vat_included": True},
+        {"usage": "content", "start": f"{MONTH}-04T12:00", "quantity": 1, "service": "830",
+         "price": "5.00"},
+        {"usage": "voice", "start": f"{MONTH}-06T13:00", "quantity": 60, "called": "4740000001"},
+    ]  # fmt: skip
+    (tmp_path / "events.json").write_text(json.dumps(events))
+    file = str(tmp_path / "events.json")
+    words = ["quote", "--offering", "MOBIL", "--language", "en", "--events", file, "--json"]
+    told = CliRunner().invoke(rating_cli, words)
+    quoted = json.loads(told.output)
+    assert [(one["amount"], one["reason"]) for one in quoted["events"]] == [
+        ("31.625", "OK"),
+        ("-29.00", "OK"),
+        ("0.00", "NO_RATE"),
+        ("0.50", "OK"),
+    ]
+    assert told.exit_code == 1
+    record = CliRunner().invoke(carried.trace_cli, ["explain", "1#5", "--language", "en", "--json"])
+    billed = json.loads(record.output)[0]
+    assert quoted["events"][0]["sentences"][1:] == billed["sentences"][1:]
+    one = ["quote", "--offering", "MOBIL", "--usage", "content", "--start", f"{MONTH}-04T12:00",
+           "--quantity", "1", "--service", "829", "--price", "49", "--vat-included"]  # fmt: skip
+    assert "49,00" in CliRunner().invoke(rating_cli, one).output
+    wrong = CliRunner().invoke(rating_cli, [*one[:-2], "4,9"])
+    assert "'4,9' is no price" in str(wrong.exception)
+
+
+taken = carried.taken

@@ -99,6 +99,9 @@ def evaluate(case: Any) -> Evaluated:
         result = _kind(case)(_given(case))
     except Problem as fault:
         return Evaluated(identity, error=str(fault))
+    except OverflowError:
+        told = "A figure is too large: this kind is computed in 64 bits, as it is billed."
+        return Evaluated(identity, error=told)
     except Exception as fault:  # noqa: BLE001 - a mistake of ours in one kind hides no other case
         return Evaluated(identity, error=f"A mistake of the program: {fault!r}. Report the case.")
     expected = case.get("expected")

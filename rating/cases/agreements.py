@@ -7,7 +7,7 @@ import numpy as np
 
 from rating.cases.fields import Fields
 from rating.cases.numbers import decimal_text
-from rating.cases.services import millionths
+from rating.cases.services import millionths, positive_millionths
 from rating.dated import Dated, day_number
 from rating.frames import NONE, NOT_STATED, Frame, FrameTerm, frame_percents
 from rating.iot import PoolTerms, pool_month
@@ -19,8 +19,8 @@ from rating.maritime import (
     check_authority,
     due_on,
 )
-from rating.rounding import MICRO
-from rating.usage import Reason
+from rating.rounding import FITS, MICRO
+from rating.usage import MAX_QUANTITY, Reason
 
 _UNITS = {"XDR": SDR, "gold_franc": GOLD_FRANC}
 
@@ -62,15 +62,13 @@ def pool_of_cards(given: Mapping[str, Any]) -> dict[str, Any]:
     """Settle a month of one pool, card by card."""
     fields = Fields(given)
     terms = PoolTerms(
-        included=fields.whole("included"),
+        included=fields.within("included", 0, MAX_QUANTITY),
         price_micro=millionths(fields, "price"),
-        per=fields.whole("per", 1),
-        step=fields.whole("step", 1),
-        increment=fields.whole("increment", 1),
-        minimum=fields.whole("minimum", 0),
+        per=fields.within("per", 1, MAX_QUANTITY, 1),
+        step=fields.within("step", 1, MAX_QUANTITY, 1),
+        increment=fields.within("increment", 1, MAX_QUANTITY, 1),
+        minimum=fields.within("minimum", 0, MAX_QUANTITY, 0),
     )
-    if min(terms.per, terms.step, terms.increment) < 1:
-        raise fields.fault("per", "must be above zero, as step and increment")
     names = [value if isinstance(value, str) else "" for _, value in fields.items("cards")]
     sessions = fields.objects("sessions")
     whose = [item.text("card") for item in sessions]
@@ -80,7 +78,7 @@ def pool_of_cards(given: Mapping[str, Any]) -> dict[str, Any]:
     cards, pools = pool_month(
         terms, np.arange(len(names)), np.zeros(len(names), np.int64),
         np.array([names.index(name) for name in whose], np.int64),
-        np.array([item.whole("octets") for item in sessions], np.int64),
+        np.array([item.within("octets", 0, MAX_QUANTITY) for item in sessions], np.int64),
     )  # fmt: skip
     some = len(pools.pool) > 0
     return {
@@ -103,15 +101,18 @@ def maritime_account(given: Mapping[str, Any]) -> dict[str, Any]:
     items = fields.objects("items")
     authorities = sorted({check_authority(item.text("authority")) for item in items})
     services = sorted({item.text("service") for item in items})
+    known = fields.objects("rate")
     rates = Dated.of(
         "rate of XDR",
-        [(item.day("valid_from"), millionths(item, "rate")) for item in fields.objects("rate")],
+        [(item.day("valid_from"), positive_millionths(item, "rate")) for item in known],
     )
     charges = np.zeros((3, len(items)), np.int64)
     for place, item in enumerate(items):
         parts = item.numbers("charges")
         if not 1 <= len(parts) <= 3 or any(part.decimals > 6 for part in parts):
             raise item.fault("charges", "needs one to three charges of at most six decimals")
+        if any(abs(part.scaled(MICRO)) >= FITS for part in parts):
+            raise item.fault("charges", "do not fit in 62 bits of millionths")
         charges[: len(parts), place] = [part.scaled(MICRO) for part in parts]
     done = account_items(
         MaritimeItems(

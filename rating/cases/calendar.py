@@ -11,6 +11,7 @@ from rating.cases.fields import Fields
 from rating.clock import DAY, anchor_days, clock_of, local_days
 
 _EPOCH = date(1970, 1, 1)
+_LAST_CENTURY = 99
 
 
 def day_count(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -24,6 +25,8 @@ def day_count(given: Mapping[str, Any]) -> dict[str, Any]:
     instants = [_instant(fields, name) for name in ("start", "end")]
     # A clock of the years concerned, in whole centuries: compiled once for most cases.
     first, last = (datetime.fromtimestamp(at, UTC).year // 100 for at in sorted(instants))
+    if last >= _LAST_CENTURY:
+        raise fields.fault("end", "lies behind the year 9899, further than clocks are made")
     clock = clock_of(zone, _century(max(first, 1)), _century(last + 1))
     begin, end = local_days(clock, np.array(instants, np.int64)).tolist()
     return {"days": end - begin}

@@ -121,6 +121,13 @@ class Fields:
         """Read a whole number."""
         return self._read(name, _whole, default)
 
+    def within(self, name: str, lowest: int, highest: int, default: int = _NEEDED) -> int:
+        """Read a whole number of a range, both ends included."""
+        found = self.whole(name, default)
+        if not lowest <= found <= highest:
+            raise self.fault(name, f"must be from {lowest} to {highest}")
+        return found
+
     def text(self, name: str, default: str = _NEEDED) -> str:
         """Read a text."""
         return self._read(name, _text, default)

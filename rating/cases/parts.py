@@ -90,6 +90,8 @@ def seat_change(given: Mapping[str, Any]) -> dict[str, Any]:
     bounds = [tier.positive("up_to") if tier.has("up_to") else None for tier in tiers]
     prices = [tier.number("unit_price", _ZERO) for tier in tiers]
     fees = [tier.number("flat_fee", _ZERO) for tier in tiers]
+    if not tiers:
+        raise fields.object("tariff").fault("tiers", "is empty: no seat has a price")
     _check_bounds(tiers, bounds)
     per_quantity = units_for([*change, *prorated, *(bound for bound in bounds if bound)])
     moved = [each.scaled(per_quantity) for each in change]

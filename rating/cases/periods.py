@@ -78,7 +78,7 @@ class PriceTerms:
                     )
                     for tier in self.tiers
                 ),
-                by_volume=self.model == "volume",
+                by_volume=self.model in {"volume", "unit"},  # The one tier that there is.
                 units_per_currency=units_per_currency,
                 units_per_quantity=units_per_quantity,
                 free_quantity=self.free_quantity.scaled(units_per_quantity),

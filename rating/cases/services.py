@@ -28,11 +28,19 @@ def millionths(fields: Fields, name: str, default: Figure | None = None) -> int:
     return scaled
 
 
+def positive_millionths(fields: Fields, name: str, default: Figure | None = None) -> int:
+    """Read a rate of exchange or a cap, in millionths: above zero."""
+    found = millionths(fields, name, default)
+    if found <= 0:
+        raise fields.fault(name, "must be above zero")
+    return found
+
+
 def carried_price(given: Mapping[str, Any]) -> dict[str, Any]:
     """Price events that bring a price: converted at the rate of their day, with a mark-up."""
     fields = Fields(given)
     rates = exchange_rates(
-        Exchange(item.text("currency"), item.day("valid_from"), millionths(item, "rate"))
+        Exchange(item.text("currency"), item.day("valid_from"), positive_millionths(item, "rate"))
         for item in fields.objects("exchange", needed=False)
     )
     terms = [_terms(item) for item in fields.objects("terms")]
@@ -102,6 +110,8 @@ def revenue_share(given: Mapping[str, Any]) -> dict[str, Any]:
     prices = fields.numbers("prices")
     if any(price.decimals > 2 for price in prices):
         raise fields.fault("prices", "are charged in whole hundredths")
+    if any(abs(price.scaled(100)) >= FITS for price in prices):
+        raise fields.fault("prices", "do not fit in 62 bits of hundredths")
     parts = split(
         np.array([price.scaled(100) for price in prices], np.int64),
         Sharing(provider, "NO", shares),

@@ -45,6 +45,7 @@ _TOO_FINE = Invalid(
     "lost. Use the same `per` in all steps of the zone, or fewer digits.",
     pointer="/given/tariff",
 )
+_LONGEST = 100 * 366 * 86_400  # seconds that are cut into bands
 _MAX_TICKS = 10**9  # in a second: the instants of any year people price in fit in int64
 _NO_RATE = (Reason.NO_ZONE, Reason.NO_RATE)
 _USAGE = {"voice": 1, "sms": 2}  # what lasts on the clock, and what is only counted
@@ -146,7 +147,7 @@ def _charges(
             clock=even_clock(),
             zone_map=zone_map,
         )
-    except TariffInvalid:
+    except (TariffInvalid, OverflowError):
         raise _TOO_FINE from None
     none = np.zeros(len(events), np.int32)
     batch = check_usage(
@@ -208,6 +209,8 @@ def band_segments(given: Mapping[str, Any]) -> dict[str, Any]:
     moment = event.moment("start")
     assert moment is not None
     start, quantity = shortest(instant_of(moment)), event.not_negative("quantity")
+    if quantity.digits > _LONGEST * 10**quantity.decimals:
+        raise event.fault("quantity", "lasts longer than a hundred years")
     ticks = units_for([start, quantity])
     begin, length = start.scaled(ticks), quantity.scaled(ticks)
     names: list[str | None] = list(dict.fromkeys(band.id for band in bands))
@@ -228,6 +231,8 @@ def prefix_lookup(given: Mapping[str, Any]) -> dict[str, Any]:
     """Find the row whose prefixes match a record best, key by key."""
     fields = Fields(given)
     rows, keys = fields.objects("rates"), names_of(fields, "keys")
+    if not keys:
+        raise fields.fault("keys", "is empty: nothing says what a record is matched by")
     record = fields.object("record")
     table = compile_matches(
         [prefixes_of(row.object("match")) for row in rows],

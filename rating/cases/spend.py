@@ -21,6 +21,7 @@ from rating.rounding import Rounding, round_amounts
 
 _ZERO = Figure(0)
 _ONE = Figure(1)
+_MOST_EVENTS = 10**9
 
 
 class _Spend:
@@ -135,7 +136,9 @@ def percentage_fee(given: Mapping[str, Any]) -> dict[str, Any]:
     terms = FeeTariff(
         rate=(rate.digits, 10**rate.decimals),
         fixed_fee=_maybe(money["fixed_fee"], units) or 0,
-        free_events=tariff.whole("free_events") if tariff.has("free_events") else None,
+        free_events=tariff.within("free_events", 0, _MOST_EVENTS)
+        if tariff.has("free_events")
+        else None,
         free_amount=_maybe(money["free_amount"], units),
         minimum=_maybe(money["min_per_transaction"], units),
         maximum=_maybe(money["max_per_transaction"], units),

@@ -1,0 +1,82 @@
+"""Odd figures in cases: each has an answer, or an error that names its place; none is a mistake."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from rating.cases import evaluate, read_cases
+
+HUGE = "9" * 55
+STEP = {"from": "0", "price": "1", "per": "1", "increment": None}
+TARIFF = {"versions": [{"zones": {"N": ["47"]}, "rates": [{"zone": "N", "steps": [STEP]}]}]}
+CALL = {"id": "a", "start": "2026-03-02T12:00:00", "quantity": "10", "destination": "47"}
+SHARE = {"holder": "own", "percent": "15"}
+CARD = {"included": "1", "price": "1", "cards": ["a"], "sessions": [{"card": "a", "octets": "1"}]}
+ITEM = {"authority": "NO01", "ship": "257000001", "on": "2026-03-05", "service": "voice",
+        "unit": "XDR", "charges": ["1"]}  # fmt: skip
+FAIR = {"price": "499", "price_is": "net", "cap": "1.10", "events": [{"octets": "1"}]}
+FEE = {"rate_percent": "1", "free_rule": "period_total", "free_events": "-1"}
+SEATS = [{"units": "5", "prorated_units": "5"}]
+TERM = {"charge": "2400", "begun": "2026-01-01", "months": "12", "ceased": "2026-07-02"}
+SALE = {"id": "a", "service": "A", "on": "2026-03-01", "price": "1", "currency": "EUR"}
+FREE_EURO = {"currency": "EUR", "valid_from": "2026-01-01", "rate": "0"}
+
+
+def _told(kind: str, given: dict[str, Any]) -> str:
+    case = {"id": "odd", "kind": kind, "given": given}
+    done = evaluate(read_cases(json.dumps(case))[0])
+    assert done.result is None, done
+    assert done.error is not None
+    return done.error
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "told"),
+    [
+        ("revenue_share", {"provider": "S", "prices": [2**63], "shares": [SHARE]},
+         "/given/prices do not fit"),
+        ("fair_use", {**FAIR, "events": [{"octets": HUGE}]}, "/given/events/0/octets must be from"),
+        ("fair_use", {**FAIR, "cap": "0"}, "/given/cap must be above zero"),
+        ("fair_use", {**FAIR, "cap": "0.000001", "rate": "0.1"}, "less than a millionth"),
+        ("fair_use", {**FAIR, "vat_percent": "12.345"}, "/given/vat_percent has more than two"),
+        ("spend_limit", {"limit": "1", "notify": ["0.5"], "events": []}, "/given/notify needs"),
+        ("binding_rest", {**TERM, "months": HUGE}, "/given/months must be from 0 to"),
+        ("binding_rest", {**TERM, "begun": "9999-12-31"}, "/given/months end behind the year 9999"),
+        ("day_count", {"time_zone": "Europe/Oslo", "start": "2026-01-01", "end": "9999-12-31"},
+         "/given/end lies behind the year 9899"),
+        ("seat_change", {"tariff": {"tiers": []}, "changes": SEATS}, "tiers is empty: no seat"),
+        ("percentage_fee", {"tariff": FEE, "transactions": ["1"]}, "/tariff/free_events must"),
+        ("prefix_lookup", {"rates": [], "keys": [], "record": {}}, "/given/keys is empty"),
+        ("band_segments", {"bands": [], "event": {**CALL, "quantity": "1e30"}},
+         "/given/event/quantity lasts longer"),
+        ("pool_month", {**CARD, "step": "0"}, "/given/step must be from 1 to"),
+        ("pool_month", {**CARD, "sessions": [{"card": "a", "octets": "-1"}]}, "must be from 0 to"),
+        ("maritime_account", {"rate": [], "items": [{**ITEM, "charges": [HUGE]}]},
+         "/given/items/0/charges do not fit"),
+        ("carried_price", {"exchange": [FREE_EURO], "terms": [], "events": [SALE]},
+         "/given/exchange/0/rate must be above zero"),
+    ],
+)  # fmt: skip
+def test_a_figure_that_cannot_be_is_told_with_its_place(
+    kind: str, given: dict[str, Any], told: str
+) -> None:
+    """Too large, zero where something is divided by it, an empty list."""
+    assert told in _told(kind, given)
+
+
+def test_a_step_that_fits_nowhere_is_told() -> None:
+    """A step from 10^30 seconds on, beside one that prices the call."""
+    far = json.loads(json.dumps(TARIFF))
+    far["versions"][0]["rates"][0]["steps"].append({**STEP, "from": "1e30"})
+    assert "do not fit in 64 bits" in _told("session", {"tariff": far, "events": [CALL]})
+
+
+def test_a_unit_price_is_of_the_billed_quantity_where_one_is_given() -> None:
+    """One open tier holds every quantity, and prices what is billed; 3 of it are free."""
+    price = {"model": "unit", "unit_price": "0.50", "free_quantity": "3"}
+    given = {"price": price, "quantities": ["5", "0"], "billed_quantities": ["9", "4"]}
+    done = evaluate(read_cases(json.dumps({"id": 1, "kind": "period_price", "given": given}))[0])
+    assert done.result == {"amounts": ["3", "0.5"]}

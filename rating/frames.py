@@ -15,6 +15,8 @@ from datetime import date
 import numpy as np
 
 from ledger.errors import Invalid
+from ledger.money import largest_remainder
+from rating.dated import day_number, day_of
 from rating.rounding import MICRO, Integers, share_of
 from rating.usage import Int64
 
@@ -93,6 +95,60 @@ def frame_percents(frames: Sequence[Frame], components: Sequence[str], day: date
             if term.valid_from <= day:
                 stated[number, column[term.component]] = term.percent_micro
     return inherit(parent, stated)
+
+
+def percents_at(
+    frames: Sequence[Frame], components: Sequence[str], frame: Int64, component: Int64, day: Int64
+) -> Int64:
+    """Give what frames take off components on days. [millionths of a per cent]
+
+    Parameters
+    ----------
+    frame, component : (n,) indices into `frames` and `components`; a frame of -1 is none.
+    day : (n,) local days since 1970.
+    """
+    begins = _begins(frames)
+    period = np.searchsorted(np.array(begins, np.int64), day, side="right")
+    found = np.full(len(day), NONE, np.int64)
+    for number in np.unique(period).tolist():
+        rows = np.flatnonzero((period == number) & (frame >= 0))
+        since = day_of(begins[number - 1]) if number else date.min
+        percents = frame_percents(frames, components, since)
+        found[rows] = np.maximum(percents[frame[rows], component[rows]], NONE)
+    return found
+
+
+def parts_by_percent(
+    frames: Sequence[Frame], components: Sequence[str], frame: int, component: int, amount: int,
+    days: tuple[int, int],
+) -> dict[int, int]:  # fmt: skip
+    """Cut the price of some days by what a frame takes off it on each of them.
+
+    Parameters
+    ----------
+    days : local days [from, to) since 1970, over which the amount is spread evenly.
+
+    Returns
+    -------
+    by per cent in millionths, the part of the amount; the parts are the amount.
+    """
+    begin, end = days[0], max(days[1], days[0] + 1)
+    cuts = [begin, *(day for day in _begins(frames) if begin < day < end), end]
+    spans = np.diff(cuts).tolist()
+    percents = percents_at(
+        frames, components, np.full(len(spans), frame), np.full(len(spans), component),
+        np.array(cuts[:-1], np.int64),
+    )  # fmt: skip
+    sums: dict[int, int] = {}
+    parts = largest_remainder(amount, spans)
+    for percent, part in zip(percents.tolist(), parts, strict=True):
+        sums[percent] = sums.get(percent, 0) + part
+    return sums
+
+
+def _begins(frames: Sequence[Frame]) -> list[int]:
+    """List the days on which a term of any frame begins."""
+    return sorted({day_number(term.valid_from) for frame in frames for term in frame.terms})
 
 
 def frame_discounts(

@@ -2,7 +2,8 @@
 
 Nothing is posted and nothing is remembered: one subscription that nobody has, alone, is rated and
 charged as `mediation` rates and charges a real one, with what its offering includes for the days it
-is active, what is said to be left or to have rolled over, and what its orders top up.
+is active, what is said to be left or to have rolled over, what its orders top up, and what is
+settled once for the month: fair use, its pool, discounts and frames.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,9 +17,11 @@ from ledger.money import MINOR_PER_UNIT
 from rating.charges import rounded
 from rating.dated import day_number
 from rating.explain import Explanation, explain_event, kroner
+from rating.flat_codes import say_flat
 from rating.phrases import PHRASES, Language
 from rating.quoted_allowances import Bought, Remaining, grants_of, top_ups_of
 from rating.quoted_events import Event, batch_of_events
+from rating.quoted_terms import Beside, beside_months, beside_usage
 from rating.recurring import NOT_AGREED, month_span, one_off_charges
 from rating.tariff import TariffBook
 from rating.tariff_terms import OCCASIONS
@@ -146,8 +149,7 @@ def quote(
     if all(asked.offering not in one.book.offerings for one in versions):
         versions[-1].book.offering_index(asked.offering)
     sums: dict[_Key, _Sum] = {}
-    rates = vat_rates_bp or {}
-    events = _quote_events(versions, asked, language, sums, rates) if asked.events else ()
+    events = _quote_events(versions, asked, language, sums, vat_rates_bp) if asked.events else ()
     _charge_months(versions, asked, language, sums)
     _charge_orders(versions, asked, language, sums)
     charges = _charges(sums, vat_rates_bp)
@@ -161,7 +163,7 @@ def quote(
 
 def _quote_events(
     versions: Sequence[InForce], asked: Asked, language: Language, sums: dict[_Key, _Sum],
-    vat_rates_bp: Mapping[str, int],
+    vat_rates_bp: Mapping[str, int] | None,
 ) -> tuple[QuotedEvent, ...]:  # fmt: skip
     batch, services, currencies = batch_of_events(
         versions[0].book.tariff, asked.events, asked.period
@@ -175,8 +177,9 @@ def _quote_events(
     )
     top_ups = top_ups_of(versions, asked.period, bought, asked.remaining)
     rated = rate_versions(
-        batch, [asked.offering], versions, granted, top_ups, services, currencies, vat_rates_bp
-    )
+        batch, [asked.offering], versions, granted, top_ups, services, currencies,
+        vat_rates_bp or {},
+    )  # fmt: skip
     quoted: dict[int, QuotedEvent] = {}
     for part in rated.parts:
         for row, place in enumerate(part.rows.tolist()):
@@ -188,6 +191,8 @@ def _quote_events(
                 int(part.rated.amount_micro[row]), told,
             )  # fmt: skip
     _sum_events(rated, sums)
+    for beside in beside_usage(versions, asked.offering, batch, rated, vat_rates_bp):
+        _add_beside(sums, beside, asked.offering, language)
     return tuple(quoted[place] for place in sorted(quoted))
 
 
@@ -236,6 +241,9 @@ def _charge_months(
             )
         )  # fmt: skip
 
+    for beside in beside_months(versions, asked.offering, asked.period, (begin, end), priced):
+        _add_beside(sums, beside, asked.offering, language)
+
 
 def _charge_orders(
     versions: Sequence[InForce], asked: Asked, language: Language, sums: dict[_Key, _Sum]
@@ -270,6 +278,19 @@ def _charge_orders(
 def _of(sums: dict[_Key, _Sum], book: TariffBook, code: int, kind: str, basis: str) -> _Sum:
     part = book.tariff.components[code]
     return sums.setdefault((part.id, kind, basis, part.vat), _Sum(part.text, 0, 0, []))
+
+
+def _add_beside(sums: dict[_Key, _Sum], beside: Beside, offering: str, language: Language) -> None:
+    """Add what is charged beside events and monthly prices, a discount as a charge of its own."""
+    book = beside.book
+    basis = book.tariff.offerings[book.offering_index(offering)].price_basis
+    kind = f"{_ONE_OFF} {beside.reference}" if beside.reference else _USAGE
+    one = _of(sums, book, beside.component, kind, basis)
+    if beside.text and not one.sentences:
+        one.text = f"{beside.text}: {one.text}"
+    one.micro += beside.micro
+    one.quantity += beside.quantity
+    one.sentences.append(say_flat(beside.code, one.text, language))
 
 
 def _charges(

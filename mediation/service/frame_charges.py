@@ -8,19 +8,16 @@ one percentage are summed before they are rounded, whichever version they come f
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date
 
 import numpy as np
 
-from ledger.money import largest_remainder
 from mediation.charging import FRAME, ONE_OFF, Found, Month, Owed, Payer, Setting, charge_key
 from mediation.records import Int64
 from party.service import AgreementsOn
 from rating.charges import sum_by_key
 from rating.clock import local_days
-from rating.dated import day_number, day_of
 from rating.flat_codes import frame_code
-from rating.frames import NONE, frame_discounts, frame_percents
+from rating.frames import frame_discounts, parts_by_percent, percents_at
 from rating.tariff import TariffBook
 from rating.usage import Int32, Reason
 from rating.versions import RatedPart
@@ -62,32 +59,6 @@ def _own_frame(account: int, place: Mapping[str, int], agreed: AgreementsOn) -> 
     return named[0] if named else -1
 
 
-def percents_at(book: TariffBook, frame: Int64, component: Int64, day: Int64) -> Int64:
-    """Give what frames take off components on days. [millionths of a per cent]
-
-    Parameters
-    ----------
-    frame, component : (n,) indices into the tariff's; a frame of -1 is none.
-    day : (n,) local days since 1970.
-    """
-    begins = _begins(book)
-    period = np.searchsorted(np.array(begins, np.int64), day, side="right")
-    found = np.full(len(day), NONE, np.int64)
-    for number in np.unique(period).tolist():
-        rows = np.flatnonzero((period == number) & (frame >= 0))
-        since = day_of(begins[number - 1]) if number else date.min
-        percents = frame_percents(book.tariff.frames, book.components, since)
-        found[rows] = np.maximum(percents[frame[rows], component[rows]], NONE)
-    return found
-
-
-def _begins(book: TariffBook) -> list[int]:
-    """List the days on which a term of any frame begins."""
-    return sorted(
-        {day_number(term.valid_from) for frame in book.tariff.frames for term in frame.terms}
-    )
-
-
 def charge_usage_frames(
     month: Month, parts: Sequence[RatedPart], setting: Setting, subscription: Int64, payer: Int64,
     payers: Mapping[int, Payer], agreed: AgreementsOn, found: Found,
@@ -119,7 +90,7 @@ def _usage_of(
     frame = frames_at(book, account, batch.offering[rows], agreed)
     component = rated.component[rows].astype(np.int64)
     day = local_days(book.clock, batch.started_at[rows])
-    percent = percents_at(book, frame, component, day)
+    percent = percents_at(book.tariff.frames, book.components, frame, component, day)
     less = np.flatnonzero(percent)
     columns = np.stack([
         account, subscription[part.rows[rows]], component,
@@ -153,20 +124,11 @@ def charge_monthly_frames(
     """
     frame = frames_at(book, account, offering, agreed)
     gross = book.sold_gross(offering)
-    changes = _begins(book)
     for n in np.flatnonzero(frame >= 0).tolist():
-        begin, end = int(days[0][n]), int(days[1][n])
-        cuts = [begin, *(day for day in changes if begin < day < end), max(end, begin + 1)]
-        spans = np.diff(cuts).tolist()
-        percents = percents_at(
-            book, np.full(len(spans), frame[n]), np.full(len(spans), component[n]),
-            np.array(cuts[:-1], np.int64),
+        sums = parts_by_percent(
+            book.tariff.frames, book.components, int(frame[n]), int(component[n]), int(left[n]),
+            (int(days[0][n]), int(days[1][n])),
         )  # fmt: skip
-        sums: dict[int, int] = {}
-        for percent, part in zip(
-            percents.tolist(), largest_remainder(int(left[n]), spans), strict=True
-        ):
-            sums[percent] = sums.get(percent, 0) + part
         for percent, part in sums.items():
             if percent:
                 place = _Place(

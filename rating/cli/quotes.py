@@ -99,6 +99,8 @@ def quote(
                 session, asked, language, tariff=name, book=book, subscription=subscription
             )
     alone = month is None and events is None and not orders and subscription is None
+    # What is charged beside the event says why.
+    alone = alone and not any(charge.sentences for charge in told.charges)
     if as_json:
         facts = _event_facts(told.events[0]) if alone else _facts(told)
         click.echo(json.dumps(facts, ensure_ascii=False))

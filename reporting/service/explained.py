@@ -117,14 +117,14 @@ class Explained:
     def settled(self, key: ChargeKeyRow) -> Sequence[Trail]:
         """Say whose the charges of a component are, of all customers, where others have a part."""
         runs = self.settlements(key.book_code, key.usage_period)
-        return _sentences([
-            sentence
-            for (source, _), run in sorted(runs.items())
-            if source == SETTLEMENT
-            for sentence in say_settled(
-                self.session, self.store, run, self.language, component=key.component
-            )
-        ])  # fmt: skip
+        # Content is settled by one tariff; a month that was rated again may have had another.
+        mine = [run for (source, _), run in runs.items() if source == SETTLEMENT]
+        last = max(mine, key=lambda run: run.settlement_run_id, default=None)
+        if last is None:
+            return ()
+        return _sentences(
+            say_settled(self.session, self.store, last, self.language, component=key.component)
+        )
 
     def at_partners(self, book: str, period: str, file_id: int, record_no: int) -> list[Trail]:
         """Say what a record's events cost at partners, and what of their price is left."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,17 +17,25 @@ import app
 from ledger import lookups, web
 from ledger import service as ledger
 from ledger.db import transaction
-from ledger.errors import NotFound
+from ledger.errors import Invalid, NotFound
 from ledger.service import access
 from party import service as party
 from rating import api as rating_api
+from rating import parse_tariff, quoting
 from rating import service as rating
 from rating.cli import rating_cli
 from rating.quoted_allowances import Remaining
 from rating.quoting import Asked, Event, Quote
+from rating.recurring import month_span
+from rating.versions import InForce
 from tests.flows import test_carried as carried
+from tests.flows import test_contracts as contracts
 from tests.flows.home import MONTH
 from tests.flows.test_pools import BERIT, OFFERING, TARIFF, _line, _rate, _take
+from tests.flows.test_wholesale import TARIFF as AGREED
+from tests.party.rows import order
+from tests.rating.tariffs import GB
+from tests.rating.test_fair_use import TARIFF as ROAM
 
 SECOND = 10_000
 TOP_UP = """
@@ -215,3 +223,87 @@ def test_an_event_that_brings_its_price_is_quoted_as_it_is_billed(tmp_path: Path
 
 
 taken = carried.taken
+CHARGED = (
+    "SELECT component, kind, sum(micro)::bigint FROM charge WHERE kind <> 'one_off'"
+    " OR charge_ref LIKE 'frame/%' OR charge_ref LIKE 'discount/%' GROUP BY 1, 2 ORDER BY 1, 2"
+)
+HALF = """
+[[discount]]
+id = "START"
+text = "Startrabatt"
+reduces = "month"
+percent = "50"
+subscriptions = 1
+valid_to = 2026-03-11
+[[frame]]"""
+
+
+def _sold(tariff: str, offering: str, *more: str) -> None:
+    with transaction() as session:
+        ledger.seed_book(session, "NO01")
+        ledger.open_periods(session, "NO01", 2026)
+        for source in (tariff, *more):
+            rating.load_tariff(session, source.encode())
+        begun = int(contracts.BEGUN.timestamp())
+        added = order(1, "add", begun, offering=offering, imsi=242010000000001)
+        done = party.apply_orders(session, [added], {offering})
+        assert [outcome.state for outcome in done] == ["applied"], done
+
+
+def _as_billed(offering: str, *events: Event) -> dict[tuple[str, str], int]:
+    """Quote a month, and hold it against what the run charged."""
+    asked = Asked(offering, MONTH, events, active_from=date(2026, 3, 1))
+    with transaction() as session:
+        quoted = rating.quote(session, asked, "en")
+    sums: dict[tuple[str, str], int] = {}
+    for one in quoted.charges:
+        sums[one.component, one.kind] = sums.get((one.component, one.kind), 0) + one.micro
+    assert all(one.sentences for one in quoted.charges if one.kind != "usage")
+    billed = {(row[0], row[1]): int(row[2]) for row in carried._rows(CHARGED)}
+    assert {key: micro for key, micro in sums.items() if micro} == {
+        key: micro for key, micro in billed.items() if micro
+    }
+    return billed
+
+
+def _surf(octets: int) -> Event:
+    at = datetime.fromisoformat("2026-03-29T12:00+02:00")
+    return Event("data", at, octets, rating_group=300)
+
+
+def test_fair_use_and_a_pool_are_quoted_as_they_are_billed(books: str, tmp_path: Path) -> None:
+    """80 gigabytes abroad, and a card beyond what it brings."""
+    assert books
+    source = ROAM + contracts.POOL.replace("included = 1000", f"included = {70 * GB}")
+    _sold(source.replace("per = 1000", f"per = {GB}").replace("step = 1000", f"step = {GB}"), "FRI")
+    contracts._take(tmp_path, "PGW_0001.dat", 80, 7001)
+    contracts._rate()
+    billed = _as_billed("FRI", _surf(80 * GB))
+    assert billed["surcharge", "usage"] > 20_000_000
+    with pytest.raises(Invalid, match="FRI has a volume of fair use, which depends on VAT"):
+        quoting.quote(
+            [InForce(parse_tariff(ROAM.encode()), *month_span(MONTH))],
+            Asked("FRI", MONTH, (_surf(GB),)),
+        )
+
+
+def test_discounts_and_frames_are_quoted_as_they_are_billed(books: str, tmp_path: Path) -> None:
+    """A frame of the offering that changes on the 11th, ten days at half price, two versions."""
+    assert books
+    source = AGREED.replace("[[frame]]", HALF, 1)
+    changed = '  percent = "20"\n  valid_from = 2026-01-01\n'
+    later = '  [[frame.term]]\n  component = "month"\n  percent = "30"\n'
+    source = source.replace(changed, changed + later + "  valid_from = 2026-03-11\n")
+    second = "version = 2\nvalid_from = 2026-03-21"
+    newer = source.replace("version = 1\nvalid_from = 2026-01-01", second)
+    newer = newer.replace("310.00", "620.00")
+    _sold(source, "MOBIL", newer)
+    _take(tmp_path, "a.csv", (1, 5, 600), (1, 25, 600))
+    _rate()
+    calls = [
+        Event("voice", datetime.fromisoformat(f"{MONTH}-{day}T10:00"), 600, "4790000009")
+        for day in ("05", "25")
+    ]
+    billed = _as_billed("MOBIL", *calls)
+    assert billed["voice", "one_off"] == -2_000_000
+    assert billed["month", "one_off"] < -100_000_000

@@ -93,6 +93,7 @@ class Balance:
     remaining: tuple[Remaining, ...]
     run_id: int | None  # of the rating run that left it; None where the month was not rated yet
     known_at: datetime | None
+    effective_as_of: datetime | None = None  # of use before it; None for all that is known
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,13 @@
 """What a subscription may still draw on in a month: for quotes, from what the last run left.
 
-A run keeps what it granted and what is used of it, so nothing is rated to look. Where the month was
-not rated yet, or nobody of the pool has used anything, it is what a run would grant now.
+A run keeps what it granted and what is used of it, so nothing is rated to look, unless an earlier
+time of the month is asked for: then the pool's events until then are. Where the month was not rated
+yet, or nobody of the pool has used anything, it is what a run would grant now.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 
 import numpy as np
 import pyarrow as pa
@@ -16,17 +18,23 @@ from ledger.errors import NotFound
 from ledger.vault import vault
 from mediation.charging import Month
 from mediation.counter_files import ALWAYS
+from mediation.rated_files import owners_of
 from mediation.service.granting import grant
+from mediation.service.run_contents import events_of_run, granted_by_run
 from mediation.service.sharing import pools_of
+from mediation.service.usage_rating import rate_granted
 from mediation.usage_files import read_parquet
 from party import service as party
 from rating import service as rating
 from rating.allowance_terms import BOUGHT, OWN
 from rating.allowances import NOT_STATED
+from rating.models import RatingRun
 from rating.quoted_allowances import Remaining
 from rating.quoting import Balance
 from rating.tariff import TariffBook
 from rating.versions import InForce
+
+ALWAYS_KNOWN = 2**62  # later than any use
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +47,17 @@ class _Held:
     of_member: bool = False  # only `used` counts: the member's own use of what is shared
 
 
-def balance_of(session: Session, reference: str, period: str) -> Balance:
+def balance_of(
+    session: Session, reference: str, period: str,
+    effective_as_of: datetime | None = None, known_as_of: datetime | None = None,
+) -> Balance:  # fmt: skip
     """Look up what is left to a subscription in a month.
 
     Parameters
     ----------
     reference : as the order systems name it, or its number (MSISDN) in the month.
+    effective_as_of : of use before that time; None for all of the month that is known.
+    known_as_of : by the last run that was recorded by then; None for the last.
 
     Raises `NotFound`, `TariffNotFound`.
     """
@@ -55,7 +68,8 @@ def balance_of(session: Session, reference: str, period: str) -> Balance:
             f"No subscription {reference} is active in {period}. Give its reference in the order "
             "system, or its number with country code: 4791000001."
         )
-    run = rating.last_run(session, period)
+    run = rating.last_run(session, period, known_as_of)
+    until = ALWAYS_KNOWN if effective_as_of is None else int(effective_as_of.timestamp())
     versions = (
         rating.month_versions(session, period) if run is None
         else rating.versions_of_run(session, run)
@@ -66,20 +80,25 @@ def balance_of(session: Session, reference: str, period: str) -> Balance:
     pool = int(pools.of_offerings(account, [found.offering])[0])
     own = _of_offering(book, found.offering)
     held: list[_Held] = []
+    who = (found.subscription_id, pool)
     if run is not None and run.counters_sha256 is not None:
-        table = read_parquet(vault().open(run.counters_sha256))
-        held = list(_left_by(table, book, found.subscription_id, pool, len(versions) - 1))
+        table = read_parquet(
+            vault().open(run.counters_sha256) if effective_as_of is None
+            else pa.BufferReader(_counters_until(run, versions, who, until))
+        )  # fmt: skip
+        held = list(_left_by(table, book, who, len(versions) - 1, until))
     missing = own - {one.allowance for one in held if not one.of_member}
     if any(book.included.stated[book.allowances.index(name)] for name in missing):
         usage = pa.table({
             "subscription_id": [found.subscription_id],
             "billing_account_id": [found.billing_account_id], "pool_id": [pool],
         })  # fmt: skip
-        granted = _granted(session, month, versions, usage)
+        granted = _granted(session, month, versions, usage, until)
         held += [one for one in granted if one.allowance in missing]
     return Balance(
         reference, found.offering, tuple(_remaining(book, held, own)),
         None if run is None else run.run_id, None if run is None else run.recorded_at,
+        effective_as_of,
     )  # fmt: skip
 
 
@@ -93,10 +112,27 @@ def _of_offering(book: TariffBook, offering: str) -> set[str]:
     return {name for n, name in enumerate(book.allowances) if book.allowances[of[n]] in ids}
 
 
+def _counters_until(
+    run: RatingRun, versions: tuple[InForce, ...], who: tuple[int, int], until: int
+) -> bytes:
+    """Rate the events of a subscription and its pool that began before a time, as the run did."""
+    events = events_of_run(vault(), run)
+    if events.num_rows:
+        subscription, pool = who
+        shares = "pool_id" if "pool_id" in events.column_names else "billing_account_id"
+        mine = pc.or_(
+            pc.equal(events["subscription_id"], subscription), pc.equal(events[shares], pool)
+        )
+        events = events.filter(pc.and_(mine, pc.less(events["started_at"], until)))
+    granted = granted_by_run(vault(), run, versions, owners_of(events))
+    return rate_granted(versions, events, granted, {}).counters()
+
+
 def _left_by(
-    table: pa.Table, book: TariffBook, subscription: int, pool: int, version: int
+    table: pa.Table, book: TariffBook, who: tuple[int, int], version: int, until: int
 ) -> Iterator[_Held]:
     """Read what a run left to a subscription and its pool, in the last version of the month."""
+    subscription, pool = who
     if "version" in table.column_names:
         table = table.filter(pc.equal(table["version"], version))
     shared = table["shared"]
@@ -108,6 +144,8 @@ def _left_by(
     used: dict[str, int] = {}
     for row in table.filter(mine).to_pylist():
         name = row["allowance"]
+        if row.get("since", ALWAYS) >= until:
+            continue  # It was not bought yet.
         if row.get("since", ALWAYS) != ALWAYS:
             bought[name] = bought.get(name, 0) + row["granted"]
         elif row["of_member"]:
@@ -125,7 +163,7 @@ def _left_by(
 
 
 def _granted(
-    session: Session, month: Month, versions: tuple[InForce, ...], usage: pa.Table
+    session: Session, month: Month, versions: tuple[InForce, ...], usage: pa.Table, until: int
 ) -> Iterator[_Held]:
     """Give what a run would grant to the one subscription of a table, and to its pool."""
     pools = pools_of(session, month, versions)
@@ -134,7 +172,8 @@ def _granted(
     subscription = granted.owners.subscription_codes(usage["subscription_id"].to_numpy())[0]
     pool = granted.owners.payer_codes(usage["pool_id"].to_numpy())[0]
     sums: dict[str, int] = {}
-    parts = [(top_ups.owner, top_ups.allowance, top_ups.quantity)]
+    had = top_ups.start < until
+    parts = [(top_ups.owner[had], top_ups.allowance[had], top_ups.quantity[had])]
     if counters is not None:
         parts.append((counters.subscription, counters.allowance, counters.granted))
     for owners, allowances, quantities in parts:

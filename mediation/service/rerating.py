@@ -26,7 +26,6 @@ from mediation.charging import (
 from mediation.counter_files import read_grants, read_top_ups
 from mediation.rated_files import Owners, batch_of, owners_of
 from mediation.records import Int64
-from mediation.service.granting import Granted
 from mediation.service.rating_run import RatingOutcome, rate_followers, record
 from mediation.service.reckoning import (
     BilledKeys,
@@ -35,6 +34,7 @@ from mediation.service.reckoning import (
     month_setting,
     reckon,
 )
+from mediation.service.run_contents import events_of_run, granted_by_run
 from mediation.service.service_charges import charge_services
 from mediation.service.usage_rating import RatedUsage, add_usage, rate_granted
 from mediation.usage_files import read_parquet
@@ -199,10 +199,10 @@ def _correct(
     Between one version and another only the pools that differ are compared, and must agree with
     the whole month. Where either side has several versions, every event is.
     """
-    booked_events = _events_of(store, last)
+    booked_events = events_of_run(store, last)
     used = reckoned.used
     owners = owners_of(booked_events, used.table)
-    granted = _granted(store, last, before, owners)
+    granted = granted_by_run(store, last, before, owners)
     again = rate_granted(before, booked_events, granted, vat_rates_bp)
     charge_of = _charges_of(_payers(again), _payers(used))
     booked = _booked(booked_events, again.batch.event_key, charge_of[0])
@@ -219,35 +219,6 @@ def _correct(
     correction = rerate(old, booked, new)
     _agree(correction.after, result_of(used.rated, new))
     return again, correction
-
-
-def _events_of(store: Vault, run: RatingRun) -> pa.Table:
-    """Read what a run rated; raises `DoesNotTie` for one from before events kept their codes."""
-    tables = [read_parquet(store.open(name)) for name in run.rated_refs]
-    # Versions differ in how many allowances an event may draw on.
-    table = pa.concat_tables(tables, promote_options="default") if tables else pa.table({})
-    if tables and "called" not in table.column_names:
-        raise DoesNotTie(
-            f"Run {run.run_id} of {run.period} kept no numbers with its events, so it cannot be "
-            f"repeated. Rate the month once more first: hovedbok rating run --month {run.period}."
-        )
-    return table
-
-
-def _granted(
-    store: Vault, run: RatingRun, versions: Sequence[InForce], owners: Owners
-) -> Granted:  # fmt: skip
-    """Read what a run was granted in each version, and what was bought."""
-    if run.counters_sha256 is None:
-        count = len(versions)
-        return Granted(owners, (Counters.none(),) * count, (TopUps.none(),) * count)
-    table = read_parquet(store.open(run.counters_sha256))
-    books = [one.book for one in versions]
-    return Granted(
-        owners,
-        tuple(read_grants(table, book, owners, n) for n, book in enumerate(books)),
-        tuple(read_top_ups(table, book, owners, n) for n, book in enumerate(books)),
-    )
 
 
 def _recoded(

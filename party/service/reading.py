@@ -1,5 +1,6 @@
 """What the rooms above read in bulk: agreements, payers, what was active, what was ordered."""
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -75,7 +76,7 @@ JOIN subscription_account p USING (subscription_id)
 WHERE s.subscription_id = coalesce(
         (SELECT subscription_id FROM subscription WHERE external_ref = :reference),
         (SELECT subscription_id FROM subscription_identifier
-            WHERE kind = 'msisdn' AND value::text = :reference AND valid_from < :after
+            WHERE kind = 'msisdn' AND value::text = :number AND valid_from < :after
                 AND (valid_to IS NULL OR valid_to > :first)
                 AND valid_to IS DISTINCT FROM valid_from
             ORDER BY valid_from DESC LIMIT 1))
@@ -216,14 +217,16 @@ def subscription_in(
 
     Parameters
     ----------
-    reference : as the order systems name it, else the last MSISDN that had it then.
+    reference : as the order systems name it, else an MSISDN: the last that had it then.
 
     Returns
     -------
     With the account that paid and the offering at the end of that time; None where there is none.
     """
     span = {"first": instant(first_instant), "after": instant(after_instant)}
-    row = session.execute(text(_ONE), {"reference": reference, **span}).one_or_none()
+    number = re.sub(r"[+\s]", "", reference)
+    wanted = {"reference": reference, "number": number, **span}
+    row = session.execute(text(_ONE), wanted).one_or_none()
     return None if row is None else SubscriptionIn(*row)
 
 

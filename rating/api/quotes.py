@@ -114,6 +114,14 @@ class AskedSchema(BookSchema):
         metadata={"description": "One that exists, by its reference or number: what it may still "
                   "draw on is looked up. Needs party:read."},
     )  # fmt: skip
+    effective_as_of = fields.AwareDateTime(
+        load_default=None, allow_none=True,
+        metadata={"description": "Of a subscription: what was left of use before that time."},
+    )  # fmt: skip
+    known_as_of = fields.AwareDateTime(
+        load_default=None, allow_none=True,
+        metadata={"description": "Of a subscription: by the last rating run recorded by then."},
+    )  # fmt: skip
     period = fields.String(
         required=True, validate=Whole(r"^\d{4}-(0[1-9]|1[0-2])$"),
         metadata={"example": "2026-03"},
@@ -190,6 +198,7 @@ class QuotedBalanceSchema(Schema):
         metadata={"description": "The rating run that left it; null before the month is rated."},
     )  # fmt: skip
     known_at = fields.AwareDateTime(required=True, allow_none=True)
+    effective_as_of = fields.AwareDateTime(required=True, allow_none=True)
 
 
 class QuoteSchema(Schema):
@@ -237,7 +246,8 @@ class Quotes(MethodView):
         with transaction() as session:
             return service.quote(
                 session, asked, sent["language"], tariff=sent["tariff"], book=sent["book"],
-                subscription=sent["subscription"],
+                subscription=sent["subscription"], effective_as_of=sent["effective_as_of"],
+                known_as_of=sent["known_as_of"],
             )  # fmt: skip
 
 

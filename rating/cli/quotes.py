@@ -5,6 +5,7 @@ import re
 from dataclasses import asdict, replace
 from datetime import date, datetime
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import click
@@ -34,6 +35,8 @@ _path = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.command()
 @click.option("--offering", default="", help="The offering, such as MOBIL-5GB.")
 @click.option("--subscription", help="One that exists: what it may still draw on is looked up.")
+@click.option("--as-of", help="Of a subscription: what was left of use before that time.")
+@click.option("--known-as-of", help="Of a subscription: by the last run recorded by that time.")
 @click.option("--usage", type=click.Choice(QUOTED_USAGE), help="Of one event.")
 @click.option("--called", default="", help="The number, digits without plus: 4790000001.")
 @click.option("--rating-group", default=0, show_default=True, help="Of data.")
@@ -61,7 +64,8 @@ _path = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("--language", type=click.Choice(["nb", "en"]), default="nb", show_default=True)
 @json_option
 def quote(
-    offering: str, subscription: str | None, usage: str | None, called: str, rating_group: int,
+    offering: str, subscription: str | None, as_of: str | None,
+    known_as_of: str | None, usage: str | None, called: str, rating_group: int,
     start: str | None, quantity: int | None, of_service: str, price: str | None,
     currency: str | None, events: Path | None, month: str | None, orders: tuple[str, ...],
     left: tuple[str, ...], name: str | None, file: Path | None, book: str, language: Language, *,
@@ -96,8 +100,9 @@ def quote(
     else:
         with transaction() as session:
             told = service.quote(
-                session, asked, language, tariff=name, book=book, subscription=subscription
-            )
+                session, asked, language, tariff=name, book=book, subscription=subscription,
+                effective_as_of=_moment(as_of), known_as_of=_moment(known_as_of),
+            )  # fmt: skip
     alone = month is None and events is None and not orders and subscription is None
     # What is charged beside the event says why.
     alone = alone and not any(charge.sentences for charge in told.charges)
@@ -181,6 +186,14 @@ def _instant(written: str) -> datetime:
         raise Invalid(f"{written!r} is not a time; write it as 2026-03-29T01:30.") from None
 
 
+def _moment(written: str | None) -> datetime | None:
+    """Read a time; one without an offset is local."""
+    if written is None:
+        return None
+    found = _instant(written)
+    return found if found.tzinfo else found.replace(tzinfo=_LOCAL)
+
+
 def _lines(told: Quote, language: Language, *, alone: bool) -> list[str]:
     lines = [sentence for event in told.events for sentence in event.explanation.sentences]
     if told.balance is not None:
@@ -251,6 +264,7 @@ def _facts(told: Quote) -> dict[str, object]:
 
 
 def _balance_facts(balance: Balance) -> dict[str, object]:
-    facts = asdict(balance)
-    facts["known_at"] = balance.known_at and balance.known_at.isoformat()
+    facts: dict[str, Any] = asdict(balance)
+    for name in ("known_at", "effective_as_of"):
+        facts[name] = facts[name] and facts[name].isoformat()
     return facts

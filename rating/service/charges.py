@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -266,9 +267,18 @@ def later_bills(session: Session, book_code: str, period: str) -> list[tuple[int
     return [(row[0], row[1], row[2]) for row in rows]
 
 
-def last_run(session: Session, period: str) -> RatingRun | None:
-    """Give the run that says where a period stands, if it was ever rated."""
+def last_run(
+    session: Session, period: str, known_as_of: datetime | None = None
+) -> RatingRun | None:
+    """Give the run that says where a period stands, if it was ever rated.
+
+    Parameters
+    ----------
+    known_as_of : only what was recorded by then; None for all.
+    """
     newest = select(RatingRun).filter_by(period=period).order_by(RatingRun.run_id.desc())
+    if known_as_of is not None:
+        newest = newest.where(RatingRun.recorded_at <= known_as_of)
     return session.scalar(newest.limit(1))
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import date
+from datetime import date, datetime
 
 from sqlalchemy.orm import Session
 
@@ -28,6 +28,8 @@ def quote(
     tariff: str | None = None,
     book: str = "NO01",
     subscription: str | None = None,
+    effective_as_of: datetime | None = None,
+    known_as_of: datetime | None = None,
 ) -> Quote:
     """Price what is asked, with VAT as the book has it at the end of the month.
 
@@ -38,6 +40,7 @@ def quote(
         if it were in force all month.
     subscription : one that exists, by its reference or number: what it may still draw on is looked
         up, where `asked` does not say it, and its offering where none is asked for.
+    effective_as_of, known_as_of : of use before the one, as was known at the other; None for all.
 
     Raises `TariffNotFound`, `UnknownBook`, `UnknownVatCode`, else as `rating.quoting.quote`.
     """
@@ -53,7 +56,8 @@ def quote(
         )
     balance: Balance | None = None
     if subscription is not None:
-        balance = lookups.ask("balance", session, subscription, asked.period)
+        clocks = (effective_as_of, known_as_of)
+        balance = lookups.ask("balance", session, subscription, asked.period, *clocks)
         asked = _with_balance(asked, balance, versions)
     if not read_books(session):
         # Before there are books, nobody knows VAT.

@@ -32,7 +32,7 @@ _Places = dict[tuple[str, ...], int]
 
 def explained_ties(session: Session, shelf: Shelf, book: str, period: str) -> list[Tie]:
     """Tie the explanations of a month with its charges and its settlements."""
-    explained, charged = _explained(session, shelf, period), _charged(session, book, period)
+    ties = _charge_ties(session, shelf, book, period)
     runs = list(_standing_runs(session, book, period))
     places = agreeing = costs = told = 0
     for source in (SETTLEMENT, WHOLESALE):
@@ -48,26 +48,30 @@ def explained_ties(session: Session, shelf: Shelf, book: str, period: str) -> li
         told += sum(each.code.amount_micro for each in codes if each.code.kind == PARTNER)
         costs += sum(_cost(shelf, name) for run in mine for name in run.event_refs)
     return [
-        Tie("explained value (millionths)", explained, "explanations", charged, "charges", "count"),
+        *ties,
         Tie("settlements explained", places, "journal", agreeing, "explanations", "count"),
         Tie("partner costs (millionths)", costs, "partner events Parquet", told, "explanations",
             "count"),
     ]  # fmt: skip
 
 
-def _explained(session: Session, shelf: Shelf, period: str) -> int:
-    """Sum the codes of the month's last run: of its events, and of what is no event."""
+def _charge_ties(session: Session, shelf: Shelf, book: str, period: str) -> list[Tie]:
+    """Tie the codes of the month's last run, of events and of what is no event, with the charges.
+
+    Nothing is said of a run from before explanations were kept.
+    """
     run = rating.last_run(session, period)
-    if run is None:
-        return 0
+    if run is not None and run.explained_sha256 is None:
+        return []
     sums = 0
-    for name in run.rated_refs:
+    for name in run.rated_refs if run else ():
         table = shelf.table(name, list(_PARTS))
         sums += sum(pc.sum(table[part]).as_py() or 0 for part in _PARTS)
-    if run.explained_sha256 is not None:
+    if run is not None and run.explained_sha256 is not None:
         table = shelf.table(run.explained_sha256, ["amount_micro"])
         sums += pc.sum(table["amount_micro"]).as_py() or 0
-    return sums
+    charged = _charged(session, book, period)
+    return [Tie("explained value (millionths)", sums, "explanations", charged, "charges", "count")]
 
 
 def _charged(session: Session, book: str, period: str) -> int:

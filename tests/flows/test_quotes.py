@@ -131,6 +131,41 @@ def test_a_quote_goes_on_where_the_month_stands(family: Path) -> None:
         _quote("SUB9", _call(20, 100))
 
 
+def test_what_was_left_is_asked_of_two_clocks(family: Path) -> None:
+    """Before a call of the month, and before a run that brought a late one."""
+    _take(family, "first.csv", (2, 5, 350), (1, 6, 100))
+    _rate()
+    first = _quote("SUB1", _call(31, 1)).balance
+    assert first is not None
+    assert first.known_at is not None
+    _take(family, "late.csv", (1, 4, 50))
+    _rate()
+
+    def left(day: int | None, known_as_of: datetime | None = None) -> tuple[int, int]:
+        at = None if day is None else datetime.fromisoformat(f"{MONTH}-{day:02}T00:00+01:00")
+        with transaction() as session:
+            quoted = rating.quote(
+                session, Asked("", MONTH, (_call(31, 1),)), subscription="SUB1",
+                effective_as_of=at, known_as_of=known_as_of,
+            )  # fmt: skip
+        assert quoted.balance is not None
+        (one,) = quoted.balance.remaining
+        return one.quantity, one.member_used
+
+    assert [left(day) for day in (4, 5, 6, 7, None)] == [
+        (620, 0), (570, 50), (220, 50), (120, 150), (120, 150)
+    ]  # fmt: skip
+    assert [left(day, first.known_at) for day in (5, 6, None)] == [(620, 0), (270, 0), (170, 100)]
+    told = CliRunner().invoke(
+        rating_cli,
+        ["quote", "--subscription", "+47 91000001", "--usage", "voice", "--called", "4790000009",
+         "--start", f"{MONTH}-20T18:00", "--quantity", "9", "--as-of", f"{MONTH}-05T00:00",
+         "--known-as-of", first.known_at.isoformat(), "--json"],
+    )  # fmt: skip
+    balance = json.loads(told.output)["balance"]
+    assert (balance["remaining"][0]["quantity"], balance["run_id"]) == (620, 1)
+
+
 def test_what_is_left_of_top_ups_is_there(family: Path) -> None:
     """A hundred seconds were bought: of them, and of the month's own, what is left."""
     with transaction() as session:

@@ -15,7 +15,7 @@ import numpy as np
 from ledger.money import MICRO_PER_MINOR, round_half_away
 from rating.carried import sharing_by_component
 from rating.dated import day_number, day_of
-from rating.revenue_shares import Sharing
+from rating.revenue_shares import Sharing, split
 from rating.usage import Int64
 from rating.versions import InForce
 
@@ -74,6 +74,24 @@ def cut_by_stretch(amount_minor: Int64, until_micro: Int64) -> Int64:
         axis=1,
     )
     parts: Int64 = np.diff(stands, axis=1, prepend=0)
+    return parts
+
+
+def parts_of_sales(amount_minor: int, sales_micro: Int64, sharing: Sharing) -> Int64:
+    """Split a charge as its sales are split, each by itself: what holders have each time counts.
+
+    Parameters
+    ----------
+    amount_minor : the charge as it stands. [øre]
+    sales_micro : (n,) int64 of either sign, what it sums. [millionths]
+
+    Returns
+    -------
+    (holders + 1,) in order of the shares, the provider last; the sum is the charge. [øre]
+    """
+    held = split(sales_micro, sharing).sum(axis=0)
+    stands = np.append(round_half_away(np.cumsum(held[:-1])), amount_minor)
+    parts: Int64 = np.diff(stands, prepend=0)
     return parts
 
 

@@ -39,11 +39,11 @@ _NORWEGIAN = {
     "{label}.",
     "collected_on": "{text}: {charges} krav på til sammen {amount} fra {first} til {last} er krevd "
     "inn for andre, etter {label}.",
-    "share": "{holder} har {percent} % og {fixed} av hvert av {charges} krav på til sammen {of}: "
+    "share": "{holder} har {percent} % og {fixed} av hvert av {charges} salg på til sammen {of}: "
     "{amount}.",
     "share_by_percent": "{holder} har {percent} % av hvert av {charges} krav på til sammen {of}: "
     "{amount}.",
-    "own_part": "Vår andel er {percent} % og {fixed} av hvert av {charges} krav på til sammen "
+    "own_part": "Vår andel er {percent} % og {fixed} av hvert av {charges} salg på til sammen "
     "{of}: {amount}.",
     "own_part_by_percent": "Vår andel er {percent} % av hvert av {charges} krav på til sammen "
     "{of}: {amount}.",
@@ -132,11 +132,11 @@ _ENGLISH = {
     "{label}.",
     "collected_on": "{text}: {charges} charges of {amount} together from {first} to {last} are "
     "collected for others, by {label}.",
-    "share": "{holder} has {percent} % and {fixed} of each of {charges} charges of {of} together: "
+    "share": "{holder} has {percent} % and {fixed} of each of {charges} sales of {of} together: "
     "{amount}.",
     "share_by_percent": "{holder} has {percent} % of each of {charges} charges of {of} together: "
     "{amount}.",
-    "own_part": "Our part is {percent} % and {fixed} of each of {charges} charges of {of} "
+    "own_part": "Our part is {percent} % and {fixed} of each of {charges} sales of {of} "
     "together: {amount}.",
     "own_part_by_percent": "Our part is {percent} % of each of {charges} charges of {of} "
     "together: {amount}.",

@@ -97,7 +97,7 @@ def split(amount: Integers, sharing: Sharing, units_per_currency: int = MICRO) -
 
 def booking(
     amount_minor: Int64, sharing: Sharing, accounts: Accounts, vat_rates_bp: Mapping[str, int],
-    currency: str = "NOK",
+    currency: str = "NOK", parts: Sequence[int] | None = None,
 ) -> tuple[Line, ...]:  # fmt: skip
     """Draft what some sales of one service book, reversals among them: lines that sum to zero.
 
@@ -105,6 +105,7 @@ def booking(
     ----------
     amount_minor : (n,) int64 of either sign, as charged; VAT of the provider included. [øre]
     vat_rates_bp : rate by VAT code on the day. [hundredths of a per cent]
+    parts : of the holders and the provider, where they are not split amount by amount. [øre]
 
     Returns
     -------
@@ -117,7 +118,7 @@ def booking(
             (accounts.collected, total, None, None),
             (accounts.charity, -total, None, sharing.provider),
         ])  # fmt: skip
-    shares = split(amount_minor, sharing, MINOR_PER_UNIT).sum(axis=0).tolist()
+    shares = parts or split(amount_minor, sharing, MINOR_PER_UNIT).sum(axis=0).tolist()
     owed: dict[str, int] = {}
     for share, minor in zip((*sharing.shares, Share(sharing.provider)), shares, strict=True):
         owed[share.holder] = owed.get(share.holder, 0) + int(minor)

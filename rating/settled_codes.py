@@ -83,7 +83,7 @@ def partner_codes(
 def sharing_codes(
     label: str, document: str, component: str, amounts: Sequence[int], sharing: Sharing,
     accounts: Accounts, vat_rates_bp: Mapping[str, int], currency: str = "NOK",
-    days: tuple[int, ...] = (),
+    days: tuple[int, ...] = (), sales: Sequence[Sequence[int]] | None = None,
 ) -> list[SettledCode]:  # fmt: skip
     """Explain whose the charges of one component are.
 
@@ -92,6 +92,7 @@ def sharing_codes(
     label : of the version of the tariff: NORDLYS/2.
     amounts : of the charges, of either sign, VAT of the provider included. [minor units]
     days : the first and the last day of the terms, where a month has several. [days since 1970]
+    sales : of each charge, what it sums, where holders have something each time. [millionths]
     """
 
     def told(account: str, holder: str, kind: str, numbers: tuple[int, ...],
@@ -101,14 +102,19 @@ def sharing_codes(
         return SettledCode(document, component, account, holder, named, currency, code)
 
     charges, total = len(amounts), sum(amounts)
+    times = charges if sales is None else sum(map(len, sales))
     of = total * MICRO_PER_MINOR
     kind = COLLECTED_ON if days else COLLECTED
     found = [told(accounts.collected, "", kind, (charges, *days), total)]
     if sharing.charity:
         return [*found, told(accounts.charity, sharing.provider, GIFT, (), -total)]
-    *parts, rest = _parts(amounts, sharing)
+    if sales is None:
+        *parts, rest = _parts(amounts, sharing)
+    else:
+        *parts, rest = _parts_of_sales(amounts, sales, sharing)
     for share, part in zip(sharing.shares, parts, strict=True):
-        claimed = (share.percent_micro, share.fixed_micro, charges, of)
+        count = times if share.fixed_micro else charges
+        claimed = (share.percent_micro, share.fixed_micro, count, of)
         if share.holder == OWN:
             found.append(told(accounts.fee, "", OWN_PART, claimed, -part))
         else:
@@ -138,16 +144,41 @@ def _parts(amounts: Sequence[int], sharing: Sharing) -> list[int]:
     """Split each charge over the holders and the provider, and sum what each has."""
     sums = [0] * (len(sharing.shares) + 1)
     for amount, times in Counter(amounts).items():
-        size, claims = abs(amount), []
-        left = size * _WHOLE
-        for share in sharing.shares:
-            fixed = share.fixed_micro * MINOR_PER_UNIT * _WHOLE // MICRO_PER_UNIT
-            claims.append(min(size * share.percent_micro + fixed, left))
-            left -= claims[-1]
-        split = largest_remainder(size, [*claims, left]) if size else [0] * len(sums)
-        for place, part in enumerate(split):
-            sums[place] += part * times if amount > 0 else -part * times
+        for place, part in enumerate(_split(amount, sharing, MINOR_PER_UNIT)):
+            sums[place] += part * times
     return sums
+
+
+def _parts_of_sales(
+    amounts: Sequence[int], sales: Sequence[Sequence[int]], sharing: Sharing
+) -> list[int]:
+    """Split each charge as its sales are split, rounding once; the provider has the rest."""
+    sums = [0] * (len(sharing.shares) + 1)
+    for amount, sold in zip(amounts, sales, strict=True):
+        held = [0] * len(sums)
+        for micro, times in Counter(sold).items():
+            for place, part in enumerate(_split(micro, sharing, MICRO_PER_UNIT)):
+                held[place] += part * times
+        before = so_far = 0
+        for place in range(len(sharing.shares)):
+            so_far += held[place]
+            stands = _share(so_far, 1, MICRO_PER_MINOR)
+            sums[place] += stands - before
+            before = stands
+        sums[-1] += amount - before
+    return sums
+
+
+def _split(amount: int, sharing: Sharing, units: int) -> list[int]:
+    """Split one amount over the holders and the provider."""
+    size, claims = abs(amount), []
+    left = size * _WHOLE
+    for share in sharing.shares:
+        fixed = share.fixed_micro * units * _WHOLE // MICRO_PER_UNIT
+        claims.append(min(size * share.percent_micro + fixed, left))
+        left -= claims[-1]
+    parts = largest_remainder(size, [*claims, left]) if size else [0] * (len(claims) + 1)
+    return parts if amount > 0 else [-part for part in parts]
 
 
 def _share(amount: int, part: int, whole: int) -> int:

@@ -4,7 +4,7 @@ Usage counts by the day of its event, a monthly price by the days it is for, an 
 Discounts follow what they are off; what cannot be told apart goes by the month's first terms.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -39,6 +39,7 @@ class DatedCharge:
 
     amount_minor: int
     until_micro: tuple[int, ...]
+    sales: tuple[Sequence[int], ...] = ()  # what it sums, by stretch, where it is asked for
 
 
 @dataclass(slots=True)
@@ -52,9 +53,16 @@ class DatedCharges:
     _tables: list[pa.Table] | None = field(default=None)
 
     def until(
-        self, component: str, days: Sequence[int], charges: Sequence[Charge]
-    ) -> list[DatedCharge]:
-        """Say of a component's charges what belongs to the days before each of `days`. [1970]"""
+        self, component: str, days: Sequence[int], charges: Sequence[Charge], *,
+        by_sale: bool = False,
+    ) -> list[DatedCharge]:  # fmt: skip
+        """Say of a component's charges what belongs to the days before each of `days`. [1970]
+
+        Parameters
+        ----------
+        by_sale : tell the sales too: the events of a charge, or what is charged once a month.
+        """
+        sold = self._sales(component, days) if by_sale else {}
         every = [*days, day_number(self.month.after)]
         used, monthly = self._events(component, every), self._monthly(component, every)
         ordered = self._order_days()
@@ -72,23 +80,48 @@ class DatedCharges:
                 until = _in_proportion(micro, [sum(sums) for sums in zip(*off, strict=True)])
             else:
                 until = tuple(micro if ordered.get(ref, 0) < day else 0 for day in days)
-            found.append(DatedCharge(minor, (until or at_first)[: len(days)]))
+            until = (until or at_first)[: len(days)]
+            parts: tuple[Sequence[int], ...] = ()
+            if by_sale and kind == USAGE and owner in sold:
+                parts = sold[owner]
+            elif by_sale:
+                once = np.diff([*until, micro], prepend=0).tolist()
+                parts = tuple([part] if part else [] for part in once)
+            found.append(DatedCharge(minor, until, parts))
         return found
 
-    def _events(self, component: str, days: Sequence[int]) -> Mapping[_Owner, tuple[int, ...]]:
-        """Sum a component's events of the last run, by who owes them, until each of the days."""
+    def _sales(
+        self, component: str, days: Sequence[int]
+    ) -> Mapping[_Owner, tuple[Sequence[int], ...]]:
+        """List a component's events of the last run, by who owes them and by stretch."""
+        sold: dict[_Owner, tuple[list[int], ...]] = {}
+        for table, books in self._rated():
+            owners, place, day, micro = _events_of(table, books, component)
+            stretch = np.searchsorted(np.array(days, np.int64), day, side="right")
+            for n, part, amount in zip(
+                place.tolist(), stretch.tolist(), micro.tolist(), strict=True
+            ):
+                empty: tuple[list[int], ...] = tuple([] for _ in range(len(days) + 1))
+                sold.setdefault(owners[n], empty)[part].append(amount)
+        return sold
+
+    def _rated(self) -> Iterator[tuple[pa.Table, Mapping[int, TariffBook]]]:
+        """Read the last run's events, with the versions that priced them."""
         run = rating.last_run(self.session, self.month.period)
         if run is None:
-            return {}
+            return
         if self._tables is None:
             self._tables = [
                 read_parquet(self.store.open(name), list(_COLUMNS)) for name in run.rated_refs
             ]
-        books = {
-            one.book.tariff.version: one.book for one in rating.versions_of_run(self.session, run)
-        }
+        versions = rating.versions_of_run(self.session, run)
+        books = {one.book.tariff.version: one.book for one in versions}
+        yield from ((table, books) for table in self._tables)
+
+    def _events(self, component: str, days: Sequence[int]) -> Mapping[_Owner, tuple[int, ...]]:
+        """Sum a component's events of the last run, by who owes them, until each of the days."""
         sums: dict[_Owner, list[int]] = {}
-        for table in self._tables:
+        for table, books in self._rated():
             for owner, parts in _sums_until(table, books, component, days).items():
                 known = sums.setdefault(owner, [0] * len(days))
                 sums[owner] = [one + other for one, other in zip(known, parts, strict=True)]
@@ -145,6 +178,15 @@ def _sums_until(
     table: pa.Table, books: Mapping[int, TariffBook], component: str, days: Sequence[int]
 ) -> dict[_Owner, list[int]]:
     """Sum the events of one object."""
+    owners, place, day, micro = _events_of(table, books, component)
+    until = [sum_by_key(place, np.where(day < one, micro, 0), len(owners)).tolist() for one in days]
+    return {owner: [sums[n] for sums in until] for n, owner in enumerate(owners)}
+
+
+def _events_of(
+    table: pa.Table, books: Mapping[int, TariffBook], component: str
+) -> tuple[list[_Owner], Int64, Int64, Int64]:
+    """Give a component's priced events: owners, and of each event its owner, local day, amount."""
     rows = table.filter(
         pc.and_(pc.equal(table["component"], component), pc.equal(table["reason"], Reason.OK))
     )
@@ -160,15 +202,10 @@ def _sums_until(
         mine = version == number
         gross[mine] = books[number].sold_gross(books[number].offering_codes(names))[sold[mine]]
     owners, place = np.unique(np.stack([account, subscription, gross]), axis=1, return_inverse=True)
-    day: Int64 = local_day_numbers(start)
-    count = owners.shape[1]
-    until = [
-        sum_by_key(place.ravel(), np.where(day < one, micro, 0), count).tolist() for one in days
-    ]
-    return {
-        (who, what, "gross" if taxed else "net"): [sums[n] for sums in until]
-        for n, (who, what, taxed) in enumerate(owners.T.tolist())
-    }
+    named = [
+        (who, what, "gross" if taxed else "net") for who, what, taxed in owners.T.tolist()
+    ]  # fmt: skip
+    return named, place.ravel().astype(np.int64), local_day_numbers(start), micro
 
 
 def _in_proportion(micro: int, off: Sequence[int]) -> tuple[int, ...]:

@@ -25,7 +25,13 @@ from mediation.service import explaining
 from mediation.service.dated_charges import DatedCharges
 from mediation.service.month_entries import MonthEntries
 from rating import service as rating
-from rating.dated_shares import Stretch, cut_by_hand, cut_by_stretch, stretches_of
+from rating.dated_shares import (
+    Stretch,
+    cut_by_hand,
+    cut_by_stretch,
+    parts_of_sales,
+    stretches_of,
+)
 from rating.revenue_shares import Accounts, Sharing, booking, check_sharing
 from rating.service import Charge
 from rating.settled_codes import SettledCode, sharing_codes
@@ -83,11 +89,11 @@ def settle_content(
         for part in _parts(dated, component, charges, shared[component]):
             document = _document(month, component, part.sharing.fee_vat, fees)
             accounts, rates = _places(session, month, component, part.sharing, charges)
-            lines = booking(part.amounts, part.sharing, accounts, rates)
+            lines = booking(part.amounts, part.sharing, accounts, rates, parts=part.parts)
             wanted.setdefault(document, []).extend(lines)
             codes += sharing_codes(
                 part.label, document, component, part.by_hand, part.sharing, accounts, rates,
-                days=part.days,
+                days=part.days, sales=part.sales,
             )  # fmt: skip
     told: list[Settled] = []
     # What is booked and nobody's any more is taken back.
@@ -124,30 +130,50 @@ class _Part:
     amounts: Int64
     by_hand: list[int]  # the same, cut with Python's integers
     days: tuple[int, ...]  # the first and the last, where the month has other terms too
+    parts: list[int] | None = None  # of the holders, where they have something each time
+    sales: list[Sequence[int]] | None = None  # of each charge, what it sums. [millionths]
 
 
 def _parts(
     dated: DatedCharges, component: str, charges: Sequence[Charge], stretches: Sequence[Stretch]
 ) -> list[_Part]:
     """Cut charges where terms change; whole charges where they do not. Nobody's days are left."""
-    if len(stretches) == 1:
+    each_time = any(
+        share.fixed_micro for one in stretches if one.sharing for share in one.sharing.shares
+    )
+    if len(stretches) == 1 and not each_time:
         (only,) = stretches
         amounts = [charge.amount_minor for charge in charges]
         assert only.sharing is not None, "a component without shares is in no list"
         return [_Part(only.label, only.sharing, np.array(amounts, np.int64), amounts, ())]
     begun = [each.from_day for each in stretches[1:]]
-    whole = dated.until(component, begun, charges)
+    whole = dated.until(component, begun, charges, by_sale=each_time)
     until = np.array([one.until_micro for one in whole], np.int64).reshape(-1, len(begun))
     cut = cut_by_stretch(np.array([one.amount_minor for one in whole], np.int64), until)
     by_hand = [cut_by_hand(one.amount_minor, one.until_micro) for one in whole]
     found = []
     for place, each in enumerate(stretches):
+        if each.sharing is None:
+            continue
         # What has no part in the days is no charge of them.
-        mine = np.flatnonzero(cut[:, place])
-        other = [parts[place] for parts in by_hand if parts[place]]
-        if each.sharing is not None and (len(mine) or other):
-            days = (each.from_day, each.to_day - 1)
-            found.append(_Part(each.label, each.sharing, cut[mine, place], other, days))
+        mine = [
+            n for n, one in enumerate(whole)
+            if cut[n, place] or by_hand[n][place] or (one.sales and len(one.sales[place]))
+        ]  # fmt: skip
+        if not mine:
+            continue
+        part = _Part(
+            each.label, each.sharing, cut[mine, place], [by_hand[n][place] for n in mine],
+            (each.from_day, each.to_day - 1) if begun else (),
+        )  # fmt: skip
+        if each_time and not each.sharing.charity:
+            sales = [whole[n].sales[place] for n in mine]
+            shares = [
+                parts_of_sales(int(minor), np.array(sold, np.int64), each.sharing)
+                for minor, sold in zip(part.amounts, sales, strict=True)
+            ]
+            part = replace(part, parts=np.sum(shares, axis=0).tolist(), sales=sales)
+        found.append(part)
     return found
 
 

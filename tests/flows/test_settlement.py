@@ -198,8 +198,8 @@ def test_what_is_collected_for_others_is_theirs_to_the_oere(books: str, tmp_path
 def _to_another(made: Callable[..., tuple[Line, ...]]) -> Callable[..., tuple[Line, ...]]:
     """Move an øre from the provider to the collector: the entry balances all the same."""
 
-    def changed(*words: Any) -> tuple[Line, ...]:
-        first, collector, provider, *rest = made(*words)
+    def changed(*words: Any, **names: Any) -> tuple[Line, ...]:
+        first, collector, provider, *rest = made(*words, **names)
         return (
             first, replace(collector, amount_minor=collector.amount_minor - 1),
             replace(provider, amount_minor=provider.amount_minor + 1), *rest,
@@ -384,4 +384,24 @@ def test_monthly_prices_of_others_go_by_their_days(books: str, tmp_path: Path) -
     assert lines["2992", ""] == 3_100 - 1_550 + 2_000 + 999
     assert lines["3700", ""] + lines["2700", ""] == -own
     assert lines["2992", "STREX"] == -of_strex
+    assert _settle()[0] is None
+
+
+def test_what_is_taken_each_time_is_taken_of_each_sale(books: str, tmp_path: Path) -> None:
+    """0.25 of every call, not of the month: three of 9.99, and from the 20th nothing fixed."""
+    assert books
+    each = ('percent = "3.5"', 'percent = "3.5"\n  fixed = "0.25"')
+    _begin(_corrected(each, ("[[offering]]", LATER_TERMS + "[[offering]]"), day="2026-01-01"))
+    _take(tmp_path, "a.csv", ("4782900001", 3), ("4782900001", 4), ("4782900001", 5))
+    _rate()
+    lines = {(line[1], line[2]): line[3] for line in _settle()[1]}
+    # 3 x (0.34965 + 0.25) is 1.79895, and with 3 x 1.4985 it is 6.29445.
+    assert (lines["2992", "STREX"], lines["2992", "Spill AS"]) == ("-1.80", "-23.68")
+    voucher = _told("voucher", "USG/2026/2", "--language", "en")
+    told = [one["text"] for one in voucher["explanation"]]
+    assert "STREX has 3.5 % and 0.25 of each of 3 sales of 29.97 together: 1.80." in told
+    _take(tmp_path, "late.csv", ("4782900001", 25))
+    _rate()
+    lines = {(line[1], line[2]): line[3] for line in _settle()[1]}
+    assert (lines["2992", "STREX"], lines["2992", "Spill AS"]) == ("-1.80", "-30.67")
     assert _settle()[0] is None

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from fractions import Fraction as Q
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
 from rating.dated import day_number, day_of
-from rating.dated_shares import cut_by_hand, cut_by_stretch, stretches_of
-from rating.revenue_shares import Sharing
+from rating.dated_shares import cut_by_hand, cut_by_stretch, parts_of_sales, stretches_of
+from rating.revenue_shares import Share, Sharing
 from rating.service.months import one_version
+from rating.settled_codes import sharing_codes
 from rating.tariff import parse_tariff
 from rating.versions import InForce
+from tests.rating.oracle import round_half_away
 from tests.rating.test_margins import RETAIL
+from tests.rating.test_revenue_shares import ACCOUNTS, RATES
 
 MICRO = st.integers(-(10**13), 10**13)
 TERMS = """
@@ -41,6 +46,29 @@ def test_the_parts_are_the_charge(rows: list[tuple[int, list[int]]]) -> None:
     cut = cut_by_stretch(amount, until)
     assert cut.sum(axis=1).tolist() == amount.tolist()
     assert cut.tolist() == [cut_by_hand(minor, micro) for minor, micro in rows]
+
+
+SHARINGS = st.builds(
+    lambda claims: Sharing(
+        "P", "NO", tuple(Share(f"H{n}", *claim) for n, claim in enumerate(claims))
+    ),
+    st.lists(st.tuples(st.integers(0, 60 * 10**6), st.integers(0, 3 * 10**6)), max_size=3),
+)  # fmt: skip
+
+
+@given(st.lists(st.integers(-(10**9), 10**9), max_size=12), st.integers(-2, 2), SHARINGS)
+def test_the_parts_of_sales_are_the_charge(sales: list[int], off: int, sharing: Sharing) -> None:
+    """By arrays and by hand; a sale and its reversal leave nobody anything."""
+    charge = round_half_away(Q(sum(sales), 10_000)) + off  # Several bills may be an øre off.
+    parts = parts_of_sales(charge, np.array(sales, np.int64), sharing).tolist()
+    assert sum(parts) == charge
+    codes = sharing_codes(
+        "T/1", "D", "games", [charge], sharing, ACCOUNTS, RATES, sales=[sales]
+    )  # fmt: skip
+    by_hand = [-code.code.amount_micro for code in codes if code.code.kind in {"share", "rest"}]
+    assert by_hand == [part * 10_000 for part in parts]
+    undone = [*sales, *(-sale for sale in sales)]
+    assert not parts_of_sales(0, np.array(undone, np.int64), sharing).any()
 
 
 def test_stretches_are_those_on_which_terms_differ() -> None:

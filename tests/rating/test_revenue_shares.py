@@ -142,7 +142,7 @@ def test_a_settlement_is_told_in_both_languages() -> None:
     ]  # fmt: skip
     assert told[0] == [
         "Spill: 2 charges of 20.00 together are collected for others, by NORDLYS/2.",
-        "STREX has 3.5 % and 0.25 of each of 2 charges of 20.00 together: 1.20.",
+        "STREX has 3.5 % and 0.25 of each of 2 sales of 20.00 together: 1.20.",
         "Our part is 15 % of each of 2 charges of 20.00 together: 3.00.",
         "Spill AS has what is left of 20.00: 15.80.",
         "Of our part of 3.00, 0.60 is VAT, 25 %; the rest is income.",

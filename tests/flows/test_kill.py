@@ -18,7 +18,7 @@ from ledger import service
 from ledger.db import transaction
 from tests.flows.home import MONTH, Home
 
-KILLS = int(os.environ.get("HOVEDBOK_KILLS", "4"))
+KILLS = int(os.environ.get("HOVEDBOK_KILLS", "3"))
 
 Deed = Callable[[Home, "subprocess.Popen[str]"], None]
 

@@ -13,6 +13,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from ledger import service as ledger
+from ledger.errors import Conflict
 from ledger.vault import Vault
 from mediation.charging import (
     SERIES,
@@ -29,6 +30,17 @@ from mediation.service.usage_rating import RatedUsage, add_usage, rate_usage, st
 from rating import service as rating
 from rating.tariff import TariffBook
 from rating.versions import InForce
+
+
+class RatedInAnotherBook(Conflict):
+    """All usage of the operator is charged in one book; in a second one it would be owed twice.
+
+    Raise as: f"Usage is charged in book {known}. Rated in {asked} too, it would be owed twice: use
+    --book {known}.".
+    """
+
+    title = "Usage is charged in another book"
+
 
 # Says which of some charge keys stand on an issued invoice.
 BilledKeys = Callable[[Sequence[int]], set[int]]
@@ -67,12 +79,28 @@ class Reckoning:
         return sha256(content.encode()).hexdigest()
 
 
+def _require_one_book(session: Session, asked: str) -> None:
+    known = rating.rated_book(session)
+    if known is None:
+        # The first of two first runs decides, and the other sees what it charged.
+        session.execute(text("SELECT pg_advisory_xact_lock(hashtextextended('rating/book', 0))"))
+        known = rating.rated_book(session)
+    if known not in {None, asked}:
+        raise RatedInAnotherBook(
+            f"Usage is charged in book {known}. Rated in {asked} too, it would be owed twice: use "
+            f"--book {known}.", known=known, asked=asked,
+        )  # fmt: skip
+
+
 def lock_period(session: Session, month: Month) -> None:
     """Let one run of a period at a time through: two would both find the same difference.
 
     The months behind it are locked too, up to the first that was never rated: what rolls over may
     make a run go on into them, and two runs that wait for each other's months would never end.
+
+    Raises `RatedInAnotherBook`.
     """
+    _require_one_book(session, month.book_code)
     last = rating.last_period(session) or month.period
     while True:
         session.execute(

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from ledger.db import driver_connection
 from ledger.errors import NotFound
 from rating.charges import Booked, ChargeKey
-from rating.models import RatingRun
+from rating.models import ChargeKeyRow, RatingRun
 from rating.usage import Int64
 
 Name = tuple[str, ...]
@@ -280,6 +280,11 @@ def last_run(
     if known_as_of is not None:
         newest = newest.where(RatingRun.recorded_at <= known_as_of)
     return session.scalar(newest.limit(1))
+
+
+def rated_book(session: Session) -> str | None:
+    """Give the book in which usage has been charged, if any has been."""
+    return session.scalar(select(ChargeKeyRow.book_code).limit(1))
 
 
 def last_period(session: Session) -> str | None:

@@ -21,6 +21,7 @@ from mediation import service as mediation
 from mediation.charging import Month
 from mediation.cli import files_under, ingest_paths, mediation_cli
 from mediation.service.rating_run import rate_period
+from mediation.service.reckoning import RatedInAnotherBook
 from rating import service as rating
 from reporting import service as reporting
 from reporting.cli.billing import month_end, run_bills
@@ -178,6 +179,22 @@ def _recycle(*words: str) -> dict[str, Any]:
 def _run_month(files: Path, home: Path) -> Result:
     words = ["run", str(files), "--month", MONTH]
     return CliRunner().invoke(month_cli, words, obj=SimpleNamespace(home=home))
+
+
+def test_usage_is_charged_in_one_book_only(books: str, month_files: Path) -> None:
+    """A second book takes journals; rated into it as well, every customer would owe twice."""
+    assert books
+    _open_books(month_files)
+    ingest_paths(files_under([month_files / "orders", month_files / "usage"]))
+    _rate()
+    charged = _rows("SELECT count(*), sum(micro)::bigint FROM charge_delta")
+    with transaction() as session:
+        ledger.seed_book(session, "NO02")
+        ledger.open_periods(session, "NO02", 2026)
+    with pytest.raises(RatedInAnotherBook, match="--book NO01"), transaction() as session:
+        rate_period(session, vault(), Month("NO02", MONTH), lambda ids: billed_keys(session, ids))
+    assert _rows("SELECT count(*), sum(micro)::bigint FROM charge_delta") == charged
+    assert _rows("SELECT count(*) FROM rating_run") == [(1,)]
 
 
 def test_a_recycled_record_can_be_traced(books: str, month_files: Path) -> None:

@@ -6,7 +6,10 @@ from collections.abc import Callable, Mapping
 
 from sqlalchemy.orm import Session
 
+from mediation.charging import Month
+from mediation.service.reckoning import lock_period
 from rating import service as rating
+from rating.charges import ChargeKey
 
 TARIFF = """format = "hovedbok-tariff/1"
 name = "TEST"
@@ -45,8 +48,23 @@ def _approve_what_was_rejected(session: Session) -> object:
     return _judge(session)
 
 
+CHARGED = ChargeKey(
+    book_code="NO01", billing_account_id=10_000_001, party_id=7, subscription_id=3,
+    component="voice", revenue_account="3010", vat_code="3", vat_rate_bp=2500,
+    price_basis="gross", usage_period="2026-03", accounting_month="2026-03",
+    billing_period="2026-03", kind="usage", text="Samtaler", unit="s",
+)  # fmt: skip
+
+
+def _rate_into_another_book(session: Session) -> None:
+    """What was charged first says in which book usage is charged."""
+    rating.ensure_charge_keys(session, [CHARGED])
+    lock_period(session, Month("NO02", "2026-03"))
+
+
 TARIFF_REFUSALS: Mapping[str, Callable[[Session], object]] = {
     "tariff-changed": lambda session: _judge(session, read_hash="0" * 64),
     "tariff-judged": _approve_what_was_rejected,
     "own-tariff": lambda session: _judge(session, judge="staff:maja"),
+    "rated-in-another-book": _rate_into_another_book,
 }

@@ -7,7 +7,6 @@ with a retention lock, a disk of the auditor's. An anchor is written once and ne
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import fsspec
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
@@ -107,10 +106,17 @@ def _anchor_faults(
         yield where, f"block {number} is not the one that was anchored: the past was rewritten"
 
 
+def _opened(place: str) -> tuple[Any, str]:
+    import fsspec  # noqa: PLC0415 - a twentieth of a second that few commands need
+
+    files, root = fsspec.core.url_to_fs(place)
+    return files, root
+
+
 def _write_once(place: str, anchor: Anchor) -> str:
     content = render_anchor(anchor)
     try:
-        files, root = fsspec.core.url_to_fs(place)
+        files, root = _opened(place)
         address = f"{root.rstrip('/')}/{anchor.name}"
         files.makedirs(root, exist_ok=True)
         if not files.exists(address):
@@ -132,8 +138,7 @@ def _write_once(place: str, anchor: Anchor) -> str:
 
 
 def _documents(place: str) -> dict[str, bytes]:
-    files: Any
-    files, root = fsspec.core.url_to_fs(place)
+    files, root = _opened(place)
     if not files.isdir(root):
         raise FileNotFoundError(f"there is no folder {root}")
     found = sorted(files.glob(f"{root.rstrip('/')}/{_PATTERN}"))

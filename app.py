@@ -48,6 +48,8 @@ CLOSE_CHECKS = (
     "reporting.service.closing:UNBILLED",
     "reporting.service.closing:SUSPENDED",
     "reporting.service.closing:FILES",
+    "reporting.service.closing:ORDERS",
+    "reporting.service.closing:PAYMENTS",
 )
 
 # What the rooms above the ledger look at when the books are verified.

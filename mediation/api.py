@@ -149,6 +149,10 @@ class WithdrawnSchema(Schema):
     suspended = fields.Integer(
         required=True, metadata={"description": "Records that wait no longer."}
     )
+    waited = fields.Boolean(
+        required=True,
+        metadata={"description": "The file waited as a whole, and is given up: nothing was used."},
+    )
     recorded = fields.Boolean(required=True)
 
 
@@ -185,7 +189,7 @@ class File(MethodView):
 
 @blueprint.route("/files/<int:file_id>/reversal")
 class FileReversal(MethodView):
-    """A usage file taken back."""
+    """A usage file taken back, or any file that waits as a whole given up."""
 
     @scope("mediation:run")
     @once
@@ -202,6 +206,7 @@ class FileReversal(MethodView):
         """Take back a usage file as a whole; the next run of its months un-charges its usage.
 
         Nothing is deleted: the file and the reason stay, and a corrected one may take its place.
+        A file of any kind that waits as a whole is given up: it holds up no close any more.
         """
         with transaction() as session:
             done = service.reverse_file(

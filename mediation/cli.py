@@ -123,17 +123,24 @@ def suspense(*, limit: int, as_json: bool) -> None:
 def reverse(*, file: str, author: str, because: str, dry_run: bool, as_json: bool) -> None:
     """Take back FILE (name or number) as a whole; the next rating run un-charges its usage.
 
-    A file that waits as a whole is given up, and holds up no close any more.
+    A file that waits as a whole, of usage, orders or payments, is given up: it holds up no close
+    any more.
     """
     with transaction() as session:
         done = service.reverse_file(session, vault(), file, author, because, dry_run=dry_run)
     if as_json:
         click.echo(json.dumps({**asdict(done), "dry_run": dry_run}))
         return
-    click.echo(
-        f"{done.name}: {done.events} events with {done.seconds} s and {done.octets} octets "
-        f"withdrawn, {done.suspended} records wait no longer."
-    )
+    if done.waited:
+        click.echo(
+            f"{done.name}, file {done.file_id}, {'would be' if dry_run else 'is'} given up: "
+            f"nothing of it is used, and it holds up no close."
+        )
+    else:
+        click.echo(
+            f"{done.name}: {done.events} events with {done.seconds} s and {done.octets} octets "
+            f"withdrawn, {done.suspended} records wait no longer."
+        )
     if dry_run:
         click.echo("Nothing was recorded; run it without --dry-run to do it.")
     elif done.periods:

@@ -129,6 +129,38 @@ def read(raw: bytes, name: str) -> Transmission:
     return _Reader(read_records(raw, name), name).transmission()
 
 
+def place(raw: bytes) -> tuple[str | None, int | None]:
+    """Give sender, recipient and number of any transmission whose first record can be read.
+
+    No two transmissions between them carry the same number within a year.
+    """
+    try:
+        start = read_records(raw.partition(b"\n")[0], "")[0]
+    except BrokenFile:
+        return None, None
+    if start.layout is not TRANSMISSION_START:
+        return None, None
+    return f"{start.digits('sender')}-{start.digits('recipient')}", start.number("number")
+
+
+def settled_days(raw: bytes, name: str) -> tuple[date, date] | None:
+    """Give the first and the last day of settlement that the records of a file name.
+
+    None where they name none.
+
+    Raises
+    ------
+    BrokenFile : not all of them can be read.
+    """
+    days = [
+        day
+        for record in read_records(raw, name)
+        for field in ("settled", "earliest", "latest")
+        if field in record.values and (day := record.day(field)) is not None
+    ]
+    return (min(days), max(days)) if days else None
+
+
 class _Reader:
     """Walks the records once; each method reads one element of the file's grammar."""
 

@@ -63,6 +63,20 @@ def recognises(head: bytes) -> bool:
     return _HEADER.match(head.removeprefix(BOM)) is not None
 
 
+def place(raw: bytes) -> tuple[str | None, int | None]:
+    r"""Give the system and the sequence number of any order file whose first line can be read.
+
+    >>> place(b"HDR,FKM,17,2026-03-02\nthe rest is lost")
+    ('FKM', 17)
+    """
+    first = raw.removeprefix(BOM).partition(b"\n")[0].decode("utf-8", "replace")
+    try:
+        system, sequence, _ = _header(Line(1, tuple(first.rstrip("\r").split(","))), "")
+    except BrokenFile:
+        return None, None
+    return system, sequence
+
+
 def read(raw: bytes, name: str) -> OrderFile:
     """Read an order file.
 

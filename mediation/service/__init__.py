@@ -8,7 +8,6 @@ from mediation.service.registration import files
 from mediation.service.reversing import reverse_file
 from mediation.service.settlement import SettlementOutcome, settle_content
 from mediation.service.suspense import (
-    files_of_days,
     suspend_rated,
     suspense,
     suspense_by_reason,
@@ -16,6 +15,7 @@ from mediation.service.suspense import (
 )
 from mediation.service.tracing import record_location
 from mediation.service.usage import accepted_usage
+from mediation.service.waiting_files import files_of_days
 from mediation.service.wholesale import PartnerCost, WholesaleOutcome, charge_partners
 
 __all__ = [

@@ -6,7 +6,7 @@ leaves nothing but unreferenced blobs, and the same file is simply taken in agai
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -153,6 +153,8 @@ def _take_usage(
     refusal = _refusal(session, arrival, node, sequence, decoded)
     if refusal is not None:
         made, received = suspend_whole(arrival, decoded, *refusal, node, sequence)
+        gaps = registration.gap_alarms(session, node, sequence)
+        made.registration = replace(made.registration, alarms=gaps)
     else:
         made, received = take_usage(session, store, arrival, decoded, node, sequence)
     made.record(session)

@@ -113,12 +113,12 @@ def sequence_gap(
     """Give the numbers that a file shows to be missing, half-open; None where there is no gap.
 
     Only the highest and the lowest number so far show one. A file that comes in between lies in a
-    gap that was told when it opened.
+    gap that was told when it opened, and so does a second file in a place.
     """
     if node is None or sequence is None:
         return None
-    before, after = session.execute(_NEIGHBOURS, {"node": node, "sequence": sequence}).one()
-    if (before is None) == (after is None):
+    before, after, known = session.execute(_NEIGHBOURS, {"node": node, "sequence": sequence}).one()
+    if known or (before is None) == (after is None):
         return None
     gap = (int(before) + 1, sequence) if after is None else (sequence + 1, int(after))
     return gap if gap[0] < gap[1] else None
@@ -170,5 +170,6 @@ def _why(reversal: FileReversal | None) -> str | None:
 
 _NEIGHBOURS = text(
     "SELECT max(sequence) FILTER (WHERE sequence < :sequence),"
-    " min(sequence) FILTER (WHERE sequence > :sequence) FROM source_file WHERE node = :node"
+    " min(sequence) FILTER (WHERE sequence > :sequence), bool_or(sequence = :sequence)"
+    " FROM source_file WHERE node = :node"
 )

@@ -1,6 +1,6 @@
 """Taking back a usage file: its usage is withdrawn, and the next rating run un-charges it.
 
-One that waits as a whole is given up the same way: whoever looked says that it is not needed.
+Any file that waits as a whole is given up the same way: whoever looked says that it is not needed.
 
 Nothing is deleted. The records of the file move to filtered, with the reason FILE_REVERSED, and a
 corrected file may take its name, its place in the sequence and its records.
@@ -44,13 +44,14 @@ class Withdrawn:
     seconds: int
     octets: int
     suspended: int  # that wait no longer
+    waited: bool = False  # as a whole: nothing of it was used, and it is given up
 
 
 def reverse_file(
     session: Session, store: Vault, name_or_id: str, author: str, because: str, *,
     dry_run: bool = False,
 ) -> Withdrawn:  # fmt: skip
-    """Take back a usage file; the second time there is nothing to do, and that is refused.
+    """Take back a usage file, or give up a file that waits; a second time it is refused.
 
     Parameters
     ----------
@@ -62,13 +63,14 @@ def reverse_file(
     ------
     Invalid : nobody signs for it.
     NotFound : no such file.
-    Conflict : it is taken back already, holds no usage, or other files stand on it.
+    Conflict : it is taken back already, holds no usage, or other files stand on it; or several
+        files have this name.
     DoesNotTie : its control account would not tie any more; nothing may be committed.
     """
     if not author.strip() or not because.strip():
         raise Invalid("Taking back a file changes what is billed: give an author and a reason.")
     registration.lock_feed(session)
-    file = find_file(session, name_or_id)
+    file = _find(session, name_or_id)
     _check(session, store, file)
     waiting = _waiting(session, file.file_id)
     usage = session.execute(
@@ -83,10 +85,28 @@ def reverse_file(
         seconds=sum(one.seconds for one in usage),
         octets=sum(one.octets for one in usage),
         suspended=file.record_count if whole else len({one.record_no for one in waiting}),
+        waited=whole,
     )
     if not dry_run:
         _record(session, file.file_id, waiting, author, because, whole=whole)
     return withdrawn
+
+
+def _find(session: Session, name_or_id: str) -> SourceFile:
+    """Find the file that is meant; where several of a name could be, it takes the number."""
+    found = session.scalars(
+        select(SourceFile)
+        .where(SourceFile.name == name_or_id)
+        .where(SourceFile.file_id.not_in(select(FileReversal.file_id)))
+        .order_by(SourceFile.file_id)
+    ).all()
+    if len(found) > 1:
+        told = ", ".join(f"{one.file_id} ({one.state})" for one in found)
+        raise Conflict(
+            f"{len(found)} files are called {name_or_id}: {told}. Say which by its number.",
+            file_ids=[one.file_id for one in found],
+        )
+    return found[0] if found else find_file(session, name_or_id)
 
 
 def _check(session: Session, store: Vault, file: SourceFile) -> None:

@@ -7,7 +7,6 @@ from datetime import date, datetime
 from sqlalchemy import insert, text
 from sqlalchemy.orm import Session
 
-from mediation.formats import NOT_USAGE
 from mediation.models import SuspenseRelease
 from mediation.outcomes import GROUPS, Bucket
 from mediation.service.control import Move, post_moves
@@ -41,19 +40,6 @@ class MonthsSuspense:
     undated: int
     seconds: int
     octets: int
-
-
-@dataclass(frozen=True, slots=True)
-class WaitingFile:
-    """A file of usage that waits as a whole; its days of use are None where nobody can tell."""
-
-    file_id: int
-    name: str
-    reason: str
-    detail: str
-    records: int
-    used_from: date | None
-    used_to: date | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,17 +232,6 @@ def suspense_of_days(session: Session, first_day: date, last_day: date) -> list[
     return [MonthsSuspense(*row) for row in rows]
 
 
-def files_of_days(session: Session, first_day: date, last_day: date) -> list[WaitingFile]:
-    """List the usage files that wait as a whole and may be of some days, both included.
-
-    A file waits until it is taken back, or its whole copy has taken its name or its place.
-    """
-    rows = session.execute(
-        _FILES, {"first": first_day, "last": last_day, "tables": list(NOT_USAGE)}
-    )
-    return [WaitingFile(*row) for row in rows]
-
-
 def summed(moves: Iterable[Move]) -> list[Move]:
     """Sum moves of the same kind into one each."""
     sums: dict[tuple[int, str, Bucket, Bucket, str], int] = {}
@@ -267,18 +242,6 @@ def summed(moves: Iterable[Move]) -> list[Move]:
 
 
 _OPEN = "NOT EXISTS (SELECT FROM suspense_release r WHERE r.suspense_id = s.suspense_id)"
-# A file of nothing may have been of any format.
-_FILES = text(
-    "SELECT file_id, name, reason, detail, record_count, used_from, used_to FROM source_file f"
-    " WHERE state = 'suspended' AND format <> ALL (:tables)"
-    " AND coalesce(used_from <= :last AND used_to >= :first, true)"
-    " AND NOT EXISTS (SELECT FROM file_reversal r WHERE r.file_id = f.file_id)"
-    " AND NOT EXISTS (SELECT FROM source_file c WHERE c.file_id > f.file_id"
-    "  AND c.state = 'accepted'"
-    "  AND (c.name = f.name OR (c.node, c.sequence) = (f.node, f.sequence))"
-    "  AND NOT EXISTS (SELECT FROM file_reversal r WHERE r.file_id = c.file_id))"
-    " ORDER BY file_id"
-)
 _WAITING = text(
     "SELECT suspense_id, file_id, record_no, part_no, reason, seconds, octets FROM suspense s"
     f" WHERE reason = ANY(:reasons) AND {_OPEN} ORDER BY file_id, record_no, part_no"

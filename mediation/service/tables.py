@@ -91,15 +91,23 @@ def ingest_payments(session: Session, arrival: Arrival, book: str, actor: str) -
     ------
     Problem : the books refuse it, for instance `PeriodClosed`; the caller takes everything back.
     """
+    node, number = ocr_giro.place(arrival.raw)
     try:
         transmission = ocr_giro.read(arrival.raw, arrival.name)
     except _FAULTS as problem:
-        return _refuse(session, arrival, "ocr_giro", problem)
+        made = _refused(arrival, "ocr_giro", problem)
+        days = None
+        if isinstance(problem, ocr_giro.ControlTotalsDiffer):  # All records can be read.
+            days = ocr_giro.settled_days(arrival.raw, arrival.name)
+        used_from, used_to = days or (None, None)
+        made = replace(made, node=node, sequence=number, used_from=used_from, used_to=used_to)
+        registration.register(session, made)
+        return made
     paid = [payment for part in transmission.assignments for payment in part.payments]
     made = Registration(
         file_id=arrival.file_id, source_system="OCR", name=arrival.name, sha256=arrival.sha256,
         size=len(arrival.raw), format="ocr_giro", state="accepted", record_count=len(paid),
-        declared_count=len(paid),
+        declared_count=len(paid), node=node, sequence=number,
     )  # fmt: skip
     registration.register(session, made)
     outcome = payments.book_payments(session, arrival.file_id, transmission, book=book, actor=actor)
@@ -128,7 +136,13 @@ def _ingest_rows(
     try:
         head = read()
     except _FAULTS as problem:
-        return _refuse(session, arrival, format_name, problem)
+        made = _refused(arrival, format_name, problem)
+        if format_name == "order_csv":
+            system, sequence = orders_csv.place(arrival.raw)
+            gaps = registration.gap_alarms(session, system, sequence)
+            made = replace(made, node=system, sequence=sequence, alarms=gaps)
+        registration.register(session, made)
+        return made
     made = replace(
         made, record_count=head.rows, node=head.system, sequence=head.sequence,
         alarms=registration.gap_alarms(session, head.system, head.sequence),
@@ -162,11 +176,10 @@ def _move_all(
     )
 
 
-def _refuse(session: Session, arrival: Arrival, format_name: str, problem: Problem) -> Registration:
-    made = Registration(
+def _refused(arrival: Arrival, format_name: str, problem: Problem) -> Registration:
+    """Write down that a file waits as a whole, and why."""
+    return Registration(
         file_id=arrival.file_id, source_system=arrival.source_system, name=arrival.name,
         sha256=arrival.sha256, size=len(arrival.raw), format=format_name, state="suspended",
         reason=problem.code().replace("-", "_").upper(), detail=str(problem),
     )  # fmt: skip
-    registration.register(session, made)
-    return made

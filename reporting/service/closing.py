@@ -2,6 +2,7 @@
 
 from dataclasses import asdict
 from datetime import date
+from functools import partial
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
@@ -50,9 +51,9 @@ def _suspended(session: Session, scope: Scope) -> Finding:
     )
 
 
-def _files(session: Session, scope: Scope) -> Finding:
-    """Usage files of the month that wait as a whole, of which no record was looked at."""
-    waiting = mediation.files_of_days(session, scope.first_day, scope.last_day)
+def _files(session: Session, scope: Scope, kind: str) -> Finding:
+    """Files that wait as a whole and may be of the month: nobody has looked at what is in them."""
+    waiting = mediation.files_of_days(session, kind, scope.first_day, scope.last_day)
     rows = [
         {**asdict(one), "used_from": _iso(one.used_from), "used_to": _iso(one.used_to)}
         for one in waiting
@@ -60,12 +61,18 @@ def _files(session: Session, scope: Scope) -> Finding:
     undated = sum(one.used_from is None for one in waiting)
     records = sum(one.records for one in waiting)
     told = (
-        f"{len(rows)} usage {'file waits' if len(rows) == 1 else 'files wait'} as a whole, with "
-        f"{records} records. Take in the whole copy, or give it up with hovedbok mediation reverse."
+        f"{len(rows)} {_KINDS[kind]} {'file waits' if len(rows) == 1 else 'files wait'} as a whole"
     )
+    told += f", with {records} records. " if kind == "usage" else ". "
+    told += "Take in the whole copy, or give it up with hovedbok mediation reverse."
     if undated:
         told += f" Of which month {undated} of them are cannot be read; they count in every month."
-    return found(rows, "No usage file of the month waits as a whole.", told, undated=undated)
+    return found(
+        rows, f"No {_KINDS[kind]} file of the month waits as a whole.", told, undated=undated
+    )
+
+
+_KINDS = {"usage": "usage", "orders": "order", "payments": "payment"}  # as sentences name them
 
 
 def _iso(day: date | None) -> str:
@@ -74,7 +81,15 @@ def _iso(day: date | None) -> str:
 
 UNBILLED = PeriodCheck("unbilled", "Charges not billed and account 1530", _unbilled)
 SUSPENDED = PeriodCheck("usage", "Usage in suspense", _suspended)
-FILES = PeriodCheck("usage_files", "Usage files that wait as a whole", _files)
+FILES = PeriodCheck(
+    "usage_files", "Usage files that wait as a whole", partial(_files, kind="usage")
+)
+ORDERS = PeriodCheck(
+    "order_files", "Order files and lists that wait as a whole", partial(_files, kind="orders")
+)
+PAYMENTS = PeriodCheck(
+    "payment_files", "Payment files that wait as a whole", partial(_files, kind="payments")
+)
 
 _UNBILLED = """
     WITH held AS (

@@ -131,7 +131,7 @@ def test_a_file_is_taken_back_over_rest(tmp_path: Path) -> None:
     tried = post("d", reason="counted twice", dry_run=True)
     assert tried.json == {
         "file_id": file_id, "name": "wrong.csv", "periods": [MONTH], "events": 2, "seconds": 120,
-        "octets": 0, "suspended": 0, "recorded": False,
+        "octets": 0, "suspended": 0, "waited": False, "recorded": False,
     }  # fmt: skip
     assert _rows("SELECT count(*) FROM file_reversal") == [(0,)]
     done = post("e", reason="counted twice")

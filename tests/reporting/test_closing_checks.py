@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
+import pytest
 from sqlalchemy import text
 
 import app
 from ledger import service
 from ledger.closing import Finding, PeriodCheck, Scope
 from ledger.db import transaction
+from ledger.errors import Conflict
 from ledger.service.checks import CHECKS
 from ledger.vault import vault
 from mediation import service as mediation
+from mediation.formats import orders_csv
 from mediation.service import FileOutcome
+from mediation.service.reversing import Withdrawn
 from mediation.service.suspense import Suspended, record_releases, suspend
-from reporting.service.closing import FILES, SUSPENDED, UNBILLED
+from rating import service as rating
+from reporting.service.closing import FILES, ORDERS, PAYMENTS, SUSPENDED, UNBILLED
 from reporting.service.recount import Shelf, count_files, count_outcomes
 from tests.ledger.conftest import Drafts
+from tests.mediation.bank_files import PAYMENT, lines_of, octets_of, transmission, written
 from tests.mediation.octets import container, integer, pgw, tgpp_file
+from tests.rating.tariffs import SMALL
 from tests.reporting.desk_books import open_books
 
 MARCH = Scope.of("NO01", "2026-03")
@@ -152,9 +160,108 @@ def test_a_file_that_waits_as_a_whole_holds_up_its_months(db: str, tmp_path: Pat
     assert all(one.ties for one in totals)
 
 
+MONTHS = ("2026-03", "2026-04", "2026-05")
+HEADER = ",".join(orders_csv.COLUMNS)
+ORDER = "O-{},cease,2026-03-02T00:00:00+01:00,,,,,,,,,,,,S-{},,,,"
+
+
+def _send(folder: Path, name: str, content: bytes) -> FileOutcome:
+    """Take in a file of some content."""
+    path = folder / name
+    path.write_bytes(content)
+    with transaction() as session:
+        return mediation.ingest_file(session, vault(), path)
+
+
+def _orders(sequence: int, *numbers: int, counted: int) -> bytes:
+    """An order file; its rows cease subscriptions that nobody has."""
+    rows = [ORDER.format(n, n) for n in numbers]
+    return "\n".join([f"HDR,FKM,{sequence},2026-04-02", HEADER, *rows, f"TRL,{counted}"]).encode()
+
+
+def _held(check: PeriodCheck) -> dict[str, list[str]]:
+    """What each month is held up by, by name."""
+    with transaction() as session:
+        found = {month: check.find(session, Scope.of("NO01", month)) for month in MONTHS}
+    assert all((one.state == "open") == bool(one.figures["rows"]) for one in found.values())
+    return {month: [row["name"] for row in one.figures["rows"]] for month, one in found.items()}
+
+
+def _give_up(name_or_id: str) -> Withdrawn:
+    with transaction() as session:
+        return mediation.reverse_file(session, vault(), name_or_id, "Kari", "Came by another way")
+
+
+def test_order_files_hold_up_every_month(db: str, tmp_path: Path) -> None:
+    """Nobody knows of which days the lost rows are; the next night's file ends nobody's waiting."""
+    with transaction() as session:
+        rating.load_tariff(session, SMALL.encode())
+    assert _held(ORDERS) == {month: [] for month in MONTHS}
+    for sequence, name in ((1, "orders.csv"), (2, "orders.csv"), (9, "third.csv")):
+        broken = _send(tmp_path, name, _orders(sequence, sequence, counted=2))
+        assert (broken.state, broken.reason) == ("suspended", "BROKEN_FILE")
+    # Its place is known, so what is missing before it is told, and is told once.
+    assert broken.alarms == (("SEQUENCE_GAP", "FKM: 3 to 8 missing before 9."),)
+    listed = _send(tmp_path, "list.csv", b"agreement,parent,billing_account,valid_from\n\xff\n")
+    assert listed.state == "suspended", listed
+    waiting = ["orders.csv", "orders.csv", "third.csv", "list.csv"]
+    assert _held(ORDERS) == dict.fromkeys(MONTHS, waiting)
+    assert look(ORDERS).detail == (
+        "4 order files wait as a whole. Take in the whole copy, or give it up with hovedbok "
+        "mediation reverse. Of which month 4 of them are cannot be read; they count in every month."
+    )
+    assert _held(FILES) == _held(PAYMENTS) == {month: [] for month in MONTHS}
+    # The whole copy has the place of the first, under whatever name.
+    assert _send(tmp_path, "again.csv", _orders(1, 1, 7, counted=2)).state == "accepted"
+    assert _send(tmp_path, "third.csv", _orders(10, 4, counted=1)).state == "accepted"
+    assert _held(ORDERS)["2026-05"] == ["orders.csv", "third.csv", "list.csv"]
+    with pytest.raises(
+        Conflict, match=r"2 files are called orders\.csv: \d+ \(suspended\)"
+    ) as many:
+        _give_up("orders.csv")
+    second = str(many.value.facts["file_ids"][1])  # type: ignore[index]
+    given_up = _give_up(second)
+    assert (given_up.waited, given_up.suspended, given_up.events) == (True, 0, 0)
+    with pytest.raises(Conflict, match="taken back already"):
+        _give_up(second)
+    # A list has no place but its name.
+    whole = b"agreement,parent,billing_account,valid_from\n"
+    assert _send(tmp_path, "list.csv", whole).state == "accepted"
+    assert _held(ORDERS) == {month: ["third.csv"] for month in MONTHS}
+    ninth = _send(tmp_path, "ninth.csv", _orders(9, 9, counted=1))
+    assert (ninth.state, ninth.alarms) == ("accepted", ())
+    assert _held(ORDERS) == {month: [] for month in MONTHS}
+
+
+def test_payment_files_hold_up_the_months_they_name(db: str, tmp_path: Path) -> None:
+    """By settlement where all records can be read; a copy is known by its transmission alone."""
+    sums_differ = lines_of(transmission([PAYMENT], number=1))
+    sums_differ[-1] = sums_differ[-1].replace("12500", "12501")
+    cut = lines_of(transmission([PAYMENT], number=2))[:-1]
+    for name, lines in (("OCR.txt", sums_differ), ("cut.txt", cut)):
+        assert _send(tmp_path, name, octets_of(lines)).state == "suspended"
+    assert _held(PAYMENTS) == {
+        "2026-03": ["cut.txt"], "2026-04": ["OCR.txt", "cut.txt"], "2026-05": ["cut.txt"],
+    }  # fmt: skip
+    with transaction() as session:
+        found = PAYMENTS.find(session, Scope.of("NO01", "2026-04"))
+    days = [(row["used_from"], row["used_to"]) for row in found.figures["rows"]]
+    assert days == [("2026-04-20", "2026-04-20"), ("any day", "any day")]
+    with transaction() as session:
+        service.seed_book(session, "NO01")
+        service.open_periods(session, "NO01", 2026)
+    other = replace(PAYMENT, tx_no=9, serial=7, amount_minor=1_00)
+    assert _send(tmp_path, "OCR.txt", written([other], number=3)).state == "accepted"
+    assert _held(PAYMENTS)["2026-04"] == ["OCR.txt", "cut.txt"]
+    assert _send(tmp_path, "OCR-again.txt", written([PAYMENT], number=1)).state == "accepted"
+    assert _held(PAYMENTS) == {month: ["cut.txt"] for month in MONTHS}
+    assert _give_up("cut.txt").waited
+    assert _held(PAYMENTS) == {month: [] for month in MONTHS}
+
+
 def test_the_door_hands_over_every_check_once(db: str) -> None:
     """Those that app.py names can be loaded, and no code is used twice."""
     given = [app._load(target) for target in app.CLOSE_CHECKS]
-    assert given == [UNBILLED, SUSPENDED, FILES]
+    assert given == [UNBILLED, SUSPENDED, FILES, ORDERS, PAYMENTS]
     codes = [check.code for check in (*CHECKS, *given)]
     assert len(set(codes)) == len(codes)

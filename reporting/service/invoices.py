@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from sqlalchemy import Select, select, text, tuple_
+from sqlalchemy import Select, TextClause, select, text, tuple_
 from sqlalchemy.orm import Session
 
 from ledger import service as ledger
@@ -173,10 +173,18 @@ def _issued(session: Session, known_as_of: int | None = None) -> Select[InvoiceR
             Document, (Document.invoice_id == InvoiceRow.invoice_id) & (Document.kind == "pdf")
         )
     )
+    return query.where(*is_known(session, known_as_of))
+
+
+def is_known(session: Session, known_as_of: int | None) -> tuple[TextClause, ...]:
+    """Give the conditions that an invoice of a query is known: none where everything is.
+
+    Raises `NotYetKnown`.
+    """
     if known_as_of is None:
-        return query
+        return ()
     known = f"true{known_only(session, 'invoice.entry_id >> 20', known_as_of)}"
-    return query.where(text(known).bindparams(known=known_as_of))
+    return (text(known).bindparams(known=known_as_of),)
 
 
 def _one(session: Session, query: Select[InvoiceRow, str, str], absent: str) -> IssuedInvoice:

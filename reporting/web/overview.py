@@ -1,24 +1,26 @@
-"""What the front page tells: one tile per thing the reader is responsible for."""
+"""What the front page tells: one tile per thing the reader is responsible for.
+
+Figures of the books are read by both clocks; what is work to be done is what waits now.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import date
 
 from sqlalchemy import BigInteger, Select, cast, func, select
-from sqlalchemy.orm import Session
 
 from ledger import service as ledger
 from ledger.access import Actor
 from ledger.errors import DoesNotTie
 from reporting import service
-from reporting.models import BillRun, Document, InvoiceRow
+from reporting.models import BillRun, InvoiceRow
 from reporting.norwegian import kroner, whole_number
 from reporting.service.aging import RECEIVABLES
+from reporting.service.invoices import is_known
 from reporting.web import sources
-from reporting.web.dates import default_day
+from reporting.web.clocks import Reading
 
 _MONTHS_SHOWN = 12
 
@@ -32,6 +34,7 @@ class Tile:
     note: str
     endpoint: str
     mark: str = ""  # good, wait or alarm: the note's colour; the note says it in words.
+    waits: bool = False  # Work that waits now: no clock turns it back.
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,45 +53,39 @@ class Month:
 class State:
     """The state of the books as far as an actor may see it."""
 
-    as_of: date
     tiles: tuple[Tile, ...]
     months: tuple[Month, ...]
 
 
-def state_of(session: Session, book: str, actor: Actor) -> State:
+def state_of(read: Reading, actor: Actor) -> State:
     """Gather the tiles that the actor's scopes allow."""
-    as_of = default_day(session, book)
-    tiles = [
-        tile
-        for needed, make in _TILES
-        if actor.may(needed)
-        for tile in make(session, book, as_of)
-    ]  # fmt: skip
+    tiles = [tile for needed, make in _TILES if actor.may(needed) for tile in make(read)]
     billed = actor.may("documents:read") and actor.may("receivables:read")
-    return State(as_of, tuple(tiles), tuple(_months(session, book)) if billed else ())
+    return State(tuple(tiles), tuple(_months(read)) if billed else ())
 
 
-def _months(session: Session, book: str) -> Iterator[Month]:
+def _months(read: Reading) -> Iterator[Month]:
     """Sum the invoices of the newest months; what is unpaid comes from the open items."""
     left = {
         item.open_item_id: item.outstanding_minor
-        for item in ledger.open_items(session, book, accounts=RECEIVABLES)
+        for item in ledger.open_items(
+            read.session, read.book, read.day, known_as_of=read.known, accounts=RECEIVABLES
+        )
     }
     unpaid: Counter[str] = Counter()
-    claims = session.execute(
+    claims = read.session.execute(
         select(BillRun.period, InvoiceRow.open_item_id)
         .join(BillRun, BillRun.bill_run_id == InvoiceRow.bill_run_id)
-        .where(InvoiceRow.book == book, InvoiceRow.open_item_id == func.any(list(left)))
+        .where(InvoiceRow.book == read.book, InvoiceRow.open_item_id == func.any(list(left)))
     )
     for period, item in claims:
         if item is not None:
             unpaid[period] += left[item]
-    for row in session.execute(_billed(book)):
-        period, invoices, net, vat, gross, _rendered = row
+    for period, invoices, net, vat, gross in read.session.execute(_billed(read)):
         yield Month(period, invoices, net, vat, gross, unpaid[period])
 
 
-def _billed(book: str) -> Select[str, int, int, int, int, int]:
+def _billed(read: Reading) -> Select[str, int, int, int, int]:
     return (
         select(
             BillRun.period,
@@ -96,22 +93,19 @@ def _billed(book: str) -> Select[str, int, int, int, int, int]:
             cast(func.sum(InvoiceRow.net_minor), BigInteger),
             cast(func.sum(InvoiceRow.vat_minor), BigInteger),
             cast(func.sum(InvoiceRow.gross_minor), BigInteger),
-            func.count(Document.document_id).label("rendered"),
         )
         .join(BillRun, BillRun.bill_run_id == InvoiceRow.bill_run_id)
-        .outerjoin(
-            Document, (Document.invoice_id == InvoiceRow.invoice_id) & (Document.kind == "pdf")
-        )
-        .where(InvoiceRow.book == book)
+        .where(InvoiceRow.book == read.book, InvoiceRow.invoice_date <= read.day)
+        .where(*is_known(read.session, read.known))
         .group_by(BillRun.period)
         .order_by(BillRun.period.desc())
         .limit(_MONTHS_SHOWN)
     )
 
 
-def _balance(session: Session, book: str, _as_of: date) -> Iterator[Tile]:
+def _balance(read: Reading) -> Iterator[Tile]:
     try:
-        totals = service.trial_balance(session, book).totals
+        totals = service.trial_balance(read.session, read.book, read.day, read.known).totals
     except DoesNotTie as fault:
         yield Tile("Trial balance", "Does not tie", str(fault), "desk.trial_balance", "alarm")
         return
@@ -122,21 +116,21 @@ def _balance(session: Session, book: str, _as_of: date) -> Iterator[Tile]:
         )  # fmt: skip
 
 
-def _receivables(session: Session, book: str, as_of: date) -> Iterator[Tile]:
-    items = ledger.open_items(session, book, effective_as_of=as_of)
+def _receivables(read: Reading) -> Iterator[Tile]:
+    items = ledger.open_items(read.session, read.book, read.day, known_as_of=read.known)
     claims = [item for item in items if item.account in RECEIVABLES]
     outstanding = sum(item.outstanding_minor for item in claims)
     late = sum(
         item.outstanding_minor
         for item in claims
-        if item.outstanding_minor > 0 and item.due_date < as_of
+        if item.outstanding_minor > 0 and read.day is not None and item.due_date < read.day
     )
     yield Tile(
         "Outstanding from customers", kroner(outstanding),
         f"{kroner(late)} is past due" if late else "Nothing is past due",
         "desk.aging", "wait" if late else "good",
     )  # fmt: skip
-    unmatched = service.unmatched_payments(session, book, as_of)
+    unmatched = service.unmatched_payments(read.session, read.book, read.day, read.known)
     waiting = sum(payment.outstanding_minor for payment in unmatched)
     count = f"{whole_number(len(unmatched))} payment{'' if len(unmatched) == 1 else 's'}"
     yield Tile(
@@ -146,39 +140,43 @@ def _receivables(session: Session, book: str, as_of: date) -> Iterator[Tile]:
     )  # fmt: skip
 
 
-def _invoices(session: Session, book: str, _as_of: date) -> Iterator[Tile]:
-    months = session.execute(_billed(book)).all()
+def _invoices(read: Reading) -> Iterator[Tile]:
+    months = read.session.execute(_billed(read)).all()
     if not months:
         yield Tile("Invoices issued", "0", "No month is billed yet", "desk.invoices")
-        return
-    period, count, _net, _vat, gross, rendered = months[0]
-    unrendered = count - rendered
-    yield Tile(
-        f"Invoices for {period}", whole_number(count),
-        f"{whole_number(unrendered)} without a PDF" if unrendered else f"{kroner(gross)} in all",
-        "desk.invoices", "wait" if unrendered else "",
-    )  # fmt: skip
+    else:
+        period, count, _net, _vat, gross = months[0]
+        yield Tile(
+            f"Invoices for {period}", whole_number(count), f"{kroner(gross)} in all",
+            "desk.invoices",
+        )  # fmt: skip
+    unrendered = len(service.unrendered(read.session, read.book))
+    if unrendered:
+        yield Tile(
+            "Invoices without a PDF", whole_number(unrendered), "To be rendered", "desk.invoices",
+            "wait", waits=True,
+        )  # fmt: skip
 
 
-def _feeds(session: Session, _book: str, _as_of: date) -> Iterator[Tile]:
-    files = sources.files(session)
+def _feeds(read: Reading) -> Iterator[Tile]:
+    files = sources.files(read.session)
     untied = sum(not file.ties for file in files)
     alarms = sum(len(file.alarms) for file in files)
     told = f"{whole_number(alarms)} alarm{'' if alarms == 1 else 's'}"
     yield Tile(
         "Files registered", whole_number(len(files)),
         f"{untied} do not tie" if untied else told if alarms else "Every file's sums tie",
-        "desk.feeds", "alarm" if untied else "wait" if alarms else "good",
+        "desk.feeds", "alarm" if untied else "wait" if alarms else "good", waits=True,
     )  # fmt: skip
-    suspended = sum(row.records for row in sources.suspense_by_reason(session))
+    suspended = sum(row.records for row in sources.suspense_by_reason(read.session))
     yield Tile(
         "Records in suspense", whole_number(suspended),
         "Waiting for a correction" if suspended else "Nothing waits",
-        "desk.suspense", "wait" if suspended else "good",
+        "desk.suspense", "wait" if suspended else "good", waits=True,
     )  # fmt: skip
 
 
-_Make = Callable[[Session, str, date], Iterator[Tile]]
+_Make = Callable[[Reading], Iterator[Tile]]
 _TILES: tuple[tuple[str, _Make], ...] = (
     ("ledger:read", _balance),
     ("receivables:read", _receivables),

@@ -32,6 +32,7 @@ from reporting.web import (
     tariffs,
     trails,
 )
+from reporting.web.clocks import reading
 
 _ROOMS = (books, chart, customers, feeds, journals, periods, tariffs, trails)
 
@@ -109,10 +110,10 @@ def _choose_book() -> BaseResponse:
 
 @scope("desk:read")
 def _home() -> str:
-    """Show the state of the month, as far as the actor's roles reach."""
-    with transaction() as session:
-        state = overview.state_of(session, frame.book(), current_actor())
-    return render_template("home.html", state=state)
+    """Show the state of the books, as far as the actor's roles reach."""
+    with reading(newest=True) as read:
+        state = overview.state_of(read, current_actor())
+    return render_template("home.html", state=state, read=read)
 
 
 @scope("access:read")

@@ -61,7 +61,7 @@ def test_claims_are_shown_as_they_were_known(client: FlaskClient, tmp_path: Path
     known = f"known_as_of={position}"
     for path, amount in {
         "/aging": "125,00", "/customers/7": "125,00", "/payments/unmatched": "99,00",
-        "/ledger/chart": "349,00",
+        "/ledger/chart": "349,00", "/": "241,48",
     }.items():  # fmt: skip
         assert amount in text_of(client, path), path
         assert "not all of it is sealed yet" in text_of(client, path), path
@@ -80,16 +80,45 @@ def test_claims_are_shown_as_they_were_known(client: FlaskClient, tmp_path: Path
     assert "settled" in text_of(client, f"/invoices/{INVOICE}?{known}")
 
 
+def test_the_overview_is_of_the_day_and_the_seal_that_are_asked(
+    client: FlaskClient, tmp_path: Path
+) -> None:
+    """Its figures are those of the pages behind it; what waits is said to be of now."""
+    seal_all(open_signer(tmp_path / "seal-key"))
+    enter(client, "accountant", "operations")
+    for day, outstanding, paid in (
+        ("2026-03-31", "1 351,04", "–"), ("2026-04-20", "116,48", "1 234,56"),
+    ):  # fmt: skip
+        page = client.get(f"/?effective_as_of={day}", headers=PAGE).text
+        for path in ("/trial-balance", "/aging", "/payments/unmatched", "/invoices"):
+            assert f'href="{path}?effective_as_of={day}"' in page
+        assert f'href="/invoices?period=2026-03&amp;effective_as_of={day}"' in page
+        seen = text_of(client, f"/?effective_as_of={day}")
+        assert f"Outstanding from customers {outstanding}" in seen
+        assert f"1 351,04 {paid} {outstanding}" in seen
+        assert outstanding in text_of(client, f"/aging?effective_as_of={day}")
+        waits = seen.partition("What waits now, whatever day")[2]
+        assert "Files registered 2" in waits
+        assert "Outstanding" not in waits.partition("State of the months")[0]
+    assert "No month is billed yet" in text_of(client, "/?effective_as_of=2026-02-28")
+    nothing = text_of(client, "/?known_as_of=0")
+    assert "No month is billed yet" in nothing
+    assert "what was known at seal position 0 and nothing later" in nothing
+    newest, asked = text_of(client, "/"), text_of(client, "/?effective_as_of=2026-04-20")
+    assert "20.04.2026 , the newest day with a posting." in newest
+    assert newest.partition("At the end of")[2] == asked.partition("At the end of")[2]
+
+
 # An address of each page that takes the clocks, and why the others take none.
 CLOCKED = {
     "account": "/accounts/1500", "aging": "/aging", "aging_excel": "/aging/excel",
     "chart": "/ledger/chart", "customer": "/customers/7", "entry": "/entries/SAL/2026/1",
+    "home": "/",
     "invoice": f"/invoices/{INVOICE}", "invoices": "/invoices", "period": "/periods/2026-03",
     "trial_balance": "/trial-balance", "trial_balance_excel": "/trial-balance/excel",
     "unallocated": "/payments/unmatched", "unallocated_excel": "/payments/unmatched/excel",
 }  # fmt: skip
 WITHOUT_CLOCKS = {
-    "What stands now, each tile before a page with clocks.": {"home"},
     "Locks: each names its instant, and whoever looks wants to know what may be done now.": {
         "periods",
     },

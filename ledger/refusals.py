@@ -340,6 +340,10 @@ BY_CONSTRAINT: Mapping[str, tuple[type[Problem], str]] = {
         UnknownCurrency,
         "An account is kept in a currency that there is: see GET /api/v1/currencies.",
     ),
+    "fk_book_functional_currency": (
+        UnknownCurrency,
+        "A book is kept in a currency that there is: see GET /api/v1/currencies.",
+    ),
     "ck_account_number": (MalformedEntry, "The number of an account is 4 to 10 digits."),
     "ck_period_lock_exception_four_eyes": (
         Invalid,

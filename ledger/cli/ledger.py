@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import click
 
@@ -12,6 +13,11 @@ from ledger.cli.drafts import draft_cli
 from ledger.cli.options import book_option, json_option
 from ledger.cli.posting import post_command
 from ledger.db import transaction
+from ledger.errors import Conflict
+from ledger.refusals import UnknownBook
+from ledger.service.statements import BookName, read_books
+
+_CODE = re.compile(r"[A-Z0-9]{1,16}", re.ASCII)
 
 
 @click.group("ledger")
@@ -30,12 +36,47 @@ for _command in (
 @ledger_cli.command("init")
 @click.option("--year", type=int, required=True, help="The fiscal year to open.")
 @book_option
-def init_command(year: int, book: str) -> None:
-    """Seed a book with chart, VAT codes, series and rules, and open the periods of a year."""
+@click.option("--new", is_flag=True, help="Make another book, of this code; needs --entity.")
+@click.option("--entity", help="Whose books a new book is: the name of the legal entity.")
+@click.option("--currency", help="What a new book is kept in; NOK if left out.")
+def init_command(
+    year: int, book: str, entity: str | None, currency: str | None, *, new: bool
+) -> None:
+    """Seed a book with chart, VAT codes, series and rules, and open the periods of a year.
+
+    The first book is made as it is named. Where there are books, an unknown code is taken for a
+    slip of the pen unless --new is said.
+    """
     with transaction() as session:
-        service.seed_book(session, book)
+        books = {one.book: one for one in read_books(session)}
+        if book in books:
+            _check_same(books[book], entity, currency)
+        elif books and not new:
+            raise UnknownBook(
+                f"There is no book {book}. Known: {', '.join(books)}. To make it beside them: "
+                f"hovedbok ledger init --year {year} --book {book} --new --entity NAME.",
+                book=book,
+            )
+        elif books and entity is None:
+            raise click.UsageError("--new needs --entity: whose books they are.")
+        elif not _CODE.fullmatch(book):
+            raise click.UsageError(
+                f"{book!r} is no code of a book: capital letters and digits, at most 16, as NO02."
+            )
+        made = {"legal_entity": entity, "currency": currency}
+        service.seed_book(session, book, **{k: v for k, v in made.items() if v is not None})
         opened = service.open_periods(session, book, year)
     click.echo(f"Book {book} is seeded; {opened} new periods of {year} are open.")
+
+
+def _check_same(known: BookName, entity: str | None, currency: str | None) -> None:
+    """Refuse to take a book for another one: its entity and its currency never change."""
+    if entity not in {None, known.legal_entity} or currency not in {None, known.currency}:
+        raise Conflict(
+            f"Book {known.book} is that of {known.legal_entity}, in {known.currency}, and stays so."
+            " Choose another code for another book.",
+            book=known.book,
+        )
 
 
 @ledger_cli.command("gaps")

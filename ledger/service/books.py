@@ -45,15 +45,16 @@ def seed_book(
 ) -> None:
     """Make a book with the house's chart, VAT codes, voucher series and posting rules.
 
-    Idempotent: what is there is left as it is, what is missing is added.
+    Idempotent: what is there is left as it is, what is missing is added. Raises `UnknownCurrency`.
     """
-    session.execute(
-        text(
-            "INSERT INTO book (code, legal_entity, functional_currency)"
-            " VALUES (:book, :entity, :currency) ON CONFLICT DO NOTHING"
-        ),
-        {"book": book, "entity": legal_entity, "currency": currency},
-    )
+    with translated():
+        session.execute(
+            text(
+                "INSERT INTO book (code, legal_entity, functional_currency)"
+                " VALUES (:book, :entity, :currency) ON CONFLICT DO NOTHING"
+            ),
+            {"book": book, "entity": legal_entity, "currency": currency},
+        )
     for name, statement in _INSERTS.items():
         rows = read_seed(name)
         session.execute(text(statement), [{"book": book, **row} for row in rows])

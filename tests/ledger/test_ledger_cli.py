@@ -15,8 +15,10 @@ from ledger import service
 from ledger.cli.ledger import ledger_cli
 from ledger.db import transaction
 from ledger.db.server import PrivateServer
-from ledger.refusals import UnknownBook, UnknownPeriod
+from ledger.errors import Conflict
+from ledger.refusals import UnknownBook, UnknownCurrency, UnknownPeriod
 from ledger.service.chart import chart_of_accounts
+from ledger.service.statements import BookName, read_books
 
 if TYPE_CHECKING:
     from tests.ledger.conftest import Drafts
@@ -30,6 +32,33 @@ def test_init_may_run_twice(db: str) -> None:
     """Seeding and opening says what was new."""
     assert "12 new periods" in run("init", "--year", "2026").output
     assert "0 new periods" in run("init", "--year", "2026").output
+
+
+def test_a_mistyped_book_is_no_new_one(books: str) -> None:
+    """Where there are books another one is made by an explicit word, and says whose it is."""
+    with pytest.raises(UnknownBook) as slip:
+        run("init", "--year", "2026", "--book", "N001")
+    assert str(slip.value) == (
+        "There is no book N001. Known: NO01. To make it beside them: hovedbok ledger init --year "
+        "2026 --book N001 --new --entity NAME."
+    )
+    for words, said in (
+        ((), "--new needs --entity"), (("--entity", "Sydlys AS", "--book", "no 2"), "no code"),
+    ):  # fmt: skip
+        wrong = run("init", "--year", "2026", "--book", "NO02", "--new", *words)
+        assert (wrong.exit_code, said in wrong.output) == (2, True), wrong.output
+    with transaction() as session:
+        assert [one.book for one in read_books(session)] == ["NO01"]
+    made = ("init", "--year", "2026", "--book", "NO02", "--new", "--entity", "Sydlys AS")
+    with pytest.raises(UnknownCurrency, match="currency that there is"):
+        run(*made, "--currency", "QQQ")
+    assert "12 new periods" in run(*made, "--currency", "SEK").output
+    assert "0 new periods" in run(*made).output
+    with transaction() as session:
+        assert read_books(session)[1] == BookName("NO02", "Sydlys AS", "SEK")
+    with pytest.raises(Conflict, match="is that of Sydlys AS, in SEK, and stays so"):
+        run("init", "--year", "2027", "--book", "NO02", "--currency", "NOK")
+    assert "12 new periods of 2027" in run("init", "--year", "2027", "--book", "NO02").output
 
 
 def test_a_posting_into_a_year_that_nobody_opened_names_the_command(

@@ -222,12 +222,6 @@ def _entry_not_balanced(session: Session) -> object:
     return _post(session, drafts.journal("j-1", ("1921", 100_00), ("3000", -99_00)))
 
 
-@provokes("unknown-book")
-def _unknown_book(session: Session) -> object:
-    draft = drafts.batch("b-1", drafts.journal("j-1", ("1921", 1_00), ("3000", -1_00)))
-    return service.post_batch(session, replace(draft, book="NO99"))
-
-
 @provokes("malformed-entry")
 def _malformed_entry(session: Session) -> object:
     return _post(session, drafts.journal("j-1", ("1921", 0), ("3000", 0)))

@@ -33,7 +33,7 @@ from ledger.intake.bodies import (
     read_envelope,
 )
 from ledger.intake.conditions import conditions_of
-from ledger.intake.records import entries_together
+from ledger.intake.records import NothingToPost, entries_together
 from ledger.journal import Declared, check_declared
 from ledger.money import format_amount, parse_amount
 from ledger.service.intake import Booked, Sender, check_now, post_drafted
@@ -149,6 +149,11 @@ class PostingBatches(MethodView):
             currency = service.functional_currency(session, envelope.book)
         read = list(entries_of(envelope, body, Defaults(headers["key"], currency)))
         _check_declared(envelope, read)
+        if not read and envelope.declared is None:
+            raise NothingToPost(
+                "The request holds no entries; nothing was posted. Send them, or, where there are "
+                "none to send, declare 0 entries."
+            )
         lines = sum(one.line_count for one in read if isinstance(one, Drafted))
         conditions = conditions_of(envelope.conditions, currency)
         if lines > WAITED_FOR_LINES and envelope.mode == "per-entry" and not envelope.dry_run:

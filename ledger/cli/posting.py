@@ -21,6 +21,7 @@ from ledger.cli.options import ACTOR, book_option, json_option
 from ledger.db import transaction
 from ledger.errors import Invalid, Problem
 from ledger.intake import Defaults, Drafted, Fault
+from ledger.intake.records import NothingToPost
 from ledger.journal import Declared, check_declared, totals_of
 from ledger.money import format_amount, parse_amount
 from ledger.refusals import TotalsDiffer
@@ -115,9 +116,17 @@ def _post_file(path: Path, ref: str | None, chosen: dict[str, Any]) -> Tally:
             currency = service.functional_currency(session, chosen["book"])
         entries = intake.read_entries(stream, file_format, name, Defaults(ref, currency))
         sender = Sender(chosen["book"], chosen["source_system"], ACTOR)
-        if not chosen["atomic"]:
-            return _post_each(sender, ref, entries, chosen)
-        return _post_whole(sender, ref, entries, chosen, currency)
+        if chosen["atomic"]:
+            tally = _post_whole(sender, ref, entries, chosen, currency)
+        else:
+            tally = _post_each(sender, ref, entries, chosen)
+    if not tally.read and not chosen["declare"]:
+        raise NothingToPost(
+            f"{name} holds no entries; nothing was posted. Fetch it again from its source, or, "
+            "where it has nothing to tell, say so: --declare entries=0.",
+            file=name,
+        )
+    return tally
 
 
 def _post_whole(

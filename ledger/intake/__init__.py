@@ -60,6 +60,8 @@ def read_entries(
     """
     start = stream.read(4)
     stream.seek(0)
+    if not start:
+        return  # A file of nothing is of any format, and has no entries.
     for mark, packed in _PACKED.items():
         if start.startswith(mark):
             raise JournalFileUnreadable(

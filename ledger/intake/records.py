@@ -107,6 +107,15 @@ class RecordMalformed(Invalid):
     title = "Record is malformed"
 
 
+class NothingToPost(Invalid):
+    """A file or a request holds no entries, and nobody declared that it would be empty.
+
+    Raise as: f"{name} holds no entries; nothing was posted. {what to do}.".
+    """
+
+    title = "There is nothing to post"
+
+
 def fault_of(record: int, pointer: str, problem: Problem) -> Fault:
     """Note a refusal as the fault of a record; a problem of a line points at the line."""
     line = problem.facts.get("line")

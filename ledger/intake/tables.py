@@ -38,11 +38,16 @@ _T = TypeVar("_T")
 
 
 def read_csv(stream: BinaryIO, defaults: Defaults) -> Iterator[Drafted | Fault]:
-    """Read RFC 4180 rows in UTF-8 with a header row. Raises `Invalid` for what is not a table."""
+    """Read RFC 4180 rows in UTF-8 with a header row; a file of nothing has neither.
+
+    Raises `Invalid` for what is not a table.
+    """
     csv.field_size_limit(_MAX_FIELD)
     reader = csv.reader(io.TextIOWrapper(stream, "utf-8-sig", newline=""), strict=True)
     try:
-        names = next(reader, [])
+        names = next(filter(None, reader), None)
+        if names is None:
+            return  # Nothing is no table with odd columns.
         check_columns(names)
         yield from read_rows(_csv_rows(reader, names), defaults)
     except UnicodeDecodeError as error:

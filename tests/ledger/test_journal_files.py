@@ -24,6 +24,7 @@ from ledger.cli.ledger import ledger_cli
 from ledger.db import transaction
 from ledger.exchange import parse_rate
 from ledger.intake import Defaults, Drafted, Fault, JournalFileUnreadable, format_of, read_entries
+from ledger.intake.records import NothingToPost
 from ledger.refusals import TotalsDiffer
 from ledger.service import rates
 from ledger.service.rates import Rate
@@ -166,7 +167,7 @@ def test_rows_of_one_entry_must_agree_and_lie_together() -> None:
 
 def test_broken_files_are_refused_as_a_whole() -> None:
     """What is no table at all has no records."""
-    for source, kind in ((b"PAR1 nonsense", "parquet"), (b"entry,\xff\n", "csv"), (b"", "csv"),
+    for source, kind in ((b"PAR1 nonsense", "parquet"), (b"entry,\xff\n", "csv"),
                          (as_csv(rows()) + b'a,"2026\n', "csv")):  # fmt: skip
         with pytest.raises(JournalFileUnreadable):
             read(source, kind)
@@ -315,6 +316,29 @@ def test_declared_totals_must_hold(tmp_path: Path) -> None:
         words = ["post", str(path), "--declare", wrong]
         assert CliRunner().invoke(ledger_cli, words).exit_code == 2
     assert post(path, "--declare", "entries=1,lines=2,debit=1000.00")["posted"] == 1
+
+
+@pytest.mark.usefixtures("books")
+def test_a_file_of_nothing_is_refused_unless_it_was_announced(tmp_path: Path) -> None:
+    """Of any format, also with its header or blank lines alone; nothing declared is in order."""
+    empty = io.BytesIO()
+    parquet.write_table(pa.table({name: pa.array([], pa.string()) for name in rows()[0]}), empty)
+    header = as_csv(rows()).partition(b"\n")[0]
+    for name, content in (
+        ("a.ndjson", b""), ("a.ndjson", codecs.BOM_UTF8 + b"\n \n"), ("a.csv", b""),
+        ("a.csv", b"\n\n"), ("a.csv", codecs.BOM_UTF8), ("a.csv", header),
+        ("a.parquet", b""), ("a.parquet", empty.getvalue()),
+    ):  # fmt: skip
+        path = tmp_path / name
+        path.write_bytes(content)
+        for words in ([], ["--per-entry"], ["--dry-run"]):
+            told = CliRunner().invoke(ledger_cli, ["post", str(path), *words])
+            assert isinstance(told.exception, NothingToPost), (name, content, told.output)
+            assert str(told.exception).startswith(f"{name} holds no entries; nothing was posted.")
+        announced = post(path, "--declare", "entries=0")
+        assert (announced["read"], announced["posted"]) == (0, 0)
+    silent = CliRunner().invoke(ledger_cli, ["post", "-"], input=b"")
+    assert str(silent.exception).startswith("standard input holds no entries")
 
 
 @pytest.mark.usefixtures("books")

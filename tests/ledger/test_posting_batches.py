@@ -171,6 +171,18 @@ def test_declared_totals_must_hold(client: FlaskClient) -> None:
     assert posted.json["posted"] == 501, posted.data
 
 
+def test_a_request_of_nothing_is_refused_unless_it_was_announced(client: FlaskClient) -> None:
+    """In all three forms: a sender that lost its entries is told, one that has none may say so."""
+    columns = {name: [] for name in ("entry", "effective_date", "account", "amount")}
+    none = {"entries": 0, "lines": 0, "debits": {}}
+    for key, body in {"e": {"entries": []}, "c": {"columns": columns}}.items():
+        assert code_of(send(client, key, **body)) == (422, "nothing-to-post")
+        announced = send(client, f"{key}-none", declared=none, **body)
+        assert (announced.status_code, announced.json["read"]) == (200, 0)
+    assert code_of(send_lines(client, b"\n", "n")) == (422, "nothing-to-post")
+    assert send_lines(client, b"", "n-none", f"?declared={json.dumps(none)}").json["posted"] == 0
+
+
 @pytest.mark.parametrize(
     ("body", "expected"),
     [

@@ -69,6 +69,7 @@ GL = {"module": "GL", "actor": "tester"}
 def _lay_out(folder: Path) -> None:
     """Make the files that the commands of the gallery name."""
     (folder / "empty.ber").write_bytes(b"")
+    (folder / "nothing.ndjson").write_bytes(b"")
     (folder / "notes.txt").write_text("Not a file of the trade.\n")
     whole = (SAMPLES / "OSLPGW1_-_101.20260329_-_1315+0200").read_bytes()
     (folder / "OSLPGW1_-_101.20260329_-_1315+0200").write_bytes(whole[:-100])

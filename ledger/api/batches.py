@@ -207,6 +207,11 @@ def _envelope(query: dict[str, Any], body: bytes) -> tuple[Envelope, str]:
         ), "ndjson"  # fmt: skip
     if request.mimetype != "application/json":
         raise UnsupportedMediaType(f"Send application/json or {NDJSON}.")
+    if request.args:
+        raise PostingRequestMalformed(
+            f"{', '.join(request.args)}: options of a JSON request stand in its body, those of an "
+            "NDJSON request in the query. See docs/posting.md."
+        )
     envelope = read_envelope(body)
     return envelope, "entries" if envelope.entries is not None else "columns"
 

@@ -168,11 +168,18 @@ def _bearer_token() -> str | None:
 
 def _scope_of(view: Callable[..., Any], method: str) -> str | None:
     """Read what a view says of itself; a view class says it per method."""
-    view_class = getattr(view, "view_class", None)
-    if view_class is not None:
-        name = "get" if method == "HEAD" else method.lower()
-        view = getattr(view_class, name, view)
     if method == "OPTIONS":
         return PUBLIC  # Flask's own answer: the methods of the route.
-    found: str | None = getattr(view, "_hovedbok_scope", None)
+    found: str | None = getattr(view_of(view, method), "_hovedbok_scope", None)
+    return found
+
+
+def view_of(view: Callable[..., Any], method: str) -> Callable[..., Any]:
+    """Give what answers a method: a view class has one per method."""
+    view_class = getattr(view, "view_class", None)
+    if view_class is None:
+        return view
+    found: Callable[..., Any] = getattr(
+        view_class, "get" if method == "HEAD" else method.lower(), view
+    )
     return found

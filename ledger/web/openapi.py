@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 
 import flask_smorest
-from flask import Flask, Request, Response, render_template, url_for
+from flask import Flask, Request, Response, current_app, render_template, request, url_for
 from marshmallow import INCLUDE, Schema, fields
 from webargs import missing
 from webargs.flaskparser import FlaskParser, is_json_request
@@ -17,10 +18,11 @@ from ledger.errors import Problem
 from ledger.strict_json import NameTwice, read_strictly
 from ledger.web.assets import asset_url
 from ledger.web.fields import Money
-from ledger.web.gate import public
-from ledger.web.problems import MEDIA_TYPE, http_error
+from ledger.web.gate import public, view_of
+from ledger.web.problems import MEDIA_TYPE, SchemaMismatch, http_error
 
 PREFIX = "/api/v1"
+_QUERY = "_hovedbok_query"  # Where a view keeps the names that its query may say.
 
 
 class ProblemSchema(Schema):
@@ -81,7 +83,19 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
     def arguments(self, schema: type[Schema] | Schema, **options: Any) -> Any:
         """Take arguments by a schema that is made once; webargs would make it for every request."""
         made = schema if isinstance(schema, Schema) else schema()
-        return super().arguments(made, **options)
+        take = super().arguments(made, **options)
+        if options.get("location") != "query":
+            return take
+        names = {field.data_key or name for name, field in made.load_fields.items()}
+
+        def take_query(view: Any) -> Any:
+            """Let the gate know which names the query may say."""
+            known = getattr(view, _QUERY, frozenset()) | names
+            taken = take(view)
+            setattr(taken, _QUERY, known)
+            return taken
+
+        return take_query
 
 
 class Api(flask_smorest.Api):  # type: ignore[misc]
@@ -124,6 +138,7 @@ class Api(flask_smorest.Api):  # type: ignore[misc]
 
 def install(app: Flask) -> Api:
     """Make the API and serve its description and the pages to try it."""
+    app.before_request(_check_query)
     app.config.update(
         API_TITLE="Hovedbok",
         API_VERSION="v1",
@@ -142,6 +157,36 @@ def install(app: Flask) -> Api:
         {"type": "http", "scheme": "bearer", "description": f"Scopes: {', '.join(SCOPES)}."},
     )
     return api
+
+
+def known_query(view: Callable[..., Any], method: str) -> frozenset[str]:
+    """Give the names that the query of a view may say."""
+    known: frozenset[str] = getattr(view_of(view, method), _QUERY, frozenset())
+    return known
+
+
+def _check_query() -> None:
+    """Refuse what the query of an API address does not know, or says twice.
+
+    A misspelt clock or book would else be answered with other figures than those asked for. Other
+    standards' addresses, and pages, have rules of their own.
+    """
+    rule = request.url_rule
+    if not request.args or rule is None or not rule.rule.startswith(f"{PREFIX}/"):
+        return
+    known = known_query(current_app.view_functions[rule.endpoint], request.method)
+    faults = [
+        {"pointer": f"/query/{name}",
+         "detail": "It is said more than once." if name in known
+         else f"Unknown argument. This address knows {', '.join(sorted(known)) or 'none'}."}
+        for name, said in request.args.lists()
+        if name not in known or len(said) > 1
+    ]  # fmt: skip
+    if faults:
+        raise SchemaMismatch(
+            f"{len(faults)} argument(s) of the query are not as documented; see errors.",
+            errors=faults,
+        )
 
 
 _DESCRIPTION = (

@@ -171,6 +171,17 @@ def test_declared_totals_must_hold(client: FlaskClient) -> None:
     assert posted.json["posted"] == 501, posted.data
 
 
+def test_the_book_of_a_body_is_not_named_in_the_query(client: FlaskClient) -> None:
+    """What would be posted into another book than its sender thinks is refused."""
+    body = {"json": {"entries": [entry()]}, "headers": {"Idempotency-Key": "k"}}
+    assert code_of(client.post(f"{URL}?buk=NO02", **body)) == (422, "schema-mismatch")
+    known = client.post(f"{URL}?book=NO02", **body)
+    assert code_of(known) == (422, "posting-request-malformed")
+    alone = {**body, "json": {**entry(), "document_date": "2026-03-31"}}
+    assert code_of(client.post("/api/v1/entries?book=NO02", **alone)) == (422, "schema-mismatch")
+    assert balance() == 0
+
+
 def test_a_request_of_nothing_is_refused_unless_it_was_announced(client: FlaskClient) -> None:
     """In all three forms: a sender that lost its entries is told, one that has none may say so."""
     columns = {name: [] for name in ("entry", "effective_date", "account", "amount")}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from datetime import UTC, datetime, timedelta
 from io import BytesIO, StringIO
 from pathlib import Path
@@ -13,8 +14,10 @@ import pytest
 from flask.testing import FlaskClient
 
 from ledger import service as ledger
+from ledger.access import SCOPES
 from ledger.db import transaction
 from ledger.journal import BatchDraft
+from ledger.service import access
 from ledger.service.assertions import Assertion, assert_balance
 from ledger.service.signing import open_signer
 from ledger.web import tabled
@@ -78,6 +81,35 @@ def test_every_read_takes_and_echoes_both_clocks(db: str) -> None:
         assert taken >= wanted | {"book"}, f"{path} takes only {sorted(taken)}"
         echoed = _echoed(read, spec["components"]["schemas"])
         assert echoed >= CLOCKS | {"book", "sealed"}, f"{path} does not say what it read"
+
+
+def test_an_argument_that_an_address_does_not_know_is_refused(client: FlaskClient) -> None:
+    """On every address: a misspelt clock or book is not answered with figures of another day."""
+    with transaction() as session:
+        token = access.add_client(
+            session, "auditor", list(SCOPES), actor="test", now=datetime.now(UTC)
+        )
+    client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {token}"
+    asked = 0
+    for rule in client.application.url_map.iter_rules():
+        if not rule.rule.startswith("/api/v1/") or "GET" not in (rule.methods or ()):
+            continue
+        if rule.endpoint.startswith("api-docs"):
+            continue
+        path = re.sub("<[^>]*>", lambda part: "1" if "int:" in part[0] else "x", rule.rule)
+        refused = client.get(f"{path}?effectve_as_of=2026-01-31")
+        assert refused.status_code == 422, path
+        assert [e["pointer"] for e in refused.json["errors"]] == ["/query/effectve_as_of"]
+        asked += 1
+    assert asked > 40
+    twice = client.get("/api/v1/trial-balance?book=NO01&book=NO02")
+    assert twice.json["errors"] == [
+        {"pointer": "/query/book", "detail": "It is said more than once."}
+    ]
+    other = client.get("/api/v1/trial-balance?buk=NO02").json["errors"]
+    assert other[0]["detail"] == (
+        "Unknown argument. This address knows book, effective_as_of, known_as_of."
+    )
 
 
 FROZEN = (

@@ -26,7 +26,7 @@ from tests.ledger.simulator import World
 SIMULATIONS = int(os.environ.get("HOVEDBOK_SIMULATIONS", "8"))
 EVERY_CUT = "HOVEDBOK_SIMULATIONS" in os.environ
 SEED = int(os.environ.get("HOVEDBOK_SEED", time.time_ns() % 100_000))
-PER_DATABASE = 8  # verify reads everything, so many books in one database are slow
+PER_DATABASE = 4  # Sealing and verify read the master data of every book of a database.
 JANUARY = date(2026, 1, 15)
 FEBRUARY = date(2026, 2, 10)  # at another rate of the euro
 BOOKS = count(1)
@@ -45,14 +45,18 @@ def _verify() -> None:
 def test_histories_with_crashes_end_as_the_model_says(
     first: int, saboteur: Saboteur, tmp_path: Path
 ) -> None:
-    """HOVEDBOK_SIMULATIONS histories from HOVEDBOK_SEED on, each in a book of its own."""
+    """HOVEDBOK_SIMULATIONS histories from HOVEDBOK_SEED on, each in a book of its own.
+
+    Each is held against its model when it ends. Facts are only added, so the proof of the whole
+    database finds afterwards what is wrong in any of its books.
+    """
     key = open_signer(tmp_path / "seal-key")
     for number in range(first, min(first + PER_DATABASE, SIMULATIONS)):
         print(f"HOVEDBOK_SEED={SEED + number}")
         world = World(f"S{next(BOOKS):05d}", random.Random(SEED + number), saboteur, key)
         deeds.live(world)
-        _verify()
-    assert saboteur.cuts > 0
+    _verify()
+    assert saboteur.cuts > 0 or SIMULATIONS < PER_DATABASE  # A single one may have met none.
 
 
 # Every statement boundary ----------------------------------------------------------------------

@@ -8,11 +8,14 @@ import re
 from http import HTTPStatus
 from typing import ClassVar
 
+from ledger.mending import mended
+
 
 class Problem(Exception):
     """A refusal the caller can act on: what, where, and what to do next.
 
-    The class carries the title and the HTTP status, the case its sentence and its facts. Facts
+    The class carries the title and the HTTP status, the case its sentence and its facts; the
+    command that mends such a case is added where the sentence names none (`ledger.mending`). Facts
     are plain values (str, int, bool, None, and lists and dictionaries of them): callers see them.
     """
 
@@ -20,7 +23,7 @@ class Problem(Exception):
     title: ClassVar[str] = "Request refused"
 
     def __init__(self, detail: str, **facts: object) -> None:
-        super().__init__(detail)
+        super().__init__(mended(detail, self.code(), facts))
         self.facts = facts
 
     @classmethod

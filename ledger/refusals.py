@@ -10,6 +10,7 @@ from http import HTTPStatus
 from ledger.access import AccessReachesBack
 from ledger.closing import CLOSING
 from ledger.errors import Conflict, Forbidden, Invalid, NotFound, Problem
+from ledger.registering import REGISTERING, PostingRuleTaken, VatCodeInUse
 from ledger.undoing import UNDOING, AllocationUndone
 
 
@@ -293,6 +294,7 @@ class StageRefused(Problem):
 BY_SQLSTATE: Mapping[str, type[Problem]] = {
     **UNDOING,
     **CLOSING,
+    **REGISTERING,
     "HB001": EntryNotBalanced,
     "HB002": MalformedEntry,
     "HB003": UnknownBook,
@@ -343,6 +345,18 @@ BY_CONSTRAINT: Mapping[str, tuple[type[Problem], str]] = {
     "fk_book_functional_currency": (
         UnknownCurrency,
         "A book is kept in a currency that there is: see GET /api/v1/currencies.",
+    ),
+    "ex_vat_code_one_rate_a_day": (
+        VatCodeInUse,
+        "The code has a rate on some of those days. End it first: hovedbok ledger vat end.",
+    ),
+    "uq_posting_rule": (
+        PostingRuleTaken,
+        "There is a rule of that event, leg and selector from that day on. Use a later day.",
+    ),
+    "fk_posting_rule_account": (
+        UnknownAccount,
+        "The chart has no such account: see hovedbok ledger chart.",
     ),
     "ck_account_number": (MalformedEntry, "The number of an account is 4 to 10 digits."),
     "ck_period_lock_exception_four_eyes": (

@@ -1,12 +1,23 @@
-"""Registers that postings name: currencies, VAT codes and voucher series, as lists."""
+"""Registers that postings name: currencies, VAT codes, voucher series and posting rules.
 
+Their rows are dated and never changed: a VAT code ends and another rate begins, a posting rule is
+followed by a later one. Who did so, and why, stands in the audit log.
+"""
+
+import json
 from datetime import date
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from ledger.service.books import require_book
+from ledger.errors import Invalid
+from ledger.refusals import NoPostingRule, PeriodClosed
+from ledger.service.books import PostingRuleView, posting_rules, require_book
+from ledger.service.periods import period_states
+from ledger.service.refused import translated
+
+_FULL_BP = 10_000
 
 
 class Currency(NamedTuple):
@@ -68,6 +79,119 @@ def vat_codes(session: Session, book: str, on: date | None = None) -> list[VatCo
         {"book": book, "on": on},
     )
     return [VatCode(*row) for row in rows]
+
+
+def add_vat_code(session: Session, book: str, made: VatCode, *, actor: str, reason: str) -> None:
+    """Give a book a VAT code, or a code that has ended its next rate.
+
+    Raises
+    ------
+    Invalid : the rate is no share, or nobody says why.
+    VatCodeInUse : the code has a rate on some of those days.
+    UnknownBook
+    """
+    require_book(session, book)
+    if not 0 <= made.rate_bp <= _FULL_BP:
+        raise Invalid(f"A rate is from 0 to 100 %, not {made.rate_bp / 100:g} %.")
+    if made.valid_to is not None and made.valid_to <= made.valid_from:
+        raise Invalid(f"VAT code {made.code} ends before it begins.")
+    with translated():
+        session.execute(
+            text(
+                "INSERT INTO vat_code (book_id, code, name, saft_code, rate_bp, valid_from,"
+                " valid_to) SELECT book_id, :code, :name, :saft_code, :rate_bp, :valid_from,"
+                " :valid_to FROM book WHERE code = :book"
+            ),
+            {**made._asdict(), "book": book},
+        )
+    facts = {"rate_bp": made.rate_bp, "valid_from": made.valid_from.isoformat()}
+    _told(session, actor, "VAT code added", f"{book}/{made.code}", facts, reason)
+
+
+def end_vat_code(
+    session: Session, book: str, code: str, last_day: date, *, actor: str, reason: str
+) -> None:
+    """End a VAT code after a day; what was posted with it stands.
+
+    Raises
+    ------
+    UnknownVatCode : the book has no such code, or it has ended.
+    VatCodeInUse : something is posted with it after the day, or it begins later.
+    """
+    _check_reason(reason)
+    require_book(session, book)
+    with translated():
+        session.execute(
+            text("SELECT ledger_end_vat_code(:book, :code, :day, :actor, :reason)"),
+            {"book": book, "code": code, "day": last_day, "actor": actor, "reason": reason},
+        )
+
+
+def add_posting_rule(
+    session: Session, book: str, rule: PostingRuleView, *, actor: str, reason: str
+) -> None:
+    """Say which account an event uses from a day on; the rule before it holds until then.
+
+    Parameters
+    ----------
+    rule : of an event and a leg that the book knows; the selector may be new.
+
+    Raises
+    ------
+    NoPostingRule : there is no such event, or no such leg of it.
+    PeriodClosed : the day lies in a month that is closed for GL: it was posted by the old rule.
+    PostingRuleTaken : there is a rule from that day on.
+    UnknownBook, UnknownAccount
+    """
+    known = sorted({(one.event, one.leg) for one in posting_rules(session, book)})
+    if (rule.event, rule.leg) not in known:
+        legs = [leg for event, leg in known if event == rule.event]
+        told = f"its legs are {', '.join(legs)}" if legs else "there is no such event"
+        raise NoPostingRule(
+            f"No posting has the leg {rule.leg!r} of {rule.event!r}: {told}. "
+            "See hovedbok ledger rules.",
+            event=rule.event, leg=rule.leg,
+        )  # fmt: skip
+    month = f"{rule.valid_from:%Y-%m}"
+    for state in period_states(session, book):
+        if (state.period, state.module) == (month, "GL") and state.level != "open":
+            raise PeriodClosed(
+                f"{month} is closed ({state.level}) for GL, and was posted by the rule it had. "
+                "Let the new one begin later.",
+                period=month, level=state.level,
+            )  # fmt: skip
+    with translated():
+        session.execute(
+            text(
+                "INSERT INTO posting_rule (book_id, event, leg, selector, account_number,"
+                " valid_from) SELECT book_id, :event, :leg, :selector, :account, :valid_from"
+                " FROM book WHERE code = :book"
+            ),
+            {**rule._asdict(), "book": book},
+        )
+    facts = {"account": rule.account, "valid_from": rule.valid_from.isoformat()}
+    subject = f"{book}/{rule.event}/{rule.leg}/{rule.selector}"
+    _told(session, actor, "posting rule added", subject, facts, reason)
+
+
+def _told(
+    session: Session, actor: str, action: str, subject: str, facts: dict[str, Any], reason: str
+) -> None:
+    """Write down who changed a register, and why."""
+    _check_reason(reason)
+    session.execute(
+        text(
+            "INSERT INTO audit_event (actor, action, subject, content)"
+            " VALUES (:actor, :action, :subject, CAST(:content AS jsonb))"
+        ),
+        {"actor": actor, "action": action, "subject": subject,
+         "content": json.dumps({**facts, "reason": reason}, ensure_ascii=False)},
+    )  # fmt: skip
+
+
+def _check_reason(reason: str) -> None:
+    if not reason.strip():
+        raise Invalid("Say why: the reason is kept in the audit log.")
 
 
 def voucher_series(session: Session, book: str) -> list[VoucherSeries]:

@@ -491,6 +491,7 @@ def test_the_service_may_call_these_functions_only(posted: str) -> None:
         "ledger_close_account",
         "ledger_close_draft",
         "ledger_close_period",
+        "ledger_end_vat_code",
         "ledger_first_open_day",
         "ledger_fold_balances",
         "ledger_grant_exception",

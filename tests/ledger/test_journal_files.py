@@ -250,7 +250,8 @@ def test_one_bad_entry_stops_a_file_or_only_itself(tmp_path: Path) -> None:
         assert (whole["read"], whole["posted"], whole["lines"]) == (4, 0, 0)
         assert [(f["record"], f["pointer"], f["code"]) for f in whole["faults"]] == [
             (2, "/lines/0", "unknown-account"), (4, "", "unknown-period")]  # fmt: skip
-    assert whole["faults"][0]["detail"] == "Line 1: the chart has no account 9999."
+    told = whole["faults"][0]["detail"]
+    assert told.startswith("Line 1: the chart has no account 9999. See the chart: hovedbok ledger ")
     all_early = tmp_path / "early.ndjson"
     all_early.write_bytes(ndjson(*[early] * 25))
     assert [f["record"] for f in post(all_early, status=1)["faults"]] == list(range(1, 11))

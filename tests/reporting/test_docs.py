@@ -6,10 +6,13 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner
 
+import app
 from ledger.errors import Problem
+from ledger.mending import MENDS
 from ledger.web import problem_catalogue
 from reporting.cli.docs import (
     OUTSIDERS,
@@ -21,6 +24,7 @@ from reporting.cli.docs import (
     read_gallery,
     render_page,
 )
+from tests.reporting.test_desk import make_app
 
 
 def _kinds(base: type[Problem] = Problem) -> Iterator[type[Problem]]:
@@ -85,6 +89,68 @@ def test_every_problem_says_what_it_means() -> None:
     """A section without a meaning helps nobody."""
     silent = [entry.code for entry in problem_catalogue(ROOMS, OUTSIDERS) if not entry.meaning]
     assert not silent, f"Give these classes a docstring: {silent}"
+
+
+def _named(command: str) -> click.Command:
+    """The command that words name, as far as they are names of commands."""
+    found: click.Command = app.cli
+    for word in command.split()[1:]:
+        if not isinstance(found, click.Group):
+            break
+        below = found.get_command(click.Context(found), word)
+        assert below is not None, command
+        found = below
+    return found
+
+
+@pytest.mark.parametrize(("code", "mend"), MENDS.items())
+def test_what_mends_a_refusal_exists(code: str, mend: str) -> None:
+    """Each command can be run, with the options it names, and each address answers that method."""
+    classes = {kind.code() for kind in _kinds()}
+    assert code.partition("/")[0] in classes
+    commands = re.findall(r"hovedbok(?: (?:[a-z-]+|\{\w+\}|[A-Z]+|--[a-z-]+))+", mend)
+    for command in commands:
+        found = _named(command)
+        assert not isinstance(found, click.Group), command
+        options = {name for parameter in found.params for name in parameter.opts}
+        assert set(re.findall(r"--[a-z-]+", command)) <= options, command
+    addresses = re.findall(r"(GET|POST|PUT) (/api/v1/[a-z0-9/_{}-]+)", mend)
+    rules = {
+        (method, re.sub(r"<[^>]+>", "{}", rule.rule))
+        for rule in make_app().url_map.iter_rules()
+        for method in rule.methods or ()
+    }
+    assert {(method, re.sub(r"\{\w+\}", "{}", path)) for method, path in addresses} <= rules
+    assert commands or addresses
+
+
+# What is refused because of what was sent: to send it otherwise is all that there is to do.
+MENDED_BY_THE_SENDER = {
+    "access-reaches-back", "account-taken", "already-reversed", "amount-not-a-string",
+    "approved-by-creator", "assertion-differs", "attachment-refused", "books-busy",
+    "condition-malformed", "conditions-not-met", "conflict", "csrf-token-missing",
+    "cursor-invalid", "entries-refused", "entry-not-balanced", "idempotency-key-reused",
+    "if-match-missing", "invalid", "journal-file-unreadable", "json-unreadable",
+    "malformed-entry", "manual-posting-refused", "method-not-allowed", "not-found",
+    "not-yet-known", "nothing-to-post", "open-item-mismatch", "party-required",
+    "policy-reaches-back", "posting-request-malformed", "posting-rule-taken", "proof-invalid",
+    "rate-fixed", "record-malformed", "request-too-large", "reversal-too-early",
+    "schema-mismatch", "state-changed", "statement-moved", "totals-differ", "totals-undeclared",
+    "unauthorised", "undo-refused", "unsupported-media-type", "username-taken",
+    "value-out-of-range", "webhook-address-refused",
+}  # fmt: skip
+
+
+def test_a_refusal_of_the_books_names_the_command_that_mends_it() -> None:
+    """Or an address of the API, unless the sender mends it; no exception outlives its reason."""
+    gallery = read_gallery()
+    of_the_books = {e.code for e in problem_catalogue(ROOMS, OUTSIDERS) if e.room == "ledger"}
+    silent = {
+        code
+        for code in of_the_books & gallery.keys()
+        if not re.search("hovedbok |/api/v1/", gallery[code].sentence)
+    }
+    assert silent == MENDED_BY_THE_SENDER
 
 
 def test_an_example_of_no_problem_is_refused() -> None:

@@ -14,9 +14,10 @@ from typing import Any
 
 from ledger.attachments import Attachment
 from ledger.canonical import canonical_json
+from ledger.errors import Invalid
 from ledger.journal import BatchDraft, EntryDraft, ItemDraft, Line, check_batch
 from ledger.money import format_amount, parse_amount
-from ledger.refusals import EntryNotBalanced, MalformedEntry
+from ledger.refusals import AmountNotAString, EntryNotBalanced, MalformedEntry
 
 ENCODING = b"hovedbok-draft/1\n"
 SOURCE_SYSTEM = "manual"
@@ -223,15 +224,15 @@ def _line(content: Mapping[str, Any], where: str) -> Line:
     item = content.get("item")
     return Line(
         account=_text(content, "account", where),
-        amount_minor=parse_amount(content.get("amount")),
+        amount_minor=_required(_amount(content, "amount", where), f"{where}/amount"),
         currency=_text(content, "currency", where, "NOK"),
         party_id=_integer(content, "party_id", where),
         vat_code=_text(content, "vat_code", where, None),
-        tax_base_minor=_amount(content.get("tax_base")),
+        tax_base_minor=_amount(content, "tax_base", where),
         dimensions=_dimensions(content.get("dimensions"), where),
         item=None if item is None else _item(item, f"{where}/item"),
         text=_text(content, "text", where, None),
-        base_minor=_amount(content.get("base_amount")),
+        base_minor=_amount(content, "base_amount", where),
     )
 
 
@@ -296,5 +297,20 @@ def _dimensions(value: Any, where: str) -> Mapping[str, str] | None:
     return dict(value) or None
 
 
-def _amount(written: object) -> int | None:
-    return None if written is None else parse_amount(written)
+def _amount(content: Mapping[str, Any], name: str, where: str) -> int | None:
+    """Read an amount, or say at which place of the draft it is none."""
+    written, pointer = content.get(name), f"{where}/{name}"
+    if isinstance(written, int | float):
+        raise AmountNotAString(
+            f'{pointer}: amounts are strings such as "1234.50", not JSON numbers.', pointer=pointer
+        )
+    try:
+        return None if written is None else parse_amount(written)
+    except Invalid as refusal:
+        raise MalformedEntry(f"{pointer}: {refusal}", pointer=pointer) from refusal
+
+
+def _required(amount: int | None, pointer: str) -> int:
+    if amount is None:
+        raise MalformedEntry(f"{pointer} is missing.", pointer=pointer)
+    return amount

@@ -213,6 +213,6 @@ def _tell(seen: Checklist) -> None:
     click.echo(f"{seen.period}  checklist {seen.checklist_id} by {seen.actor}, known as of seal "
                f"position {seen.known_as_of}")  # fmt: skip
     for one in seen.results:
-        click.echo(f"    {one.state:8} {one.code:12} {one.detail}")
+        click.echo(f"    {one.state:8} {one.code:13} {one.detail}")
         if one.waiver is not None and one.state == "waived":
             click.echo(f"             waived by {one.waiver.actor}: {one.waiver.reason}")

@@ -99,7 +99,8 @@ def _requests(session: Session, scope: Scope) -> Finding:
     ]
     return found(
         rows, "Every posting request and every job is done.",
-        f"{_count(rows, 'request or job')} not done. Run hovedbok work --once, or look at the log.",
+        f"{'1 request or job is' if len(rows) == 1 else f'{len(rows)} requests or jobs are'} not "
+        "done. Run hovedbok work --once, or look at the log.",
     )  # fmt: skip
 
 

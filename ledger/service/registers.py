@@ -90,6 +90,7 @@ def add_vat_code(session: Session, book: str, made: VatCode, *, actor: str, reas
     VatCodeInUse : the code has a rate on some of those days.
     UnknownBook
     """
+    _check_reason(reason)
     require_book(session, book)
     if not 0 <= made.rate_bp <= _FULL_BP:
         raise Invalid(f"A rate is from 0 to 100 %, not {made.rate_bp / 100:g} %.")
@@ -143,6 +144,7 @@ def add_posting_rule(
     PostingRuleTaken : there is a rule from that day on.
     UnknownBook, UnknownAccount
     """
+    _check_reason(reason)
     known = sorted({(one.event, one.leg) for one in posting_rules(session, book)})
     if (rule.event, rule.leg) not in known:
         legs = [leg for event, leg in known if event == rule.event]
@@ -178,7 +180,6 @@ def _told(
     session: Session, actor: str, action: str, subject: str, facts: dict[str, Any], reason: str
 ) -> None:
     """Write down who changed a register, and why."""
-    _check_reason(reason)
     session.execute(
         text(
             "INSERT INTO audit_event (actor, action, subject, content)"

@@ -23,9 +23,9 @@ from ledger.drafts import (
     draft_entry,
     draft_of,
 )
-from ledger.errors import Invalid, Problem
+from ledger.errors import Problem
 from ledger.journal import ItemDraft, Line
-from ledger.refusals import EntryNotBalanced, MalformedEntry
+from ledger.refusals import AmountNotAString, EntryNotBalanced, MalformedEntry
 
 DAY = date(2026, 3, 31)
 texts = st.text(st.characters(exclude_categories=["C"]), max_size=20)
@@ -166,8 +166,14 @@ def test_a_file_that_is_no_draft_is_told_where(change: dict[str, object], pointe
 
 def test_a_float_is_refused_as_such() -> None:
     """It has lost øre already."""
-    with pytest.raises(Invalid, match="not JSON numbers"):
-        draft_of({**GOOD, "lines": [{"account": "1920", "amount": 1.5}]})
+    for name, amount in (("amount", 1.5), ("amount", 1), ("tax_base", 1.5), ("base_amount", 0)):
+        line = {"account": "1920", "amount": "1.00", name: amount}
+        with pytest.raises(AmountNotAString, match=f"^/lines/0/{name}: .*not JSON numbers") as told:
+            draft_of({**GOOD, "lines": [line]})
+        assert told.value.facts["pointer"] == f"/lines/0/{name}"
+    for amount in (None, "1,00", "1e3", []):
+        with pytest.raises(MalformedEntry, match=r"^/lines/0/amount"):
+            draft_of({**GOOD, "lines": [{"account": "1920", "amount": amount}]})
 
 
 def test_versions_are_laid_side_by_side() -> None:

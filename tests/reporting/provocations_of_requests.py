@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, date, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from flask.testing import FlaskClient
@@ -12,14 +14,20 @@ from sqlalchemy.orm import Session
 
 from ledger import service
 from ledger.access import SCOPES
+from ledger.anchoring import read_anchor
 from ledger.db import transaction
 from ledger.errors import Problem
 from ledger.proof import check_proof
+from ledger.seals import key_fingerprint
 from ledger.service import access, chart, registers
+from ledger.service.answers import Request, begin
 from ledger.service.books import PostingRuleView
 from ledger.service.refused import translated
+from ledger.vault import Vault
+from mediation.formats import ocr_giro
 from reporting.aging import check_ties
 from tests.ledger.conftest import MARCH, Drafts
+from tests.mediation.bank_files import PAYMENT, lines_of, octets_of, transmission
 from tests.reporting.provocations import Provoke, provokes
 from tests.reporting.test_desk import make_app
 
@@ -152,6 +160,68 @@ _told_the_database("unknown-sealing-key", "SELECT ledger_register_key('0000', :k
 _told_the_database(
     "unknown-block", "SELECT ledger_record_anchor(7, :hash, 'post', 'receipt')", hash=b"0" * 32
 )
+
+
+PUBLIC_KEY = b"k" * 32
+_REGISTER = "SELECT ledger_register_key(:name, :key)"
+_SEAL = "SELECT ledger_seal_block(CAST(:block AS jsonb), CAST(:batches AS bigint[]), '{}', '[]')"
+
+
+def _seal(code: str, batches: str, **block: object) -> None:
+    """Seal what is not as the block says: no sealer of ours does."""
+
+    @provokes(code)
+    def _provoke(session: Session) -> object:
+        name = key_fingerprint(PUBLIC_KEY)
+        session.execute(text(_REGISTER), {"name": name, "key": PUBLIC_KEY})
+        told = {"first_position": 1, "prev_hash": "\\x" + "00" * 32, "key_id": name, **block}
+        with translated():
+            return session.execute(text(_SEAL), {"block": json.dumps(told), "batches": batches})
+
+
+_seal("seal-out-of-step", "{}", block_no=2)
+_seal("batch-not-sealable", "{999}", block_no=1)
+_seal(
+    "seal-broken", "{}", block_no=1, batch_count=0, entry_count=1, line_count=2,
+    debit_totals={"NOK": "100"},
+)  # fmt: skip
+_told_the_database(
+    "stage-refused", "SELECT ledger_post_staged('NO01', 'x', 'x', 'x', :hash, 1, 2, '{}')",
+    hash=b"0" * 32,
+)  # fmt: skip
+
+
+@provokes("request-in-progress")
+def _request_in_progress(session: Session) -> object:
+    asked = Request("client:trial", "k", "POST /api/v1/posting-batches?", b"0" * 32)
+    session.commit()
+    with transaction() as opened:
+        begin(opened, asked)
+    with transaction() as opened:
+        return begin(opened, asked)
+
+
+@provokes("anchor-invalid")
+def _anchor_invalid(_session: Session) -> object:
+    return read_anchor(b"{}", "block-1.json")
+
+
+@provokes("vault-corrupt")
+def _vault_corrupt(_session: Session) -> object:
+    with TemporaryDirectory() as folder:
+        store = Vault(folder)
+        kept = store.put(b"a receipt", "traffic")
+        for path in Path(folder).rglob(kept.sha256):
+            path.chmod(0o600)
+            path.write_bytes(b"another")
+        return store.get(kept.sha256)
+
+
+@provokes("service-not-read")
+def _service_not_read(_session: Session) -> object:
+    lines = lines_of(transmission([PAYMENT]))
+    lines[1] = lines[1].replace("NY09", "NY21")
+    return ocr_giro.read(octets_of(lines), "AvtaleGiro.txt")
 
 
 @provokes("facts-are-immutable")

@@ -127,6 +127,7 @@ def test_what_mends_a_refusal_exists(code: str, mend: str) -> None:
 # What is refused because of what was sent: to send it otherwise is all that there is to do.
 MENDED_BY_THE_SENDER = {
     "access-reaches-back", "account-taken", "already-reversed", "amount-not-a-string",
+    "anchor-invalid", "request-in-progress", "stage-refused", "vault-corrupt",
     "approved-by-creator", "assertion-differs", "attachment-refused", "books-busy",
     "condition-malformed", "conditions-not-met", "conflict", "csrf-token-missing",
     "cursor-invalid", "entries-refused", "entry-not-balanced", "idempotency-key-reused",
@@ -151,6 +152,33 @@ def test_a_refusal_of_the_books_names_the_command_that_mends_it() -> None:
         if not re.search("hovedbok |/api/v1/", gallery[code].sentence)
     }
     assert silent == MENDED_BY_THE_SENDER
+
+
+# Why a problem has no example that a test provokes, by the reason.
+WITHOUT_EXAMPLE = {
+    "The machine, the database or the settings are not as they must be: tests/ledger has them.": {
+        "address-taken", "anchor-place-unusable", "database-silent", "database-unavailable",
+        "file-unusable", "role-not-granted", "schema-ahead", "settings-invalid",
+    },
+    "The server refuses before the program sees the request: tests/ledger/test_serve.py.": {
+        "bad-request", "expectation-failed", "not-implemented", "request-entity-too-large",
+        "request-header-fields-too-large", "uri-too-long",
+    },
+    "A fault of the program itself, behind checks that come before: nobody can ask for it.": {
+        "batch-broken", "charge-keys-unknown", "charge-overflow", "internal-fault", "malformed",
+        "unknown-dimensions", "usage-invalid",
+    },
+    "A family, whose members are refused under their own codes.": {"forbidden"},
+    "A page of the desk, not a refusal of a call: tests/ledger/test_web.py.": {
+        "too-many-attempts",
+    },
+}  # fmt: skip
+
+
+def test_every_problem_has_an_example_or_a_reason() -> None:
+    """A new code is shown in the gallery; no reason outlives its code."""
+    codes = {entry.code for entry in problem_catalogue(ROOMS, OUTSIDERS)}
+    assert codes - read_gallery().keys() == set().union(*WITHOUT_EXAMPLE.values())
 
 
 def test_an_example_of_no_problem_is_refused() -> None:

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 MENDS: Mapping[str, str] = {
     "account-closed": "See those that are: hovedbok ledger chart --as-of {effective_date}.",
     "account-in-use": "See what it holds: hovedbok ledger statement {account}.",
-    "allocation-mismatch": "See what may be used: GET /api/v1/open-items.",
-    "allocation-undone": "The address is POST /api/v1/allocations.",
+    "allocation-mismatch": "See what may be used: hovedbok ledger items.",
+    "allocation-undone": "The command is hovedbok ledger allocate.",
     "approval-needed": "The command is hovedbok ledger draft approve {draft_id}.",
     "batch-broken": "Nothing was posted. See whether the books hold: hovedbok ledger verify.",
     "batch-not-sealable": "See who is in the way: hovedbok ledger seal.",
@@ -33,7 +33,7 @@ MENDS: Mapping[str, str] = {
                              "submits it at the desk, or by PUT /api/v1/drafts/{draft_id}.",
     "not-soft-closed": "See how each month stands: hovedbok ledger periods.",
     "not-your-draft": "The command is hovedbok ledger draft reject {draft_id}.",
-    "over-allocated": "See what is: GET /api/v1/open-items.",
+    "over-allocated": "See what is: hovedbok ledger items.",
     "own-draft": "The command is hovedbok ledger draft approve {draft_id} --as SOMEBODY.",
     "period-closed/soft": "Whoever must in all the same: hovedbok ledger except {period}.",
     "period-locked-for-good": "A hard lock has no inverse: post into an open month instead. See "
@@ -47,7 +47,7 @@ MENDS: Mapping[str, str] = {
     "token-invalid": "An administrator makes one: hovedbok access client add.",
     "unknown-account": "See the chart: hovedbok ledger chart. Add one: hovedbok ledger account "
                        "open.",
-    "unknown-allocation": "See which there are: GET /api/v1/allocations.",
+    "unknown-allocation": "See which there are: hovedbok ledger allocations.",
     "unknown-block": "See which there are: GET /api/v1/seals.",
     "unknown-book": "Make one: hovedbok ledger init.",
     "unknown-checklist": "Make one: hovedbok ledger checklist PERIOD.",
@@ -55,7 +55,7 @@ MENDS: Mapping[str, str] = {
     "unknown-dimension": "The command is hovedbok ledger dimension add.",
     "unknown-draft": "See which there are: hovedbok ledger draft list.",
     "unknown-entry": "See what is posted: hovedbok ledger journal.",
-    "unknown-open-item": "See which there are: GET /api/v1/open-items.",
+    "unknown-open-item": "See which there are: hovedbok ledger items.",
     "unknown-posting-request": "Its number is in the answer to POST /api/v1/posting-batches.",
     "unknown-sealing-key": "A key is registered by hovedbok ledger seal.",
     "unknown-series": "See which there are: hovedbok ledger series.",

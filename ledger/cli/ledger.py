@@ -8,7 +8,7 @@ import re
 import click
 
 from ledger import service
-from ledger.cli import closing, periods, reading, registers, seals, structure
+from ledger.cli import closing, items, periods, reading, registers, seals, structure
 from ledger.cli.drafts import draft_cli
 from ledger.cli.options import book_option, json_option
 from ledger.cli.posting import post_command
@@ -29,7 +29,7 @@ ledger_cli.add_command(post_command)
 ledger_cli.add_command(draft_cli)
 for _command in (
     *reading.COMMANDS, *periods.COMMANDS, *closing.COMMANDS, *seals.COMMANDS,
-    *structure.COMMANDS, *registers.COMMANDS
+    *structure.COMMANDS, *registers.COMMANDS, *items.COMMANDS
 ):  # fmt: skip
     ledger_cli.add_command(_command)
 

@@ -146,7 +146,8 @@ def _previous(session: Session, scope: Scope) -> Finding:
     rows = [{"period": row.code} for row in _rows(session, _PREVIOUS, scope)]
     return found(
         rows, "The month before is closed, or there is none.",
-        f"{rows[0]['period'] if rows else ''} is open. Close it first.", state="blocked",
+        f"{rows[0]['period'] if rows else ''} is open. Close it first: hovedbok ledger close "
+        f"{rows[0]['period'] if rows else ''}.", state="blocked",
     )  # fmt: skip
 
 

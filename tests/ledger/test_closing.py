@@ -369,7 +369,7 @@ def test_the_commands_of_a_month_end(march: str, drafts: Drafts) -> None:
     seal_all(signer())
     looked = cli("checklist", "2026-03")
     assert looked.exit_code == 1
-    assert "open     suspense     1 account is not empty: 1940 5.00 NOK." in looked.output
+    assert "open     suspense      1 account is not empty: 1940 5.00 NOK." in looked.output
     seen = json.loads(cli("checklist", "2026-03", "--json").output)
     assert [x["code"] for x in seen["checks"] if x["state"] != "ok"] == ["suspense"]
     assert cli("close", "2026-03", "--waive", "suspense").exit_code == 2

@@ -49,6 +49,7 @@ CLOSE_CHECKS = (
     "reporting.service.closing:SUSPENDED",
     "reporting.service.closing:FILES",
     "reporting.service.closing:ORDERS",
+    "reporting.service.closing:ORDER_ROWS",
     "reporting.service.closing:PAYMENTS",
 )
 

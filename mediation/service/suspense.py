@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from mediation.models import SuspenseRelease
 from mediation.outcomes import GROUPS, Bucket
 from mediation.service.control import Move, post_moves
+from mediation.service.waiting_files import KINDS
 
 Place = tuple[int, int, int]  # file, record, part
 
@@ -214,20 +215,26 @@ def suspense_by_reason(session: Session) -> list[tuple[str, int, int, int]]:
     ]
 
 
-def suspense_of_days(session: Session, first_day: date, last_day: date) -> list[MonthsSuspense]:
-    """Sum what is suspended now of the use of some days, both included, by reason.
+def suspense_of_days(
+    session: Session, kind: str, first_day: date, last_day: date
+) -> list[MonthsSuspense]:
+    """Sum what is suspended now of some days, both included, by reason.
 
-    What may be of any day is of these too: nobody can say that it is not.
+    What may be of any day is of these too: nobody can say that it is not. `kind` is one of `KINDS`;
+    records of usage are of their day, rows of orders and lists of any.
     """
+    formats, among = KINDS[kind]
     rows = session.execute(
         text(
-            "SELECT reason, count(DISTINCT (file_id, record_no)),"
+            "SELECT s.reason, count(DISTINCT (file_id, record_no)),"
             " count(DISTINCT (file_id, record_no)) FILTER (WHERE used_on IS NULL),"
             " sum(seconds)::bigint, sum(octets)::bigint FROM suspense s"
-            " WHERE coalesce(used_on BETWEEN :first AND :last, true)"
-            f" AND {_OPEN} GROUP BY reason ORDER BY reason"
+            " JOIN source_file f USING (file_id)"
+            " WHERE (f.format = ANY (:formats)) = :among"
+            " AND coalesce(used_on BETWEEN :first AND :last, true)"
+            f" AND {_OPEN} GROUP BY s.reason ORDER BY s.reason"
         ),
-        {"first": first_day, "last": last_day},
+        {"first": first_day, "last": last_day, "formats": list(formats), "among": among},
     )
     return [MonthsSuspense(*row) for row in rows]
 

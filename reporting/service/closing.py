@@ -35,7 +35,7 @@ def _unbilled(session: Session, scope: Scope) -> Finding:
 
 def _suspended(session: Session, scope: Scope) -> Finding:
     """Usage of the month that waits in suspense, and what may be of it: revenue may be among it."""
-    waiting = mediation.suspense_of_days(session, scope.first_day, scope.last_day)
+    waiting = mediation.suspense_of_days(session, "usage", scope.first_day, scope.last_day)
     rows = [asdict(one) for one in waiting]
     records, undated = (
         sum(getattr(one, name) for one in waiting) for name in ("records", "undated")
@@ -49,6 +49,20 @@ def _suspended(session: Session, scope: Scope) -> Finding:
     return found(
         rows, "No usage of the month is suspended.", told, records=records, undated=undated
     )
+
+
+def _suspended_rows(session: Session, scope: Scope) -> Finding:
+    """Rows of orders and lists that were not applied: what they change may be of the month."""
+    waiting = mediation.suspense_of_days(session, "orders", scope.first_day, scope.last_day)
+    rows = [{"reason": one.reason, "rows": one.records} for one in waiting]
+    count = sum(one.records for one in waiting)
+    return found(
+        rows, "Every row of an order or a list was applied.",
+        f"{count} {'row of orders or lists is' if count == 1 else 'rows of orders or lists are'} "
+        "suspended, and count in every month. See them: hovedbok mediation suspense. Send them "
+        "corrected in another file, then say so in a waiver.",
+        count_of_rows=count,
+    )  # fmt: skip
 
 
 def _files(session: Session, scope: Scope, kind: str) -> Finding:
@@ -81,6 +95,7 @@ def _iso(day: date | None) -> str:
 
 UNBILLED = PeriodCheck("unbilled", "Charges not billed and account 1530", _unbilled)
 SUSPENDED = PeriodCheck("usage", "Usage in suspense", _suspended)
+ORDER_ROWS = PeriodCheck("order_rows", "Rows of orders in suspense", _suspended_rows)
 FILES = PeriodCheck(
     "usage_files", "Usage files that wait as a whole", partial(_files, kind="usage")
 )

@@ -22,7 +22,14 @@ from mediation.service import FileOutcome
 from mediation.service.reversing import Withdrawn
 from mediation.service.suspense import Suspended, record_releases, suspend
 from rating import service as rating
-from reporting.service.closing import FILES, ORDERS, PAYMENTS, SUSPENDED, UNBILLED
+from reporting.service.closing import (
+    FILES,
+    ORDER_ROWS,
+    ORDERS,
+    PAYMENTS,
+    SUSPENDED,
+    UNBILLED,
+)
 from reporting.service.recount import Shelf, count_files, count_outcomes
 from tests.ledger.conftest import Drafts
 from tests.mediation.bank_files import PAYMENT, lines_of, octets_of, transmission, written
@@ -211,8 +218,15 @@ def test_order_files_hold_up_every_month(db: str, tmp_path: Path) -> None:
         "mediation reverse. Of which month 4 of them are cannot be read; they count in every month."
     )
     assert _held(FILES) == _held(PAYMENTS) == {month: [] for month in MONTHS}
-    # The whole copy has the place of the first, under whatever name.
+    assert look(ORDER_ROWS).state == "ok"
+    # The whole copy has the place of the first, under whatever name; its rows are of no one known.
     assert _send(tmp_path, "again.csv", _orders(1, 1, 7, counted=2)).state == "accepted"
+    assert look(ORDER_ROWS).detail == (
+        "2 rows of orders or lists are suspended, and count in every month. See them: hovedbok "
+        "mediation suspense. Send them corrected in another file, then say so in a waiver."
+    )
+    assert sum(row["rows"] for row in look(ORDER_ROWS).figures["rows"]) == 2
+    assert look(SUSPENDED).state == "ok"
     assert _send(tmp_path, "third.csv", _orders(10, 4, counted=1)).state == "accepted"
     assert _held(ORDERS)["2026-05"] == ["orders.csv", "third.csv", "list.csv"]
     with pytest.raises(
@@ -262,6 +276,6 @@ def test_payment_files_hold_up_the_months_they_name(db: str, tmp_path: Path) -> 
 def test_the_door_hands_over_every_check_once(db: str) -> None:
     """Those that app.py names can be loaded, and no code is used twice."""
     given = [app._load(target) for target in app.CLOSE_CHECKS]
-    assert given == [UNBILLED, SUSPENDED, FILES, ORDERS, PAYMENTS]
+    assert given == [UNBILLED, SUSPENDED, FILES, ORDERS, ORDER_ROWS, PAYMENTS]
     codes = [check.code for check in (*CHECKS, *given)]
     assert len(set(codes)) == len(codes)

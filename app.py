@@ -51,6 +51,7 @@ CLOSE_CHECKS = (
     "reporting.service.closing:ORDERS",
     "reporting.service.closing:ORDER_ROWS",
     "reporting.service.closing:PAYMENTS",
+    "reporting.service.closing:UNBOOKED",
 )
 
 # What the rooms above the ledger look at when the books are verified.

@@ -65,6 +65,24 @@ def _suspended_rows(session: Session, scope: Scope) -> Finding:
     )  # fmt: skip
 
 
+def _unbooked(session: Session, scope: Scope) -> Finding:
+    """Payments settled in the month that are not booked, since the bank's key names another."""
+    rows = [
+        {"file_id": row.file_id, "line": row.line_no, "day": row.settlement_date.isoformat(),
+         "kid": row.kid or "", "amount": format_amount(row.amount_minor)}
+        for row in session.execute(
+            text(_UNBOOKED),
+            {"book": scope.book, "first": scope.first_day, "last": scope.last_day},
+        )
+    ]  # fmt: skip
+    return found(
+        rows, "Every payment of the month is booked.",
+        f"{len(rows)} {'payment' if len(rows) == 1 else 'payments'} of the month not booked: an "
+        "earlier file has the bank's key for another. Ask the bank; what was paid is posted by "
+        "hand.",
+    )  # fmt: skip
+
+
 def _files(session: Session, scope: Scope, kind: str) -> Finding:
     """Files that wait as a whole and may be of the month: nobody has looked at what is in them."""
     waiting = mediation.files_of_days(session, kind, scope.first_day, scope.last_day)
@@ -96,6 +114,7 @@ def _iso(day: date | None) -> str:
 UNBILLED = PeriodCheck("unbilled", "Charges not billed and account 1530", _unbilled)
 SUSPENDED = PeriodCheck("usage", "Usage in suspense", _suspended)
 ORDER_ROWS = PeriodCheck("order_rows", "Rows of orders in suspense", _suspended_rows)
+UNBOOKED = PeriodCheck("payments", "Payments that are not booked", _unbooked)
 FILES = PeriodCheck(
     "usage_files", "Usage files that wait as a whole", partial(_files, kind="usage")
 )
@@ -106,6 +125,10 @@ PAYMENTS = PeriodCheck(
     "payment_files", "Payment files that wait as a whole", partial(_files, kind="payments")
 )
 
+_UNBOOKED = """
+    SELECT file_id, line_no, settlement_date, kid, amount_minor FROM bank_payment
+    WHERE book = :book AND reason = 'key_conflict'
+        AND settlement_date BETWEEN :first AND :last ORDER BY file_id, line_no"""
 _UNBILLED = """
     WITH held AS (
         SELECT d.effective_date, d.base_debit_minor - d.base_credit_minor AS minor

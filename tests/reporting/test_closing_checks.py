@@ -29,6 +29,7 @@ from reporting.service.closing import (
     PAYMENTS,
     SUSPENDED,
     UNBILLED,
+    UNBOOKED,
 )
 from reporting.service.recount import Shelf, count_files, count_outcomes
 from tests.ledger.conftest import Drafts
@@ -273,9 +274,29 @@ def test_payment_files_hold_up_the_months_they_name(db: str, tmp_path: Path) -> 
     assert _held(PAYMENTS) == {month: [] for month in MONTHS}
 
 
+def test_a_payment_that_is_not_booked_holds_up_its_month(db: str, tmp_path: Path) -> None:
+    """The bank's key came with another amount; one that came twice is booked, and holds up none."""
+    with transaction() as session:
+        service.seed_book(session, "NO01")
+        service.open_periods(session, "NO01", 2026)
+    assert _send(tmp_path, "a.txt", written([PAYMENT], number=1)).state == "accepted"
+    assert _send(tmp_path, "b.txt", written([PAYMENT], number=2)).state == "accepted"
+    assert all(not names for names in _booked().values())
+    other = replace(PAYMENT, amount_minor=126_00)
+    assert _send(tmp_path, "c.txt", written([other], number=3)).state == "accepted"
+    assert _booked() == {"2026-03": [], "2026-04": ["126.00"], "2026-05": []}
+
+
+def _booked() -> dict[str, list[str]]:
+    """The amounts that each month lacks."""
+    with transaction() as session:
+        found = {month: UNBOOKED.find(session, Scope.of("NO01", month)) for month in MONTHS}
+    return {month: [row["amount"] for row in one.figures["rows"]] for month, one in found.items()}
+
+
 def test_the_door_hands_over_every_check_once(db: str) -> None:
     """Those that app.py names can be loaded, and no code is used twice."""
     given = [app._load(target) for target in app.CLOSE_CHECKS]
-    assert given == [UNBILLED, SUSPENDED, FILES, ORDERS, ORDER_ROWS, PAYMENTS]
+    assert given == [UNBILLED, SUSPENDED, FILES, ORDERS, ORDER_ROWS, PAYMENTS, UNBOOKED]
     codes = [check.code for check in (*CHECKS, *given)]
     assert len(set(codes)) == len(codes)

@@ -72,7 +72,9 @@ class EntryDraftSchema(BookSchema):
 
     series = fields.String(load_default="JNL")
     effective_date = fields.Date(required=True)
-    document_date = fields.Date(required=True)
+    document_date = fields.Date(
+        load_default=None, metadata={"description": "The effective date if left out."}
+    )
     entry_type = fields.String(load_default="manual")
     text = fields.String(required=True, validate=validate.Length(1, 500))
     document_ref = fields.String(load_default=None, allow_none=True)
@@ -191,7 +193,7 @@ def _entry(draft: dict[str, Any], key: str) -> EntryDraft:
     return EntryDraft(
         series=draft["series"],
         effective_date=draft["effective_date"],
-        document_date=draft["document_date"],
+        document_date=draft["document_date"] or draft["effective_date"],
         entry_type=draft["entry_type"],
         source_ref=key,
         text=draft["text"],

@@ -72,6 +72,17 @@ def test_an_entry_is_posted_and_read_back(client: FlaskClient) -> None:
     assert (read["created_by"], read["source_ref"]) == ("client:trial", "k-1")
 
 
+def test_a_document_is_of_the_day_of_its_entry_unless_it_says_otherwise(
+    client: FlaskClient,
+) -> None:
+    """As in files and in requests of many entries."""
+    body = {name: told for name, told in ENTRY.items() if name != "document_date"}
+    made = client.post("/api/v1/entries", json=body, headers={"Idempotency-Key": "k"})
+    assert made.status_code == 201, made.data
+    seen = client.get(f"/api/v1/entries/{made.json['entry_id']}").json
+    assert (seen["effective_date"], seen["document_date"]) == ("2026-03-31", "2026-03-31")
+
+
 def test_the_same_key_posts_once(client: FlaskClient) -> None:
     """A retry gets the first answer, marked as such."""
     first, again = post(client), post(client)

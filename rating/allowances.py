@@ -1,10 +1,10 @@
 """Allowances: what a subscription has included each month, used in the order of events.
 
-Events are ordered by start and then by event key, so the outcome does not depend on arrival. Per
-pool (owner, allowance, local month) the pass is one cumulative sum of `rating.drawing`; the owner
-is the subscription, or those who share. The allowances of an offering are passes one after the
-other, in layers of their order, each over what the ones before left; an allowance is served in one
-pass for all kinds of events, so that equals event-by-event consumption (rating 4.6).
+Events are ordered by start and then by event key, so the outcome does not depend on arrival. A pool
+is an allowance of an owner in a local month; the owner is the subscription, or those who share. The
+allowances of an offering are passes one after the other, in layers of their order, each over what
+the ones before left; an allowance is served in one pass for all kinds of events, so that equals
+event-by-event consumption (rating 4.6).
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,8 @@ import numpy as np
 
 from ledger.errors import Invalid
 from rating.allowance_terms import BOUGHT
-from rating.drawing import NO_CAP, Cost, in_increments, pay, within_caps
+from rating.drawing import NO_CAP, Cost, in_increments, in_turn, pay, within_caps
+from rating.ordering import heads_of
 from rating.queues import Queue, event_order, queue_of
 from rating.tariff import TariffBook
 from rating.top_ups import TopUps, draw_bought
@@ -43,6 +44,10 @@ class Counters:
 
     def __len__(self) -> int:
         return len(self.used)
+
+    def take(self, rows: Int64) -> "Counters":
+        """Select pools."""
+        return Counters(*(getattr(self, name)[rows] for name in Counters.__slots__))
 
     @classmethod
     def none(cls) -> "Counters":
@@ -98,82 +103,115 @@ def consume(
         return free, counters
     order = event_order(batch)
     queues = [queue_of(batch, cell, reason, book, layer, order) for layer in range(layers)]
+    before = [_look_up(counters, queue.owner, queue.allowance, queue.month) for queue in queues]
     # Before anything is served: an event that one allowance suspends must not use another.
-    if _suspend(batch, queues, reason, book, counters):
+    if _suspend(batch, queues, before, reason, book):
         queues = [queue.only(reason[queue.rows] == Reason.OK) for queue in queues]
-    for layer, candidates in enumerate(queues):
-        left = batch.quantity - free[:, :layer].sum(axis=1) if layer else batch.quantity
-        wanted = left[candidates.rows]
-        stays = wanted > 0
-        queue = candidates.only(stays)
-        if len(queue.rows):
+    for layer, (candidates, pools) in enumerate(zip(queues, before, strict=True)):
+        queue, wanted = candidates, batch.quantity[candidates.rows]
+        if layer:
+            wanted = wanted - free[candidates.rows, :layer].sum(axis=1)
+            stays = wanted > 0
+            queue, wanted = candidates.only(stays), wanted[stays]
+        if len(queue):
             counters = _pass(
-                batch, queue, wanted[stays], free[:, layer], book, counters, cost,
+                batch, queue, wanted, free[:, layer], pools, book, counters, cost,
                 top_ups or TopUps.none(),
             )  # fmt: skip
     return free, counters
 
 
 def _suspend(
-    batch: UsageBatch, queues: Sequence[Queue], reason: Int16, book: TariffBook,
-    counters: Counters,
+    batch: UsageBatch, queues: Sequence[Queue], before: Sequence[Counters], reason: Int16,
+    book: TariffBook,
 ) -> bool:  # fmt: skip
     """Mark the events that cannot be served in order, or whose grant nobody stated, if any."""
-    late, ungranted = [], []
-    for queue in queues:
-        pools = _look_up(counters, queue.owner, queue.allowance, queue.month)
-        # Events of a pool are in order: where the first is not late, none is.
-        begun = _late(batch, queue.rows[queue.heads], pools.last_start, pools.last_key)
-        if begun.any():
-            mine = np.flatnonzero(begun[queue.pool])
-            rows, of = queue.rows[mine], queue.pool[mine]
-            late.append(rows[_late(batch, rows, pools.last_start[of], pools.last_key[of])])
+    late: list[Int64] = []
+    ungranted: list[Int64] = []
+    for queue, pools in zip(queues, before, strict=True):
+        start = batch.started_at[queue.rows]
+        # Mostly all that comes now is later than all that was served.
+        if len(queue) and int(start.min()) <= int(pools.last_start.max()):
+            key, served = batch.event_key[queue.rows], pools.last_start[queue.pool]
+            late.append(queue.rows_at(
+                (start < served) | ((start == served) & (key <= pools.last_key[queue.pool]))
+            ))  # fmt: skip
         unstated = book.included.stated[queue.allowance] & (pools.granted == NOT_STATED)
         if unstated.any():
-            ungranted.append(queue.rows[unstated[queue.pool]])
-    for why, found in ((Reason.LATE, late), (Reason.NO_GRANT, ungranted)):
-        for rows in found:
+            ungranted.append(queue.rows_at(unstated[queue.pool]))
+    for why, marked in ((Reason.LATE, late), (Reason.NO_GRANT, ungranted)):
+        for rows in marked:
             reason[rows] = why
-    return bool(late or ungranted)
-
-
-def _late(batch: UsageBatch, rows: Int64, last_start: Int64, last_key: Int64) -> Bool:
-    """Mark the rows that come after an event which they should have come before."""
-    start = batch.started_at[rows]
-    late: Bool = (start < last_start) | (
-        (start == last_start) & (batch.event_key[rows] <= last_key)
-    )
-    return late
+    return any(len(rows) for rows in (*late, *ungranted))
 
 
 def _pass(
-    batch: UsageBatch, queue: Queue, wanted: Int64, free: Int64, book: TariffBook,
-    counters: Counters, cost: Cost | None, top_ups: TopUps,
+    batch: UsageBatch, queue: Queue, wanted: Int64, free: Int64, pools: Counters,
+    book: TariffBook, counters: Counters, cost: Cost | None, top_ups: TopUps,
 ) -> Counters:  # fmt: skip
-    """Serve one allowance of each event of a queue; writes `free`, gives the counters after."""
-    pools = _look_up(counters, queue.owner, queue.allowance, queue.month)
+    """Serve one allowance of each event of a queue; writes `free`, gives the counters after.
+
+    `pools` are the counters of the pools of the queue before: an allowance is of one layer.
+    """
     stated = pools.granted != NOT_STATED
     granted = np.where(stated, pools.granted, book.included.quantity[pools.allowance])
     balance = np.maximum(granted - pools.used, 0)
+    members = None
+    if _is_plain(queue.allowance, book, top_ups):
+        increment = book.included.increment[queue.allowance]
+        free[queue.rows], drawn = in_turn(wanted, balance, increment, queue.pool)
+    else:
+        drawn, members = _pass_by_pool(
+            batch, queue, wanted, free, pools, balance, book, counters, cost, top_ups
+        )
+    last = queue.last()
+    touched = np.flatnonzero(last >= 0)
+    rows = queue.rows_at(last[touched])
+    after = replace(
+        replace(pools, used=pools.used + drawn).take(touched),
+        last_start=batch.started_at[rows], last_key=batch.event_key[rows],
+    )  # fmt: skip
+    counters = _merge(counters, after)
+    return counters if members is None else _merge(counters, members)
+
+
+def _is_plain(allowance: Int32, book: TariffBook, top_ups: TopUps) -> bool:
+    """Say whether all pools of these allowances hold units that nobody caps or tops up."""
+    included = book.included
+    plain: Bool = (included.cap == NO_CAP) & ~included.money
+    if len(top_ups):
+        plain &= included.age != BOUGHT
+    return bool(plain[allowance].all())
+
+
+def _pass_by_pool(
+    batch: UsageBatch, queue: Queue, wanted: Int64, free: Int64, pools: Counters, balance: Int64,
+    book: TariffBook, counters: Counters, cost: Cost | None, top_ups: TopUps,
+) -> tuple[Int64, Counters | None]:  # fmt: skip
+    """Serve pools of any kind, the events of each put together; writes `free`.
+
+    Returns
+    -------
+    drawn : (pools,) what each loses.
+    members : what the members of capped pools have used now, None where none is capped.
+    """
+    queue, order = queue.by_pool()
+    wanted = wanted[order]
     members = _members(batch, queue, book, counters)
     free[queue.rows], drawn = _draw(wanted, balance, queue, members, book, cost)
     if len(top_ups):
         bought = np.flatnonzero((book.included.age[queue.allowance] == BOUGHT)[queue.pool])
-        rows, of = queue.rows[bought], queue.pool[bought]
+        rows, of = queue.rows_at(bought), queue.pool[bought]
         by_then = top_ups.by(
             queue.owner[of], queue.allowance[of], queue.month[of], batch.started_at[rows]
         )
         free[rows], drawn[bought] = draw_bought(
             wanted[bought], by_then, pools.used, book.included.increment[queue.allowance], of
         )
-    last = queue.rows[queue.tails]
-    touched = Counters(
-        pools.subscription, pools.allowance, pools.month,
-        pools.used + np.add.reduceat(drawn, queue.heads), pools.granted,
-        batch.started_at[last], batch.event_key[last],
-    )  # fmt: skip
-    counters = _merge(counters, touched)
-    return counters if members is None else _merge(counters, members.after(drawn))
+    heads = heads_of(queue.pool)
+    lost = np.zeros(len(balance), np.int64)
+    lost[queue.pool[heads]] = np.add.reduceat(drawn, heads)
+    return lost, None if members is None else members.after(drawn)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -205,7 +243,7 @@ def _members(
     capped = np.flatnonzero(cap != NO_CAP)
     of = queue.pool[capped]
     code = queue.allowance + np.int32(len(book.allowances))
-    names = np.stack([batch.subscription[queue.rows[capped]], code[of], queue.month[of]])
+    names = np.stack([batch.subscription[queue.rows_at(capped)], code[of], queue.month[of]])
     unique, place = np.unique(names, axis=1, return_inverse=True)
     before = _look_up(counters, *(column.astype(np.int32) for column in unique))
     member = np.full(len(cap), -1)
@@ -231,7 +269,7 @@ def _draw(
     for paid in (False, True):
         mine = np.flatnonzero(money[pool] == paid)
         if paid:
-            rows = queue.rows[mine]
+            rows = queue.rows_at(mine)
             given[mine], drawn[mine] = pay(wanted[mine], balance, pool[mine], rows, cost)
         else:
             given[mine], drawn[mine] = in_increments(wanted[mine], balance, increment, pool[mine])
@@ -280,7 +318,7 @@ def _merge(counters: Counters, touched: Counters) -> Counters:
             for name, column in zip(Counters.__slots__, columns, strict=True)
         ]
     order = np.argsort(_pool_codes(*columns[:3]), kind="stable")
-    return Counters(*(column[order] for column in columns))
+    return Counters(*columns).take(order)
 
 
 def carry_over(

@@ -1,8 +1,8 @@
 """Drawing on balances: what each event gets of a bucket that earlier events drew on before it.
 
-Every function takes rows that lie together per bucket, in event order within it, and answers for
-all buckets at once. A bucket is exact (any quantity), in whole increments, capped per member, or
-money (as many whole increments of the event's price as the balance pays for).
+Every function but `in_turn` takes rows that lie together per bucket, in event order within it, and
+answers for all buckets at once. A bucket is exact (any quantity), in whole increments, capped per
+member, or money (as many whole increments of the event's price as the balance pays for).
 
     given = clip(balance - drawn by earlier events, 0, wanted)
 
@@ -14,6 +14,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from rating.ordering import heads_of, in_stable_order, runs
 from rating.rounding import FITS, Integers, largest
 from rating.usage import Int64
 
@@ -24,6 +25,7 @@ Cost = Callable[[Int64, Integers], Integers]
 NO_CAP = -1
 # Beyond so many rounds, the rows that are left are paid for one by one.
 _MOST_ROUNDS = 64
+_STRETCH = 32_768  # rows whose columns stay in the cache
 
 
 def first_come(wanted: Integers, balance: Integers, bucket: Int64) -> Integers:
@@ -83,6 +85,55 @@ def in_increments(
     counts = first_come(-(-wanted // of_row), balance // step, bucket)
     drawn = counts * of_row
     return np.minimum(wanted, drawn), drawn
+
+
+def in_turn(wanted: Int64, balance: Int64, increment: Int64, bucket: Int64) -> tuple[Int64, Int64]:
+    """Draw whole increments as `in_increments` does, by rows in event order whose buckets mix.
+
+    Nothing is sorted but what has to be: of each stretch of rows a bucket either holds all that it
+    is asked for, or is empty, or runs out right there. Only the rows of the last kind are put
+    together.
+
+    Returns
+    -------
+    given : (n,) what is covered of `wanted`.
+    lost : (b,) what each bucket loses.
+    """
+    step = np.maximum(increment, 1)
+    exact = bool((step == 1).all())
+    counts = wanted if exact else -(-wanted // step[bucket])
+    full = balance if exact else balance // step
+    left, taken = full.copy(), counts.copy()
+    if min(len(counts), _STRETCH) * largest(counts) + largest(left) >= FITS:
+        _, order = in_stable_order(bucket, len(balance).bit_length())
+        taken[order] = first_come(counts[order], left, bucket[order])
+        np.subtract.at(left, bucket, taken)
+    else:
+        for begin in range(0, len(counts), _STRETCH):
+            rows = slice(begin, begin + _STRETCH)
+            _take_in_turn(taken[rows], left, bucket[rows])
+    lost = full - left
+    if exact:
+        return taken, lost
+    taken *= step[bucket]
+    return np.minimum(wanted, taken, out=taken), lost * step
+
+
+def _take_in_turn(taken: Int64, left: Int64, bucket: Int64) -> None:
+    """Cut what a stretch of rows takes to what is left of their buckets, and take that."""
+    empty = left[bucket] == 0
+    if empty.any():
+        taken[empty] = 0
+    np.subtract.at(left, bucket, taken)
+    short = np.flatnonzero(left[bucket] < 0)
+    if not len(short):
+        return
+    np.add.at(left, bucket[short], taken[short])
+    ordered, order = in_stable_order(bucket[short], len(left).bit_length())
+    heads, run = runs(ordered)
+    short = short[order]
+    taken[short] = first_come(taken[short], left[ordered[heads]], run)
+    np.subtract.at(left, ordered, taken[short])
 
 
 def within_caps(
@@ -246,10 +297,3 @@ def affordable(money: Integers, most: Integers, rows: Int64, cost: Cost) -> Inte
         low[open_] = np.where(paid, middle, low[open_])
         high[open_] = np.where(paid, high[open_], middle)
     return low
-
-
-def heads_of(bucket: Int64) -> Int64:
-    """Give the first row of each run of equal buckets."""
-    first = np.ones(len(bucket), np.bool_)
-    first[1:] = bucket[1:] != bucket[:-1]
-    return np.flatnonzero(first)

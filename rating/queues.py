@@ -1,17 +1,18 @@
-"""Who is served when: the events that may draw on an allowance, pool by pool, in event order.
+"""Who is served when: the events that may draw on an allowance, in event order, and their pools.
 
 A pool is one allowance of one owner in one month, and comes first who started first; the event key
-settles ties. Usage mostly arrives in the order of time. Then one sort of integers that hold pool
-and place puts all pools together; what arrives otherwise is put in the order of time before.
+settles ties. Usage mostly arrives in the order of time; what arrives otherwise is put in it here.
 Source: reference design, rating 4.6.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rating.clock import months
-from rating.drawing import heads_of
+from rating.ordering import distinct, in_stable_order
 from rating.tariff import TariffBook
 from rating.usage import Bool, Int16, Int32, Int64, Reason, UsageBatch
 
@@ -20,33 +21,46 @@ _FITS_BITS = 62
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Queue:
-    """The events that may use an allowance of one layer."""
+    """The events that may use an allowance of one layer, in event order."""
 
-    rows: Int64  # (n,) of the batch
-    pool: Int64  # (n,) number of the pool, from 0 without gaps; equal ones lie together
-    heads: Int64  # (pools,) the first event of each, as an index into `rows`
+    rows: Int64 | slice  # (n,) of the batch; a slice where it is all of them
+    pool: Int64  # (n,) number of the pool, from 0
     owner: Int32  # (pools,) the subscription; where the allowance is shared, the code of the pool
     allowance: Int32  # (pools,) index into `book.allowances`
     month: Int32  # (pools,) as of `rating.clock.months`
 
-    @property
-    def tails(self) -> Int64:
-        """The last event of each pool, as an index into `rows`."""
-        return np.append(self.heads, len(self.rows))[1:] - 1
+    def __len__(self) -> int:
+        return len(self.pool)
+
+    def rows_at(self, places: Int64 | Bool) -> Int64:
+        """Give the rows of the batch at some places of the queue."""
+        if isinstance(self.rows, slice):
+            return np.arange(len(self))[places]
+        return self.rows[places]
 
     def only(self, stays: Bool) -> "Queue":
-        """Let events go; a pool that nobody is left of goes too."""
+        """Let events go; the pools stay, also those that nobody is left of."""
         if stays.all():
             return self
-        rows, was = self.rows[stays], self.pool[stays]
-        heads, pool = _runs(was)
-        kept = was[heads]
-        return Queue(rows, pool, heads, self.owner[kept], self.allowance[kept], self.month[kept])
+        return replace(self, rows=self.rows_at(stays), pool=self.pool[stays])
+
+    def by_pool(self) -> tuple["Queue", Int64]:
+        """Put together the events of each pool; gives where each was, too."""
+        pool, order = in_stable_order(self.pool, len(self.owner).bit_length())
+        return replace(self, rows=self.rows_at(order), pool=pool), order
+
+    def last(self) -> Int64:
+        """Give the place of the last event of each pool, -1 where there is none."""
+        found = np.full(len(self.owner), -1)
+        np.maximum.at(found, self.pool, np.arange(len(self)))
+        return found
 
 
 def event_order(batch: UsageBatch) -> Int64 | None:
     """Order a batch by (start, event key); None where it is in that order."""
     start, key = batch.started_at, batch.event_key
+    if (start[1:] >= start[:-1]).all() and (key[1:] > key[:-1]).all():
+        return None
     later = (start[1:] > start[:-1]) | ((start[1:] == start[:-1]) & (key[1:] > key[:-1]))
     if later.all():
         return None
@@ -79,45 +93,49 @@ def queue_of(
     kinds = book.cells.allowances[:, layer]
     served = np.append(kinds, np.int32(-1))[cell]
     wants = (served >= 0) & (reason == Reason.OK) & (batch.quantity > 0)
-    rows = np.flatnonzero(wants) if order is None else order[wants[order]]
-    allowance = served[rows]
     begins, ends = book.included.valid_from, book.included.valid_to
     if (begins > -(2**62)).any() or (ends < 2**62).any():
-        start = batch.started_at[rows]
-        valid = (begins[allowance] <= start) & (start < ends[allowance])
-        rows, allowance = rows[valid], allowance[valid]
-    owner = _owners(batch, rows, allowance, book, kinds[kinds >= 0])
-    return _by_pool(batch, rows, owner, allowance, book)
+        start = batch.started_at
+        wants &= (begins[served] <= start) & (start < ends[served])
+    rows: Int64 | slice = slice(None)
+    if order is not None:
+        rows = order[wants[order]]
+    elif not wants.all():
+        rows = np.flatnonzero(wants)
+    return _in_pools(batch, rows, served[rows], book, kinds[kinds >= 0])
 
 
-def _by_pool(
-    batch: UsageBatch, rows: Int64, owner: Int32, allowance: Int32, book: TariffBook
+def _in_pools(
+    batch: UsageBatch, rows: Int64 | slice, allowance: Int32, book: TariffBook, kinds: Int32
 ) -> Queue:
-    """Put together the pools of rows that are in event order."""
-    if not len(rows):
+    """Number the pools of rows that are in event order."""
+    if not len(allowance):
         none = np.zeros(0, np.int32)
-        return Queue(rows, rows, rows, none, none, none)
+        return Queue(np.zeros(0, np.int64), np.zeros(0, np.int64), none, none, none)
+    owner = _owners(batch, rows, allowance, book, kinds)
     month = months(book.clock, batch.started_at[rows])
-    # Within a pool months rise with time: among the digits of the code, they change no order.
-    digits = [(owner, 0), (allowance, int(allowance.min())), (month, int(month.min()))]
-    code, widths = np.zeros(len(rows), np.int64), []
-    for column, least in digits:
-        widths.append((int(column.max()) - least).bit_length())
-        code <<= widths[-1]
-        if widths[-1]:
-            code |= column - np.int32(least)
-    code, order = in_stable_order(code, sum(widths))
-    rows = rows[order]
-    heads, pool = _runs(code)
-    left, found = code[heads], []
-    for (_, least), width in zip(reversed(digits), reversed(widths), strict=True):
-        found.append(((left & ((1 << width) - 1)) + least).astype(np.int32))
-        left >>= width
-    return Queue(rows, pool, heads, *reversed(found))
+    # The digits of the code of a pool, each as wide as it has to be.
+    columns: tuple[Int32, ...] = (owner, allowance, month)
+    least = [int(column.min()) for column in columns]
+    widths = [
+        (int(column.max()) - low).bit_length() for column, low in zip(columns, least, strict=True)
+    ]
+    kind = np.int32 if sum(widths) < 32 else np.int64
+    code: NDArray[Any] = (owner - np.int32(least[0])).astype(kind, copy=False)
+    for column, low, width in zip(columns[1:], least[1:], widths[1:], strict=True):
+        if width:
+            code <<= width
+            code |= column - np.int32(low)
+    codes, pool = distinct(code)
+    digits = []
+    for low, width in zip(reversed(least), reversed(widths), strict=True):
+        digits.append(((codes & ((1 << width) - 1)) + low).astype(np.int32))
+        codes >>= width
+    return Queue(rows, pool, *reversed(digits))
 
 
 def _owners(
-    batch: UsageBatch, rows: Int64, allowance: Int32, book: TariffBook, kinds: Int32
+    batch: UsageBatch, rows: Int64 | slice, allowance: Int32, book: TariffBook, kinds: Int32
 ) -> Int32:
     """Give whose balance each row draws on: its pool's where that is shared, else its own."""
     shared = book.included.shared
@@ -126,22 +144,3 @@ def _owners(
     if shared[kinds].all():
         return batch.pool[rows]
     return np.where(shared[allowance], batch.pool[rows], batch.subscription[rows])
-
-
-def in_stable_order(code: Int64, bits: int) -> tuple[Int64, Int64]:
-    """Sort codes of so many bits; gives them and where each was. Equal ones keep their order."""
-    place_bits = len(code).bit_length()
-    if bits + place_bits > _FITS_BITS:
-        order = np.argsort(code, kind="stable")
-        return code[order], order
-    # Sorting integers is several times faster than sorting the places of integers.
-    packed = code << place_bits
-    packed |= np.arange(len(code))
-    packed.sort()
-    return packed >> place_bits, packed & ((1 << place_bits) - 1)
-
-
-def _runs(code: Int64) -> tuple[Int64, Int64]:
-    """Give the first place of each run of equal codes, and the number of each place's run."""
-    heads = heads_of(code)
-    return heads, np.repeat(np.arange(len(heads)), np.diff(heads, append=len(code)))

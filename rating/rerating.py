@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from ledger.errors import DoesNotTie, Invalid
 from rating.allowances import Counters
 from rating.charges import sum_by_key
+from rating.ordering import distinct
 from rating.pipeline import Rated, rate
 from rating.tariff import TariffBook
 from rating.top_ups import TopUps
@@ -263,24 +264,6 @@ def _labels(old: Snapshot, new: Snapshot) -> tuple[Int64, Int64]:
         label = spread
     every = label[who]
     return every[: len(old.batch)], every[len(old.batch) :]
-
-
-def distinct(codes: NDArray[np.integer]) -> tuple[Int64, Int64]:
-    """Give the different codes in rising order, and the place of each row's among them.
-
-    As `np.unique` with its inverse. Codes mostly lie close together; then they are ticked off in a
-    table instead of being sorted.
-    """
-    lowest, highest = (int(codes.min()), int(codes.max())) if len(codes) else (0, 0)
-    span = highest - lowest + 1
-    if span > 4 * len(codes):
-        found, place = np.unique(codes, return_inverse=True)
-        return found.astype(np.int64), place
-    at = codes - codes.dtype.type(lowest)
-    seen = np.zeros(span, np.bool_)
-    seen[at] = True
-    ranks = np.cumsum(seen) - 1
-    return np.flatnonzero(seen) + lowest, ranks[at]
 
 
 def _pools(snapshot: Snapshot, *, shares: bool) -> Int64:

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ledger.errors import Invalid
-from rating.drawing import heads_of, with_inflows
+from rating.drawing import with_inflows
+from rating.ordering import heads_of
 from rating.usage import Int32, Int64
 
 

@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger.errors import Invalid
+from rating import drawing
 from rating.allowances import Counters
-from rating.drawing import first_come
+from rating.drawing import first_come, in_increments, in_turn
 
 POOLS = st.lists(
     st.tuples(
@@ -34,6 +35,32 @@ def test_the_running_sum_serves_as_a_loop_does(pools: list[tuple[int, list[int]]
     balance = np.array([balance for balance, _ in pools], np.int64)
     pool = np.repeat(np.arange(len(pools)), [len(wishes) for _, wishes in pools])
     assert first_come(wanted, balance, pool).tolist() == expected
+
+
+@given(
+    st.lists(st.one_of(st.integers(0, 200), st.sampled_from([0, 2**60])), min_size=1, max_size=4),
+    st.lists(st.tuples(st.integers(0, 3), st.one_of(st.integers(0, 90), st.just(2**60))),
+             max_size=40),
+    st.lists(st.sampled_from([0, 1, 7, 60]), min_size=4, max_size=4),
+    st.integers(1, 9),
+)  # fmt: skip
+def test_buckets_that_mix_are_drawn_on_as_if_each_stood_alone(
+    balances: list[int], wishes: list[tuple[int, int]], increments: list[int], stretch: int
+) -> None:
+    """In stretches of any length, with and without increments, beyond 64 bits: as put together."""
+    balance = np.array(balances, np.int64)
+    increment = np.array(increments[: len(balance)], np.int64)
+    bucket = np.array([owner % len(balance) for owner, _ in wishes], np.int64)
+    wanted = np.array([wish for _, wish in wishes], np.int64)
+    order = np.argsort(bucket, kind="stable")
+    slow, drawn = in_increments(wanted[order], balance, increment, bucket[order])
+    lost = [int(drawn[bucket[order] == number].sum()) for number in range(len(balance))]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(drawing, "_STRETCH", stretch)
+        given_, gone = in_turn(wanted, balance, increment, bucket)
+    assert given_[order].tolist() == slow.tolist()
+    assert gone.tolist() == lost
+    assert balance.tolist() == balances
 
 
 def test_grants_are_refused_twice_or_below_zero() -> None:

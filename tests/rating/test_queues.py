@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from rating import parse_tariff
 from rating.clock import clock_of, months
-from rating.queues import event_order, in_stable_order, queue_of
+from rating.queues import event_order, queue_of
 from tests.rating.oracle import Event
 from tests.rating.tariffs import SMALL, batch_of
 
@@ -32,18 +31,10 @@ def test_event_order_is_that_of_start_and_key(starts: list[int], random: object)
     assert (list(range(len(starts))) if order is None else order.tolist()) == slow
 
 
-@pytest.mark.parametrize("bits", [3, 61, 62])
-def test_a_stable_order_keeps_equal_codes_in_place(bits: int) -> None:
-    """Codes that leave no room for their places are ordered all the same."""
-    codes = np.array([3, 1, (1 << bits) - 1, 1, 0, 3, (1 << bits) - 1, 0], np.int64)
-    slow = sorted(range(len(codes)), key=lambda row: codes[row])
-    ordered, order = in_stable_order(codes, bits)
-    assert order.tolist() == slow
-    assert ordered.tolist() == sorted(codes.tolist())
-
-
 @given(st.lists(st.tuples(st.integers(0, 2), st.integers(-5, 5)), min_size=1, max_size=20))
-def test_pools_lie_together_in_order_of_owner_and_month(drawn: list[tuple[int, int]]) -> None:
+def test_pools_are_told_by_owner_and_month_and_their_events_by_time(
+    drawn: list[tuple[int, int]],
+) -> None:
     """Around the end of a month each owner has two pools, and each its events by time."""
     book = parse_tariff(SMALL.encode())
     call = Event(0, MARCH, 60, 1, "4790000001", 0, 0, 0)
@@ -56,17 +47,19 @@ def test_pools_lie_together_in_order_of_owner_and_month(drawn: list[tuple[int, i
     order = event_order(batch)
     queue = queue_of(batch, cell, np.zeros(len(batch), np.int16), book, 0, order)
     month = months(clock_of("Europe/Oslo"), batch.started_at)
-    slow = sorted((e.subscription, int(month[e.key]), e.start, e.key) for e in events)
-    assert queue.rows.tolist() == [key for *_, key in slow]
-    pools = list(dict.fromkeys((owner, number) for owner, number, *_ in slow))
-    assert list(zip(queue.owner.tolist(), queue.month.tolist(), strict=True)) == pools
-    assert [pools[n] for n in queue.pool] == [(owner, number) for owner, number, *_ in slow]
-    odd = queue.only(queue.rows % 2 == 1)
-    assert odd.rows.tolist() == [key for *_, key in slow if key % 2]
-    assert [odd.owner[n] for n in odd.pool] == [owner for owner, *_, key in slow if key % 2]
-    assert odd.rows[odd.heads].tolist() == [
-        odd.rows[odd.pool == n][0] for n in range(len(odd.owner))
-    ]
-    assert odd.rows[odd.tails].tolist() == [
-        odd.rows[odd.pool == n][-1] for n in range(len(odd.owner))
-    ]
+    pool_of = [(e.subscription, int(month[e.key])) for e in events]
+    by_time = sorted(events, key=lambda e: (e.start, e.key))
+    everybody = np.arange(len(queue))
+    assert queue.rows_at(everybody).tolist() == [e.key for e in by_time]
+    pools = list(zip(queue.owner.tolist(), queue.month.tolist(), strict=True))
+    assert pools == sorted(set(pool_of))
+    assert [pools[n] for n in queue.pool] == [pool_of[e.key] for e in by_time]
+    together, places = queue.by_pool()
+    slow = sorted(events, key=lambda e: (pool_of[e.key], e.start, e.key))
+    assert together.rows_at(everybody).tolist() == [e.key for e in slow]
+    assert queue.rows_at(places).tolist() == [e.key for e in slow]
+    odd = queue.only(queue.rows_at(everybody) % 2 == 1)
+    kept = odd.rows_at(np.arange(len(odd))).tolist()
+    assert kept == [e.key for e in by_time if e.key % 2]
+    last = {pool_of[key]: place for place, key in enumerate(kept)}
+    assert odd.last().tolist() == [last.get(pool, -1) for pool in pools]

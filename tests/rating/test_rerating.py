@@ -11,15 +11,7 @@ from hypothesis import strategies as st
 
 from ledger.errors import DoesNotTie, Invalid
 from rating import Counters, TariffBook, rate
-from rating.rerating import (
-    Correction,
-    Result,
-    Snapshot,
-    affected,
-    distinct,
-    rerate,
-    result_of,
-)
+from rating.rerating import Correction, Result, Snapshot, affected, rerate, result_of
 from rating.tariff import compile_tariff, parse_tariff
 from rating.tariff_terms import Tariff
 from tests.rating.oracle import Event
@@ -151,13 +143,3 @@ def test_a_subscription_that_changes_its_pool_joins_both() -> None:
     old, new = snapshot(book, drawn), snapshot(book, [*drawn, surf(5, 5, 1, 0)])
     old_rows, new_rows = affected(old, new)
     assert (old_rows.tolist(), new_rows.tolist()) == ([0, 1, 2], [0, 1, 2, 4])
-
-
-@pytest.mark.parametrize("kind", [np.int32, np.int64])
-@given(st.lists(st.one_of(st.integers(-9, 9), st.integers(-(2**31), 2**31 - 1)), max_size=30))
-def test_codes_are_told_apart_as_by_sorting(kind: type, codes: list[int]) -> None:
-    """Codes close together, far apart and negative ones, and none at all."""
-    for column in (np.array(codes, kind), np.array([c % 7 for c in codes], kind)):
-        found, place = distinct(column)
-        assert found.tolist() == sorted(set(column.tolist()))
-        assert found[place].tolist() == column.tolist()

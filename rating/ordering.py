@@ -1,0 +1,58 @@
+"""Rows put together by integer codes: sorted, counted off, cut into runs; always stable."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rating.usage import Int64
+
+_FITS_BITS = 62
+
+
+def in_stable_order(code: Int64, bits: int) -> tuple[Int64, Int64]:
+    """Sort codes of so many bits; gives them and where each was. Equal ones keep their order."""
+    place_bits = len(code).bit_length()
+    if bits + place_bits > _FITS_BITS:
+        order = np.argsort(code, kind="stable")
+        return code[order], order
+    # Sorting integers is several times faster than sorting the places of integers.
+    packed = code << place_bits
+    packed |= np.arange(len(code))
+    packed.sort()
+    return packed >> place_bits, packed & ((1 << place_bits) - 1)
+
+
+def distinct(codes: NDArray[np.integer[Any]]) -> tuple[Int64, Int64]:
+    """Give the different codes in rising order, and the place of each row's among them.
+
+    As `np.unique` with its inverse. Codes mostly lie close together; then they are ticked off in a
+    table instead of being sorted.
+    """
+    lowest, highest = (int(codes.min()), int(codes.max())) if len(codes) else (0, 0)
+    span = highest - lowest + 1
+    if span > 4 * len(codes):
+        found, place = np.unique(codes, return_inverse=True)
+        return found.astype(np.int64), place
+    at = codes.astype(np.int64)
+    if lowest:
+        at -= lowest
+    seen = np.zeros(span, np.bool_)
+    seen[at] = True
+    if seen.all():
+        return np.arange(lowest, highest + 1), at
+    ranks = np.cumsum(seen) - 1
+    return np.flatnonzero(seen) + lowest, ranks[at]
+
+
+def heads_of(bucket: Int64) -> Int64:
+    """Give the first row of each run of equal buckets."""
+    first = np.ones(len(bucket), np.bool_)
+    first[1:] = bucket[1:] != bucket[:-1]
+    return np.flatnonzero(first)
+
+
+def runs(code: Int64) -> tuple[Int64, Int64]:
+    """Give the first place of each run of equal codes, and the number of each place's run."""
+    heads = heads_of(code)
+    return heads, np.repeat(np.arange(len(heads)), np.diff(heads, append=len(code)))

@@ -1,15 +1,15 @@
 """Why each event of a batch costs what it costs, as integers; sentences come on request.
 
-The parts are computed apart from the kernel that priced the events: every event is walked piece by
-piece, what does not fit in int64 with Python's integers. So they are a second opinion, and an
-amount that they do not sum to is refused before it is posted.
+The parts are computed apart from the kernel that priced the events. What stays in one band is read
+from a table of what the steps before have cost (`rating.straight`), what does not is walked through
+piece by piece, what does not fit in int64 with Python's integers. So they are a second opinion, and
+an amount that they do not sum to is refused before it is posted.
 
     amount = set-up fee + usage + rounding + limit        (the negative of that for a refund)
 
 Of an event that brings its price, usage is that price and the set-up fee is what is added to it.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,11 +18,13 @@ from ledger.errors import DoesNotTie
 from rating.carried_usage import brings_price, explain_carried
 from rating.clock import Timeline
 from rating.pieces import NO_PLAN, Pieces, Sessions, walk
-from rating.pipeline import Rated
-from rating.pricing import MAX_MICRO, may_overflow, timelines
+from rating.pipeline import Rated, timelines_of
+from rating.pricing import MAX_MICRO, may_overflow
 from rating.rounding import Integers, Mode, divide
+from rating.straight import StraightRows, price_straight, straight_rows
 from rating.tariff import TariffBook
 from rating.tariff_tables import MODES, NEVER, of_rows
+from rating.tariff_terms import START_BAND
 from rating.usage import VOICE, Bool, Int32, Int64, Reason, UsageBatch
 
 NONE = -1
@@ -58,9 +60,7 @@ def codes_of(batch: UsageBatch, rated: Rated, book: TariffBook) -> Codes:
         is believed.
     """
     codes, carried = _unpaid(batch, rated, book), brings_price(batch)
-    payable = np.abs(batch.quantity) - rated.free_quantity
-    paid = (rated.reason == Reason.OK) & (payable > 0) & ~carried
-    _explain_usage(batch, rated, book, payable, paid, codes)
+    _explain_usage(batch, rated, book, carried, codes)
     rows = np.flatnonzero(carried & (rated.reason == Reason.OK))
     if len(rows):
         _, _, parts = explain_carried(batch.take(rows), book)
@@ -71,30 +71,34 @@ def codes_of(batch: UsageBatch, rated: Rated, book: TariffBook) -> Codes:
 
 
 def _explain_usage(
-    batch: UsageBatch, rated: Rated, book: TariffBook, payable: Int64, paid: Bool, codes: Codes
+    batch: UsageBatch, rated: Rated, book: TariffBook, carried: Bool, codes: Codes
 ) -> None:
     """Explain the events that are paid for by the rates of the tariff."""
-    rows = np.flatnonzero(paid)
-    if not len(rows):
-        return
-    ticks = book.units_per_quantity
-    first = int(batch.started_at.min(initial=NEVER, where=paid))
-    last = int(batch.started_at.max(initial=-NEVER, where=paid))
-    last += int(payable.max(initial=1, where=paid & (batch.usage_type == VOICE)))
-    lines = timelines(book, first // ticks, -(-last // ticks))
-    bands = _bands(book)
-    for begin in range(0, len(rows), _TOGETHER):
-        part = rows[begin : begin + _TOGETHER]
-        sessions = _sessions(batch, rated, book, part, payable[part])
-        wide = may_overflow(book, lines, sessions.cell, sessions.quantity)
-        for mine, line in _by_plan(book, lines, sessions):
-            for chosen, kind in ((mine[~wide[mine]], np.int64), (mine[wide[mine]], np.object_)):
-                if len(chosen):
-                    own = (chosen, part[chosen])
-                    _explain(book, bands, line, sessions, own, codes, kind)
-    refunds = np.flatnonzero(paid & (batch.quantity < 0))
-    for micro in (codes.setup_micro, codes.usage_micro, codes.rounding_micro, codes.limit_micro):
-        micro[refunds] *= -1
+    used = np.abs(batch.quantity) if book.tariff.refunds else batch.quantity
+    payable = used - rated.free_quantity
+    reason = np.where(carried, Reason.NO_PRICE, rated.reason) if carried.any() else rated.reason
+    paid = (reason == Reason.OK) & (payable > 0)
+    tables = _Tables(
+        book, timelines_of(batch, book, reason), straight_rows(book.steps), _bands(book)
+    )
+    left = []
+    for begin in range(0, len(batch), _TOGETHER):
+        rows: slice | Int64 = slice(begin, min(begin + _TOGETHER, len(batch)))
+        mine = paid[rows]
+        if not mine.all():
+            rows = begin + np.flatnonzero(mine)
+        sessions = _sessions(batch, rated, book, rows, payable[rows])
+        if len(sessions.cell):
+            left.append(_read_off(tables, sessions, rows, codes))
+    rest = np.concatenate([np.zeros(0, np.int64), *left])
+    for begin in range(0, len(rest), _TOGETHER):
+        some = rest[begin : begin + _TOGETHER]
+        _walk_through(tables, _sessions(batch, rated, book, some, payable[some]), some, codes)
+    if book.tariff.refunds:
+        refunds = np.flatnonzero(paid & (batch.quantity < 0))
+        columns = (codes.setup_micro, codes.usage_micro, codes.rounding_micro, codes.limit_micro)
+        for micro in columns:
+            micro[refunds] *= -1
 
 
 def check_codes(codes: Codes, batch: UsageBatch, rated: Rated, book: TariffBook) -> None:
@@ -137,7 +141,7 @@ def _unpaid(batch: UsageBatch, rated: Rated, book: TariffBook) -> Codes:
     )
 
 
-def _cells(batch: UsageBatch, rated: Rated, book: TariffBook, rows: Int64) -> Int32:
+def _cells(batch: UsageBatch, rated: Rated, book: TariffBook, rows: Int64 | slice) -> Int32:
     _, usages, zones = book.cube.shape
     usage = batch.offering[rows] * usages + (batch.usage_type[rows] - 1)
     cells: Int32 = book.cube.ravel()[usage * zones + rated.zone[rows]]
@@ -145,7 +149,7 @@ def _cells(batch: UsageBatch, rated: Rated, book: TariffBook, rows: Int64) -> In
 
 
 def _sessions(
-    batch: UsageBatch, rated: Rated, book: TariffBook, rows: Int64, payable: Int64
+    batch: UsageBatch, rated: Rated, book: TariffBook, rows: Int64 | slice, payable: Int64
 ) -> Sessions:
     usage = batch.usage_type[rows]
     elapsed, continued = batch.elapsed_before, batch.continuation
@@ -159,44 +163,117 @@ def _sessions(
     )
 
 
-def _by_plan(
-    book: TariffBook, lines: tuple[Timeline, ...], sessions: Sessions
-) -> Iterator[tuple[Int64, Timeline]]:
+@dataclass(frozen=True, slots=True, eq=False)
+class _Tables:
+    """What the explanation of a batch looks up."""
+
+    book: TariffBook
+    lines: tuple[Timeline, ...]
+    straight: StraightRows
+    bands: Int32  # of each rate row
+
+
+def _read_off(
+    tables: _Tables, sessions: Sessions, rows: Int64 | slice, codes: Codes
+) -> Int64:  # fmt: skip
+    """Explain the sessions that stay in one band and have straight steps, from the table.
+
+    `rows` are the places of the sessions in `codes`. Gives the places of those that are left; what
+    stands there means nothing until they have been walked through.
+    """
+    book = tables.book
+    first, stays = _first_rows(book, tables.lines, sessions)
+    short = stays & tables.straight.straight[first]
+    short &= ~may_overflow(book, tables.lines, sessions.cell, sessions.quantity)
+    if sessions.elapsed is not None:
+        short &= sessions.elapsed == 0
+    if short.any():
+        numerator, step = price_straight(tables.straight, first, sessions.quantity)
+        begins = _Begins(first, np.zeros(1, np.int64), (step + 1).astype(np.int32))
+        _write(tables, begins, numerator, sessions.continued, rows, codes)
+    left = np.flatnonzero(~short)
+    return left + rows.start if isinstance(rows, slice) else rows[left]
+
+
+def _walk_through(tables: _Tables, sessions: Sessions, rows: Int64, codes: Codes) -> None:
+    """Explain sessions piece by piece; `rows` are their places in `codes`."""
+    book = tables.book
+    wide = may_overflow(book, tables.lines, sessions.cell, sessions.quantity)
     plan = book.cells.plan[sessions.cell]
-    for number, line in [(-1, NO_PLAN), *enumerate(lines)]:
+    for number, line in [(-1, NO_PLAN), *enumerate(tables.lines)]:
         mine = np.flatnonzero(plan == number)
-        if len(mine):
-            yield mine, line
+        for chosen, kind in ((mine[~wide[mine]], np.int64), (mine[wide[mine]], np.object_)):
+            if len(chosen):
+                begins, numerator = _walked(book, line, sessions, chosen, kind)
+                continued = sessions.continued_of(chosen)
+                _write(tables, begins, numerator, continued, rows[chosen], codes)
 
 
-def _explain(
-    book: TariffBook, bands: Int32, line: Timeline, sessions: Sessions, rows: tuple[Int64, Int64],
-    codes: Codes, kind: type,
-) -> None:  # fmt: skip
-    """Explain sessions of one plan; `rows` are their places among sessions and in `codes`."""
-    own, at = rows
-    walked = walk(book.step_tables, line, sessions, own)
+@dataclass(frozen=True, slots=True, eq=False)
+class _Begins:
+    """How sessions begin, and how many pieces they have."""
+
+    row: Int64
+    step: Int64
+    pieces: Int32
+
+
+def _first_rows(
+    book: TariffBook, lines: tuple[Timeline, ...], sessions: Sessions
+) -> tuple[Int64, Bool]:
+    """Find the row at the start of each session, and which sessions it holds for to their end."""
+    count = len(sessions.cell)
+    slot, stays = np.zeros(count if lines else 1, np.int32), np.ones(count, np.bool_)
+    for number, line in enumerate(lines):
+        own = book.cells.plan == number
+        mine = slice(None) if own.all() else np.flatnonzero(own[sessions.cell])
+        at = line.at(sessions.start[mine])
+        slot[mine] = line.slots[at]
+        if book.tariff.band_split != START_BAND:
+            ends = np.append(line.borders[1:], NEVER)[at]
+            ends -= sessions.start[mine]
+            stays[mine] = (sessions.quantity[mine] <= ends) | ~sessions.spans[mine]
+    slots = book.cells.rows.shape[1]
+    return book.cells.rows.ravel()[sessions.cell * slots + slot].astype(np.int64), stays
+
+
+def _walked(
+    book: TariffBook, line: Timeline, sessions: Sessions, rows: Int64, kind: type
+) -> tuple[_Begins, Integers]:
+    """Walk through sessions of one plan: how they begin, and units x price of all pieces."""
+    walked = walk(book.step_tables, line, sessions, rows)
     begun = next(walked)  # Of the first pieces, every event has one.
-    first, numerator = begun.row, _numerator(begun, kind)
-    count = np.ones(len(own), np.int32)
+    numerator, count = _numerator(begun, kind), np.ones(len(rows), np.int32)
     for part in walked:
         count[part.event] += 1
         numerator[part.event] += _numerator(part, kind)
+    return _Begins(begun.row, begun.step, count), numerator
+
+
+def _write(
+    tables: _Tables, begins: _Begins, numerator: Integers, continued: Bool | None,
+    rows: Int64 | slice, codes: Codes,
+) -> None:  # fmt: skip
+    """Make the codes of sessions from units x price; int64, or Python's integers."""
+    book, first = tables.book, begins.row
     setup, minimum = of_rows(book.rows.setup, first), of_rows(book.rows.minimum, first)
-    continued = sessions.continued_of(own)
     if continued is not None:
         setup, minimum = np.where(continued, 0, setup), np.where(continued, 0, minimum)
-    usage = divide(numerator, of_rows(book.rows.denominator, first).astype(kind), Mode.HALF_UP)
+    denominator = of_rows(book.rows.denominator, first).astype(numerator.dtype, copy=False)
+    usage = divide(numerator, denominator, Mode.HALF_UP)
     rounded = _rounded(book, first, numerator, setup, usage)
-    limited = np.minimum(np.maximum(rounded, minimum), of_rows(book.rows.most, first))
-    if kind is np.object_:
+    limited = rounded
+    if book.rows.capped or book.rows.minimum.any():
+        limited = np.minimum(np.maximum(rounded, minimum), of_rows(book.rows.most, first))
+    if numerator.dtype == np.object_:
         usage, rounded = _as_far_as_fits(usage, rounded, setup)
-    codes.band[at], codes.step[at], codes.pieces[at] = bands[first], begun.step, count
-    codes.setup_micro[at], codes.usage_micro[at] = setup, usage.astype(np.int64)
+    codes.band[rows], codes.step[rows] = tables.bands[first], begins.step
+    codes.pieces[rows] = begins.pieces
+    codes.setup_micro[rows], codes.usage_micro[rows] = setup, usage
     if book.rows.rounded:
-        codes.rounding_micro[at] = (rounded - setup - usage).astype(np.int64)
-    held = np.flatnonzero(limited != rounded)
-    codes.limit_micro[at[held]] = (limited[held] - rounded[held]).astype(np.int64)
+        codes.rounding_micro[rows] = rounded - setup - usage
+    if limited is not rounded:
+        codes.limit_micro[rows] = limited - rounded
 
 
 def _numerator(part: Pieces, kind: type) -> Integers:

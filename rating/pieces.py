@@ -92,8 +92,19 @@ def whole_increments(quantity: Integers, increment: Integers) -> Integers:
     if quantity.dtype == np.object_:
         exact: Integers = -(-quantity // step) * step
         return exact
+    if len(step) > 1:
+        coarse = np.flatnonzero(step > 1)
+        if 2 * len(coarse) < len(step):  # A division is dear: only what needs one gets it.
+            units = quantity.copy()
+            units[coarse] = _whole(quantity[coarse], step[coarse])
+            return units
+    return _whole(quantity, step)
+
+
+def _whole(quantity: Int64, step: Int64) -> Int64:
     count = (quantity + (step - 1)).view(np.uint64) // step.view(np.uint64)
-    units: Int64 = count.view(np.int64) * step
+    units = count.view(np.int64)
+    units *= step
     return units
 
 

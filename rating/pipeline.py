@@ -120,7 +120,7 @@ def _rate_usage(
     reason = np.zeros(len(batch), np.int16)
     for rows in _chunks(len(batch), chunk):
         _locate(batch.take(rows), book, zone[rows], cell[rows], reason[rows])
-    lines = _timelines(batch, book, reason, chunk)
+    lines = timelines_of(batch, book, reason, chunk)
     for rows in _chunks(len(batch), chunk):
         _refuse_unpriceable(batch.take(rows), book, lines, cell[rows], reason[rows])
     cost = _usage_cost(batch, book, lines, cell)
@@ -246,21 +246,23 @@ def _check_rows(batch: UsageBatch, book: TariffBook, reason: Int16) -> None:
             reason[wrong] = name
 
 
-def _timelines(
-    batch: UsageBatch, book: TariffBook, reason: Int16, chunk: int
+def timelines_of(
+    batch: UsageBatch, book: TariffBook, reason: Int16, chunk: int = CHUNK
 ) -> tuple[Timeline, ...]:
     """Lay the plans out over the sound events, and a call's length beyond the last start."""
     if not book.plans:
         return ()
     first, last, longest = NEVER, -NEVER, 0
     for rows in _chunks(len(batch), chunk):
+        start, size = batch.started_at[rows], _size(batch.quantity[rows], book)
+        calls = batch.usage_type[rows] == VOICE
         sound = reason[rows] == Reason.OK
-        start = batch.started_at[rows]
-        first = min(first, int(start.min(initial=first, where=sound)))
-        last = max(last, int(start.max(initial=last, where=sound)))
-        calls = sound & (batch.usage_type[rows] == VOICE)
-        sizes = _size(batch.quantity[rows], book)
-        longest = max(longest, int(sizes.max(initial=0, where=calls)))
+        if not sound.all():
+            start, size, calls = start[sound], size[sound], calls[sound]
+        if not calls.all():
+            size = size[calls]
+        first, last = int(start.min(initial=first)), int(start.max(initial=last))
+        longest = int(size.max(initial=longest))
     if first == NEVER:
         return ()
     ticks = book.units_per_quantity

@@ -1,7 +1,8 @@
-"""Other ways to the same sums: a loop of integers, a loop of decimals, and SQL in DuckDB.
+"""Other ways to the same sums: tuned loops of integers and of decimals, and SQL in DuckDB.
 
 Each knows the tariff from the facts of the workload, not from the library, and gives the sum of
-money in millionths. They are written as their kind is usually written, not slowed down.
+money in millionths. The loops keep clocks and pools as integers; what a billing script does first
+is `rating_script`.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from benchmarks.rating_workloads import (
     FEBRUARY,
     KILOBYTE,
     MEGABYTE,
+    OCTET_PRICE_MICRO,
     OSLO,
     PER,
     SETUP_MICRO,
@@ -27,7 +29,6 @@ from benchmarks.rating_workloads import (
 )
 
 DAY = 86_400
-OCTET_PRICE_MICRO = 490_000
 _STARTS, _OF_START = zip(*WORKDAY, strict=True)
 _WEEKEND = BANDS.index("weekend")
 _MILLIONTH = Decimal("0.000001")
@@ -59,7 +60,7 @@ def integer_loop(work: Workload, rows: Sequence[tuple[Any, ...]]) -> int:
 
 
 def decimal_loop(work: Workload, rows: Sequence[tuple[Any, ...]]) -> int:
-    """Rate event by event in decimals, as a billing script does; rounded once an event."""
+    """Rate event by event, money in decimals; rounded once an event."""
     per, setup = Decimal(PER), Decimal(SETUP_MICRO) / 1_000_000
     kroner = [[Decimal(int(micro)) / 1_000_000 for micro in zone] for zone in work.prices]
     by_micro = {int(m): k for zone, row in zip(work.prices, kroner, strict=True)

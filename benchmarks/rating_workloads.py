@@ -33,6 +33,7 @@ SETUP_MICRO, PER = 690_000, 60
 BUNDLE, MEMBER_BUNDLE = 1_200, 1_500  # Seconds a month: of each its own, and what a member brings.
 KILOBYTE, MEGABYTE = 1 << 10, 1 << 20
 DEVICE_OCTETS = 100 * KILOBYTE
+OCTET_PRICE_MICRO = 490_000  # A megabyte.
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -84,7 +85,7 @@ def bundles(count: int) -> Workload:
 def devices(count: int) -> Workload:
     """Workload C: small sessions of devices that share what their customer has included."""
     random = np.random.default_rng(SEED)
-    book = parse_tariff(device_tariff("0.49").encode())
+    book = parse_tariff(device_tariff(_kroner(OCTET_PRICE_MICRO)).encode())
     owners = max(min(count // 500, 100_000), 10)
     customers = max(owners // 100, 1)
     device = random.integers(0, owners, count).astype(np.int32)

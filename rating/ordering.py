@@ -45,6 +45,35 @@ def distinct(codes: NDArray[np.integer[Any]]) -> tuple[Int64, Int64]:
     return np.flatnonzero(seen) + lowest, ranks[at]
 
 
+def rising(codes: Int64) -> Int64 | slice:
+    """Give the places of codes in rising order; a slice where they rise as they stand."""
+    if (codes[1:] > codes[:-1]).all():
+        return slice(None)
+    return np.argsort(codes, kind="stable")
+
+
+def matched(one: Int64, other: Int64) -> tuple[Int64 | slice, Int64 | slice]:
+    """Find the codes that two columns share, each of which has every code once.
+
+    Returns
+    -------
+    Where the shared codes stand in the one and in the other column, pair by pair; slices where the
+    columns are equal.
+    """
+    if np.array_equal(one, other):
+        return slice(None), slice(None)
+    first, second = rising(one), rising(other)
+    codes = np.concatenate([one[first], other[second]])
+    order = np.argsort(codes, kind="stable")  # Two rising runs are merged, not sorted.
+    codes = codes[order]
+    pair = np.flatnonzero(codes[1:] == codes[:-1])
+    here, there = order[pair], order[pair + 1] - len(one)
+    return (
+        here if isinstance(first, slice) else first[here],
+        there if isinstance(second, slice) else second[there],
+    )
+
+
 def heads_of(bucket: Int64) -> Int64:
     """Give the first row of each run of equal buckets."""
     first = np.ones(len(bucket), np.bool_)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from ledger.errors import DoesNotTie, Invalid
 from rating.allowances import Counters
 from rating.charges import sum_by_key
-from rating.ordering import distinct
+from rating.ordering import distinct, matched, rising
 from rating.pipeline import Rated, rate
 from rating.tariff import TariffBook
 from rating.top_ups import TopUps
@@ -27,6 +27,7 @@ from rating.versions import RatedVersions
 Names = NDArray[np.str_]
 
 _TOLD = 5  # differences that a refusal names
+_FEW = 8  # words that are found one by one sooner than by a search
 # What a column that was left out says of its events, where that is not zero.
 _ABSENT = {"service": NO_SERVICE, "price_micro": NO_PRICE, "currency": -1}
 
@@ -62,7 +63,11 @@ class Result:
         return len(self.event_key)
 
     def take(self, rows: Int64 | Bool) -> "Result":
-        """Select events."""
+        """Select events, by index array or mask."""
+        if rows.dtype == np.bool_:
+            if rows.all():
+                return self
+            rows = np.flatnonzero(rows)
         return Result(*(getattr(self, column.name)[rows] for column in fields(self)))
 
 
@@ -86,7 +91,7 @@ class Correction:
 
 def result_of(rated: Rated, snapshot: Snapshot) -> Result:
     """Write a rating as it is booked, in order of event keys."""
-    order = np.argsort(snapshot.batch.event_key, kind="stable")
+    order = rising(snapshot.batch.event_key)
     names = np.array([*snapshot.book.components, ""])
     return Result(
         event_key=snapshot.batch.event_key[order],
@@ -107,7 +112,7 @@ def result_of_versions(rated: RatedVersions, batch: UsageBatch, charge: Int64) -
     ----------
     batch : all events, in the order of the rows that the parts name.
     """
-    order = np.argsort(batch.event_key, kind="stable")
+    order = rising(batch.event_key)
     return Result(
         event_key=batch.event_key[order],
         charge=charge[order],
@@ -128,15 +133,17 @@ def rerate(old: Snapshot, booked: Result, new: Snapshot) -> Correction:
     DoesNotTie : the old snapshot does not give what was booked; nothing may be posted.
     Invalid : what was booked is not of the events of the old snapshot.
     """
-    if not np.array_equal(np.sort(old.batch.event_key), booked.event_key):
+    order = rising(old.batch.event_key)
+    if not np.array_equal(old.batch.event_key[order], booked.event_key):
         raise Invalid("What was booked is not of the events of the old snapshot.")
     old_rows, new_rows = affected(old, new)
-    keys = np.sort(old.batch.event_key[old_rows])
-    before = booked.take(np.searchsorted(booked.event_key, keys))
+    concerned = np.zeros(len(booked), np.bool_)
+    concerned[old_rows] = True
+    concerned = concerned[order]
+    before = booked.take(concerned)
     _reproduce(_rate(old, old_rows), before)
     after = _rate(new, new_rows)
-    untouched = booked.take(~np.isin(booked.event_key, keys))
-    return _differences(before, after, _join(untouched, after))
+    return _differences(before, after, _join(booked.take(~concerned), after))
 
 
 def compare(again: Result, booked: Result, after: Result) -> Correction:
@@ -171,7 +178,9 @@ def affected(old: Snapshot, new: Snapshot) -> tuple[Int64, Int64]:
 
 
 def _rate(snapshot: Snapshot, rows: Int64) -> Result:
-    part = replace(snapshot, batch=snapshot.batch.take(rows), charge=snapshot.charge[rows])
+    part = snapshot
+    if len(rows) < len(snapshot.batch):
+        part = replace(snapshot, batch=snapshot.batch.take(rows), charge=snapshot.charge[rows])
     return result_of(rate(part.batch, part.book, part.counters, top_ups=part.top_ups), part)
 
 
@@ -194,16 +203,15 @@ def _reproduce(again: Result, before: Result) -> None:
 
 def _changed_events(old: Snapshot, new: Snapshot) -> tuple[Bool, Bool]:
     """Mark the events that are gone, new, corrected or sold by terms that changed."""
-    common, at_old, at_new = np.intersect1d(
-        old.batch.event_key, new.batch.event_key, assume_unique=True, return_indices=True
-    )
-    differs = np.zeros(len(common), np.bool_)
+    at_old, at_new = matched(old.batch.event_key, new.batch.event_key)
+    differs = np.zeros(len(old.batch.event_key[at_old]), np.bool_)
     for left, right in _columns(old, new):
         differs |= left[at_old] != right[at_new]
-    same_terms = _same_terms(old.book, new.book)
-    offering = old.batch.offering[at_old]
-    sold = (offering >= 0) & (offering < len(same_terms))
-    differs |= ~np.where(sold, same_terms[np.where(sold, offering, 0)], old.book is new.book)
+    if old.book is not new.book:
+        same_terms = _same_terms(old.book, new.book)
+        offering = old.batch.offering[at_old]
+        sold = (offering >= 0) & (offering < len(same_terms))
+        differs |= ~np.where(sold, same_terms[np.where(sold, offering, 0)], False)
     changed_old = np.ones(len(old.batch), np.bool_)
     changed_new = np.ones(len(new.batch), np.bool_)
     changed_old[at_old], changed_new[at_new] = differs, differs
@@ -212,7 +220,8 @@ def _changed_events(old: Snapshot, new: Snapshot) -> tuple[Bool, Bool]:
 
 def _columns(old: Snapshot, new: Snapshot) -> list[tuple[NDArray[Any], NDArray[Any]]]:
     """Pair the columns that say what an event is; an offering is known by its name."""
-    pairs = [(old.charge, new.charge), (_offerings(old), _offerings(new))]
+    names = (*old.book.offerings, *new.book.offerings)
+    pairs = [(old.charge, new.charge), (_offerings(old, names), _offerings(new, names))]
     for column in fields(UsageBatch):
         left, right = getattr(old.batch, column.name), getattr(new.batch, column.name)
         if column.name == "offering" or (left is None and right is None):
@@ -225,10 +234,11 @@ def _columns(old: Snapshot, new: Snapshot) -> list[tuple[NDArray[Any], NDArray[A
     return pairs
 
 
-def _offerings(snapshot: Snapshot) -> Names:
-    names = np.array([*snapshot.book.offerings, ""])
+def _offerings(snapshot: Snapshot, names: tuple[str, ...]) -> Int64:
+    """Give the offering of each event as its first place among names, -1 where it is none."""
+    places = np.array([*(names.index(name) for name in snapshot.book.offerings), -1])
     code = snapshot.batch.offering
-    return names[np.where((code >= 0) & (code < len(names) - 1), code, len(names) - 1)]
+    return places[np.where((code >= 0) & (code < len(places) - 1), code, len(places) - 1)]
 
 
 def _same_terms(old: TariffBook, new: TariffBook) -> Bool:
@@ -313,6 +323,8 @@ def _grants(snapshot: Snapshot) -> dict[tuple[bool, int, str, int], tuple[int, .
 
 
 def _join(one: Result, other: Result) -> Result:
+    if not len(one):
+        return other
     columns = [
         np.concatenate([getattr(one, column.name), getattr(other, column.name)])
         for column in fields(Result)
@@ -322,38 +334,54 @@ def _join(one: Result, other: Result) -> Result:
 
 
 def _differences(before: Result, after: Result, whole: Result) -> Correction:
-    """Sum per charge and component what the new result has more than the old one."""
-    names = np.unique(np.concatenate([before.component, after.component]))
-    charge = np.concatenate([before.charge, after.charge])
-    component = np.searchsorted(names, np.concatenate([before.component, after.component]))
-    rated = np.concatenate([before.reason, after.reason]) == 0
-    charges, at = distinct(charge[rated])
+    """Sum per charge and component what the new result has more than the old one.
+
+    An event whose own result is as it was adds what it takes away: only the others are summed.
+    """
+    gone, come, event_key = _changed(before, after)
+    old, new = before.take(gone), after.take(come)
+    names, component = _coded(np.concatenate([old.component, new.component]))
+    rated = np.flatnonzero(np.concatenate([old.reason, new.reason]) == 0)
+    charges, at = distinct(np.concatenate([old.charge, new.charge])[rated])
     codes, place = distinct(at * len(names) + component[rated])
     keys = (charges[codes // len(names)], names[codes % len(names)])
-    sign = np.repeat(np.array([-1, 1]), [len(before), len(after)])[rated]
 
-    def change(name: str) -> Int64:
-        column = np.concatenate([getattr(before, name), getattr(after, name)])[rated]
-        summed: Int64 = sum_by_key(place, sign * column, len(codes))
+    def change(ours: Int64, theirs: Int64) -> Int64:
+        summed: Int64 = sum_by_key(place, np.concatenate([-ours, theirs])[rated], len(codes))
         return summed
 
-    columns = [change(name) for name in ("amount_micro", "quantity", "free_quantity")]
-    events = sum_by_key(place, sign, len(codes))
+    columns = [
+        change(getattr(old, name), getattr(new, name))
+        for name in ("amount_micro", "quantity", "free_quantity")
+    ]
+    events = change(np.ones(len(old), np.int64), np.ones(len(new), np.int64))
     moved = np.flatnonzero(np.any([events != 0, *(column != 0 for column in columns)], axis=0))
     micro, quantity, free = (column[moved] for column in columns)
     return Correction(
-        keys[0][moved], keys[1][moved], micro, events[moved], quantity, free,
-        _changed_keys(before, after), len(after), whole,
+        keys[0][moved], keys[1][moved], micro, events[moved], quantity, free, event_key,
+        len(after), whole,
     )  # fmt: skip
 
 
-def _changed_keys(before: Result, after: Result) -> Int64:
-    """Give the events whose own result is another, or that come or go."""
-    common, at_before, at_after = np.intersect1d(
-        before.event_key, after.event_key, assume_unique=True, return_indices=True
-    )
-    differs = np.zeros(len(common), np.bool_)
+def _coded(words: Names) -> tuple[Names, Int64]:
+    """Give the different words in order, and the place of each row's among them."""
+    names = np.unique(words)
+    if len(names) > _FEW:
+        return names, np.searchsorted(names, words)
+    codes = np.zeros(len(words), np.int64)
+    for number, name in enumerate(names):
+        codes[words == name] = number
+    return names, codes
+
+
+def _changed(before: Result, after: Result) -> tuple[Bool, Bool, Int64]:
+    """Mark the events of both whose own result is another, or that come or go; and their keys."""
+    at_before, at_after = matched(before.event_key, after.event_key)
+    differs = np.zeros(len(before.event_key[at_before]), np.bool_)
     for column in fields(Result):
         differs |= getattr(before, column.name)[at_before] != getattr(after, column.name)[at_after]
-    single = np.setxor1d(before.event_key, after.event_key, assume_unique=True)
-    return np.sort(np.concatenate([common[differs], single]))
+    gone, come = np.ones(len(before), np.bool_), np.ones(len(after), np.bool_)
+    gone[at_before], come[at_after] = False, differs
+    keys = [before.event_key[np.flatnonzero(gone)], after.event_key[np.flatnonzero(come)]]
+    gone[at_before] = differs
+    return gone, come, np.sort(np.concatenate(keys), kind="stable")

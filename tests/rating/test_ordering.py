@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rating.ordering import distinct, in_stable_order, runs
+from rating.ordering import distinct, in_stable_order, matched, rising, runs
 
 
 @pytest.mark.parametrize("bits", [3, 61, 62])
@@ -39,3 +39,25 @@ def test_runs_are_numbered_from_their_heads() -> None:
     assert heads.tolist() == [0, 2, 3]
     assert number.tolist() == [0, 0, 1, 2]
     assert [len(column) for column in runs(np.zeros(0, np.int64))] == [0, 0]
+
+
+CODES = st.lists(st.integers(-(2**62), 2**62) | st.integers(0, 20), max_size=20, unique=True)
+
+
+@given(CODES, CODES, st.booleans(), st.booleans())
+def test_shared_codes_are_matched_as_by_a_dictionary(
+    one: list[int], other: list[int], ordered: bool, equal: bool
+) -> None:
+    """Columns that rise or do not, that are equal, that share some codes or none."""
+    if equal:
+        other = list(one)
+    if ordered:
+        one, other = sorted(one), sorted(other)
+    left, right = np.array(one, np.int64), np.array(other, np.int64)
+    here, there = matched(left, right)
+    place = {code: number for number, code in enumerate(other)}
+    slow = {(n, place[code]) for n, code in enumerate(one) if code in place}
+    pairs = zip(np.arange(len(one))[here], np.arange(len(other))[there], strict=True)
+    assert {(int(a), int(b)) for a, b in pairs} == slow
+    assert len(left[here]) == len(slow)
+    assert left[rising(left)].tolist() == sorted(one)

@@ -8,7 +8,7 @@ Source: reference design, rating 4.4; the zone's rules come from the tz database
 
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -19,6 +19,7 @@ from rating.usage import Bool, Int32, Int64
 
 DAY = 86_400
 WEEK = 7 * DAY
+NEVER = 2**62  # later than any instant
 _EPOCH = date(1970, 1, 1)
 
 # Instants outside these years are refused: a garbled clock must not ask for endless calendars.
@@ -56,13 +57,18 @@ class DayPlan:
     default: int
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)  # Without slots: what is derived is kept.
 class Timeline:
     """A plan laid out in UTC: slot[i] from border[i] to border[i+1]."""
 
     borders: Int64  # (k,) instants, increasing [ticks since 1970, UTC; a tick is a second]
     slots: Int32  # (k,)
     gaps_before: Int64  # (k + 1,) how many of the first i stretches have no slot
+
+    @cached_property
+    def ends(self) -> Int64:
+        """The instant at which each stretch ends; the last never does."""
+        return np.append(self.borders[1:], NEVER)
 
     def at(self, instants: Integers) -> Int64:
         """Find the stretch that each instant lies in; none may be before the first border.
@@ -71,15 +77,26 @@ class Timeline:
         hour says the stretch, at a twentieth of what a search costs.
         """
         if len(self.borders) > 1 and instants.dtype == np.int64:
-            second = int(self.borders[1])
-            step = int(np.gcd.reduce(np.diff(self.borders[1:]))) or second - int(self.borders[0])
-            origin = second - -(-(second - int(self.borders[0])) // step) * step
-            cells = (int(self.borders[-1]) - origin) // step + 1
+            origin, step, cells = self._hours
             if cells * _WORTH_A_TABLE <= len(instants):
-                begins = (self.borders - origin) // step
-                stretch = np.repeat(np.arange(len(begins)), np.diff(begins, append=cells))
-                return stretch.take((instants - origin) // step, mode="clip")
+                hour = instants - origin
+                hour //= step
+                return self._stretch_of_hour.take(hour, mode="clip")
         return np.searchsorted(self.borders, instants, side="right") - 1
+
+    @cached_property
+    def _hours(self) -> tuple[int, int, int]:
+        """The largest step on which all borders after the first lie: origin, step, how many."""
+        second = int(self.borders[1])
+        step = int(np.gcd.reduce(np.diff(self.borders[1:]))) or second - int(self.borders[0])
+        origin = second - -(-(second - int(self.borders[0])) // step) * step
+        return origin, step, (int(self.borders[-1]) - origin) // step + 1
+
+    @cached_property
+    def _stretch_of_hour(self) -> Int64:
+        origin, step, hours = self._hours
+        begins = (self.borders - origin) // step
+        return np.repeat(np.arange(len(begins)), np.diff(begins, append=hours))
 
 
 @lru_cache(maxsize=16)

@@ -25,7 +25,7 @@ Cost = Callable[[Int64, Integers], Integers]
 NO_CAP = -1
 # Beyond so many rounds, the rows that are left are paid for one by one.
 _MOST_ROUNDS = 64
-_STRETCH = 32_768  # rows whose columns stay in the cache
+_STRETCH = 16_384  # rows whose columns stay in the cache
 
 
 def first_come(wanted: Integers, balance: Integers, bucket: Int64) -> Integers:

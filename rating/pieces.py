@@ -53,6 +53,13 @@ class Sessions:
             bool(self.spans[row]), elapsed,
         )  # fmt: skip
 
+    def take(self, rows: Int64) -> "Sessions":
+        """Select events."""
+        return Sessions(
+            self.cell[rows], self.start[rows], self.quantity[rows], self.spans[rows],
+            None if self.elapsed is None else self.elapsed[rows], self.continued_of(rows),
+        )  # fmt: skip
+
     def goes_on(self, row: int) -> bool:
         """Say whether one event continues a session."""
         return self.continued is not None and bool(self.continued[row])

@@ -23,10 +23,18 @@ from rating.carried_usage import brings_price, components_of, price_carried
 from rating.clock import Timeline
 from rating.drawing import Cost
 from rating.pieces import Sessions
-from rating.pricing import may_overflow, overflows, price, timelines, unsold
+from rating.pricing import (
+    may_overflow,
+    overflows,
+    price,
+    price_long,
+    price_short,
+    timelines,
+    unsold,
+)
 from rating.rounding import Integers
 from rating.tariff import TariffBook
-from rating.tariff_tables import NEVER
+from rating.tariff_tables import NEVER, of_rows
 from rating.tariff_terms import START_BAND
 from rating.top_ups import TopUps
 from rating.usage import (
@@ -126,25 +134,50 @@ def _rate_usage(
     cost = _usage_cost(batch, book, lines, cell)
     drawn, after = consume(batch, cell, reason, book, counters or Counters.none(), cost, top_ups)
     free = drawn[:, 0] if drawn.shape[1] == 1 else drawn.sum(axis=1)
-    amount, units = np.zeros(len(batch), np.int64), np.zeros(len(batch), np.int64)
-    rate_row, component = np.full(len(batch), -1, np.int32), np.full(len(batch), -1, np.int32)
+    amount, units, rate_row = _price_usage(batch, book, lines, cell, reason, free, chunk)
+    component = np.full(len(batch), -1, np.int32)
     for rows in _chunks(len(batch), chunk):
-        part = batch.take(rows)
-        payable = part.quantity - free[rows]
         sound = reason[rows] == Reason.OK
-        paid = sound & (payable != 0 if book.tariff.refunds else payable > 0)
-        if sound.any():
+        if sound.all():
+            component[rows] = of_rows(book.cells.component, cell[rows])
+        elif sound.any():
             component[rows] = np.where(sound, book.cells.component[cell[rows]], np.int32(-1))
-        at = slice(None) if paid.all() else np.flatnonzero(paid)
-        sessions = _sessions(part, at, cell[rows][at], _size(payable[at], book))
-        priced = price(book, lines, sessions)
-        amount[rows][at], units[rows][at] = priced.amount_micro, priced.billed_units
-        rate_row[rows][at] = priced.row
     if book.tariff.refunds:
         refunded = batch.quantity < 0
         amount[refunded] *= -1
         units[refunded] *= -1
     return Rated(amount, component, zone, reason, units, free, rate_row, after, drawn)
+
+
+def _price_usage(
+    batch: UsageBatch, book: TariffBook, lines: tuple[Timeline, ...], cell: Int32, reason: Int16,
+    free: Int64, chunk: int,
+) -> tuple[Int64, Int64, Int32]:  # fmt: skip
+    """Price what allowances leave of sound events: amount, units paid for, first rate row."""
+    amount, units = np.zeros(len(batch), np.int64), np.zeros(len(batch), np.int64)
+    rate_row, long = np.full(len(batch), -1, np.int32), [np.zeros(0, np.int64)]
+    for rows in _chunks(len(batch), chunk):
+        payable = _size(batch.quantity[rows] - free[rows], book)
+        paid = (reason[rows] == Reason.OK) & (payable > 0)
+        at: slice | Int64 = rows
+        if not paid.all():
+            mine = np.flatnonzero(paid)
+            at, payable = mine + rows.start, payable[mine]
+        if not len(payable):
+            continue
+        priced, left = price_short(book, lines, _sessions(batch, at, cell[at], payable))
+        amount[at], units[at] = priced.amount_micro, priced.billed_units
+        rate_row[at] = priced.row
+        if len(left):
+            long.append(left + rows.start if isinstance(at, slice) else at[left])
+    later = np.concatenate(long)
+    for part in _chunks(len(later), chunk):
+        at = later[part]
+        payable = _size(batch.quantity[at] - free[at], book)
+        sessions = _sessions(batch, at, cell[at], payable)
+        priced = price_long(book, lines, sessions, rate_row[at].astype(np.int64))
+        amount[at], units[at] = priced.amount_micro, priced.billed_units
+    return amount, units, rate_row
 
 
 def _chunks(length: int, chunk: int) -> Iterator[slice]:

@@ -8,8 +8,8 @@ is not paid again; with `split` every piece is rounded up on its own, and midnig
 with `start_band` the band at the start prices all. Set-up fee, minimum, most and rounding are those
 of the first piece's row. Nothing used costs nothing; what continues a session has paid set-up fee
 and minimum. Numerators that might not fit in int64 are priced one by one with Python's integers
-instead; nothing ever wraps. Source: reference design, rating 4.5; the session kind of the pricing
-case format.
+instead; nothing that counts ever wraps. Source: reference design, rating 4.5; the session kind of
+the pricing case format.
 """
 
 from collections.abc import Iterator, Sequence
@@ -34,7 +34,7 @@ class Priced:
 
     amount_micro: Int64
     billed_units: Int64
-    row: Int32  # of the first piece
+    row: Int64  # of the first piece
 
 
 def timelines(book: TariffBook, first: int, last: int) -> tuple[Timeline, ...]:
@@ -53,40 +53,73 @@ def price(book: TariffBook, lines: Sequence[Timeline], sessions: Sessions) -> Pr
     lines : the timelines of the book's plans, covering all events.
     sessions : what was used; quantities are positive.
     """
-    first, cut = _first_rows(book, lines, sessions)
-    priced = Priced(np.zeros(len(first), np.int64), np.zeros(len(first), np.int64), first)
-    wide = may_overflow(book, lines, sessions.cell, sessions.quantity)
+    short, long = price_short(book, lines, sessions)
+    if not len(long):
+        return short
+    amount, units = short.amount_micro, short.billed_units.copy()
+    priced = price_long(book, lines, sessions.take(long), short.row[long])
+    amount[long], units[long] = priced.amount_micro, priced.billed_units
+    return Priced(amount, units, short.row)
+
+
+def price_short(
+    book: TariffBook, lines: Sequence[Timeline], sessions: Sessions
+) -> tuple[Priced, Int64]:
+    """Price the events that one row covers from start to end: step by step, all side by side.
+
+    Arguments as for `price`.
+
+    Returns
+    -------
+    priced : of all events, since to leave out a few costs more than to price them in vain.
+    long : those few, in rising order: over several bands or steps that look ahead, or too wide for
+        int64. Of what is priced here, only the row of the first piece is theirs.
+    """
+    row, long = _first_rows(book, lines, sessions)
+    long |= may_overflow(book, lines, sessions.cell, sessions.quantity)
     if book.steps.whole.any():
-        cut |= book.steps.whole[first]
-    plain = ~(cut | wide)
-    in_one_band = slice(None) if plain.all() else np.flatnonzero(plain)
-    _price_in_one_band(book, sessions, in_one_band, priced)
-    for rows, line in _by_plan(book, lines, sessions, np.flatnonzero(cut & ~wide)):
-        _price_pieces(book, line, sessions, rows, priced)
+        long |= book.steps.whole[row]
+    numerator, units = _sum_of_steps(book, row, sessions.quantity, sessions.elapsed)
+    amount = _amounts(book, row, numerator, sessions.continued)
+    return Priced(amount, units, row), np.flatnonzero(long)
+
+
+def price_long(
+    book: TariffBook, lines: Sequence[Timeline], sessions: Sessions, first: Int64
+) -> Priced:
+    """Price events over several bands or steps piece by piece, wide ones with Python's integers.
+
+    `first` is the rate row of the first piece of each.
+    """
+    amount, units = np.zeros_like(first), np.zeros_like(first)
+    wide = may_overflow(book, lines, sessions.cell, sessions.quantity)
+    for rows, line in _by_plan(book, lines, sessions, np.flatnonzero(~wide)):
+        numerator, units[rows] = sum_of_pieces(book.step_tables, line, sessions, rows)
+        amount[rows] = _amounts(book, first[rows], numerator, sessions.continued_of(rows))
     for row in np.flatnonzero(wide).tolist():
         parts = list(pieces(book, lines, sessions.one(row)))
-        priced.amount_micro[row] = price_exactly(book, parts, continued=sessions.goes_on(row))
-        priced.billed_units[row] = sum(part.billed for part in parts)
-        priced.row[row] = parts[0].row
-    return priced
+        amount[row] = price_exactly(book, parts, continued=sessions.goes_on(row))
+        units[row] = sum(part.billed for part in parts)
+    return Priced(amount, units, first)
 
 
 def _first_rows(
     book: TariffBook, lines: Sequence[Timeline], sessions: Sessions
-) -> tuple[Int32, Bool]:
+) -> tuple[Int64, Bool]:
     """Find the row that prices the start of each event, and which events outlast its band."""
-    cell, start = sessions.cell, sessions.start
-    slots, flat = book.cells.rows.shape[1], book.cells.rows.ravel()
-    row, outlasts = flat[cell * slots], np.zeros(len(cell), np.bool_)
+    cell, start, outlasts = sessions.cell, sessions.start, np.zeros(len(sessions.cell), np.bool_)
+    place = cell.astype(np.int64)
+    place *= book.cells.rows.shape[1]
     for number, line in enumerate(lines):
         own = book.cells.plan == number
         rows = slice(None) if own.all() else np.flatnonzero(own[cell])
         at = line.at(start[rows])
-        row[rows] = flat[cell[rows] * slots + line.slots[at]]
+        place[rows] += line.slots[at]
         if book.tariff.band_split != START_BAND:
-            ends = np.append(line.borders[1:], MAX_MICRO)[at]
-            outlasts[rows] = sessions.spans[rows] & (start[rows] + sessions.quantity[rows] > ends)
-    return row, outlasts
+            left = line.ends[at]
+            left -= start[rows]
+            outlasts[rows] = sessions.spans[rows] & (sessions.quantity[rows] > left)
+    return book.cells.rows.ravel()[place].astype(np.int64), outlasts
 
 
 def sum_of_pieces(
@@ -111,17 +144,6 @@ def divide_half_up(numerator: Int64, denominator: Int64) -> Int64:
     # Unsigned division is several times faster than NumPy's signed floor division.
     rounded = (numerator + (denominator >> 1)).view(np.uint64) // denominator.view(np.uint64)
     return rounded.view(np.int64)
-
-
-def _price_in_one_band(
-    book: TariffBook, sessions: Sessions, rows: Int64 | slice, priced: Priced
-) -> None:
-    """Price the events that one row covers from start to end: step by step, all side by side."""
-    row, quantity = priced.row[rows].astype(np.int64), sessions.quantity[rows]
-    elapsed = None if sessions.elapsed is None else sessions.elapsed[rows]
-    numerator, units = _sum_of_steps(book, row, quantity, elapsed)
-    priced.amount_micro[rows] = _amounts(book, row, numerator, sessions.continued_of(rows))
-    priced.billed_units[rows] = units
 
 
 def _sum_of_steps(
@@ -149,17 +171,6 @@ def _sum_of_steps(
         billed *= of_rows(prices[:, step], row)
         numerator += billed
     return numerator, units
-
-
-def _price_pieces(
-    book: TariffBook, line: Timeline, sessions: Sessions, rows: Int64, priced: Priced
-) -> None:
-    """Price events over several bands or steps, piece by piece, all events side by side."""
-    numerator, units = sum_of_pieces(book.step_tables, line, sessions, rows)
-    priced.amount_micro[rows] = _amounts(
-        book, priced.row[rows], numerator, sessions.continued_of(rows)
-    )
-    priced.billed_units[rows] = units
 
 
 def _amounts(

@@ -77,7 +77,8 @@ def divide(numerator: Integers, denominator: Integers | int, mode: Mode) -> Inte
     denominator : > 0, a scalar or (n,), < 2**62 where int64.
     mode : which way a rest goes.
     """
-    magnitude = np.abs(numerator)
+    signed = bool((numerator < 0).any())
+    magnitude = np.abs(numerator) if signed else numerator
     whole = magnitude // denominator
     rest = magnitude - whole * denominator
     if mode is Mode.UP:
@@ -89,8 +90,8 @@ def divide(numerator: Integers, denominator: Integers | int, mode: Mode) -> Inte
         step = rest >= other
         if mode is Mode.HALF_EVEN:
             step = (rest > other) | ((rest == other) & (whole % 2 == 1))
-    rounded: Integers = np.sign(numerator) * (whole + step)
-    return rounded
+    whole += step
+    return np.sign(numerator) * whole if signed else whole
 
 
 def round_ratio(

@@ -29,6 +29,7 @@ class StraightRows:
     before: Int64  # (rows * steps,) units x price of all steps before
     prices: Int64  # (rows * steps,)
     increments: Int64  # (rows * steps,)
+    coarse: Bool  # (rows * steps,) usage is rounded up to whole increments
 
 
 def straight_rows(steps: Steps) -> StraightRows:
@@ -48,7 +49,7 @@ def straight_rows(steps: Steps) -> StraightRows:
         np.minimum(before[:, step], _MOST, out=before[:, step])
     return StraightRows(
         count, straight, steps.starts[:, :-1].ravel(), before.ravel(), steps.prices.ravel(),
-        steps.increments.ravel(),
+        steps.increments.ravel(), steps.increments.ravel() > 1,
     )  # fmt: skip
 
 
@@ -69,12 +70,14 @@ def price_straight(rows: StraightRows, row: Int64, quantity: Int64) -> tuple[Int
         units = whole_increments(quantity, of_rows(rows.increments, row))
         return units * of_rows(rows.prices, row), np.zeros(1, np.int64)
     starts = rows.starts.reshape(-1, rows.steps)
-    step = np.zeros(len(row), np.int64)
-    for number in range(1, rows.steps):
+    step = (of_rows(starts[:, 1], row) < quantity).astype(np.int64)
+    for number in range(2, rows.steps):
         step += of_rows(starts[:, number], row) < quantity
     place = row * rows.steps
     place += step
-    numerator = whole_increments(quantity - rows.starts[place], rows.increments[place])
-    numerator *= rows.prices[place]
-    numerator += rows.before[place]
-    return numerator, step
+    units = quantity - rows.starts[place]
+    coarse = np.flatnonzero(rows.coarse[place])
+    units[coarse] = whole_increments(units[coarse], rows.increments[place[coarse]])
+    units *= rows.prices[place]
+    units += rows.before[place]
+    return units, step

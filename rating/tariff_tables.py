@@ -7,8 +7,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rating.allowance_terms import Included
 from rating.clock import DayPlan
@@ -83,7 +85,7 @@ class Cells:
     bounded: Bool  # some row has a step without price
 
 
-def of_rows(column: Int64, row: Int64 | Int32) -> Int64:
+def of_rows(column: NDArray[Any], row: Int64 | Int32) -> NDArray[Any]:
     """Give a column of the table by row; where all rows of the table are alike, that one value.
 
     The one broadcasts: dividing by it is several times cheaper, and nothing is gathered.

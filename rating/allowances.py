@@ -159,7 +159,12 @@ def _pass(
     members = None
     if _is_plain(queue.allowance, book, top_ups):
         increment = book.included.increment[queue.allowance]
-        free[queue.rows], drawn = in_turn(wanted, balance, increment, queue.pool)
+        if isinstance(queue.rows, slice):  # In its place: no column of all events more.
+            free[queue.rows] = wanted
+            drawn = in_turn(free[queue.rows], balance, increment, queue.pool)
+        else:
+            drawn = in_turn(wanted, balance, increment, queue.pool)
+            free[queue.rows] = wanted
     else:
         drawn, members = _pass_by_pool(
             batch, queue, wanted, free, pools, balance, book, counters, cost, top_ups

@@ -197,7 +197,7 @@ def months(clock: Clock, instants: Int64) -> Int32:
     ends = [instants.min(), instants.max()]
     first, last = np.searchsorted(clock.month_starts, ends, side="right").tolist()
     if first == last:  # What is rated together is mostly of one month.
-        return np.full(len(instants), first - 1 + 2000 * 12, np.int32)
+        return np.broadcast_to(np.int32(first - 1 + 2000 * 12), len(instants))
     number = np.searchsorted(clock.month_starts[first:last], instants, side="right")
     found: Int32 = (number + (first - 1 + 2000 * 12)).astype(np.int32)
     return found

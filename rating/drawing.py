@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from rating.ordering import heads_of, in_stable_order, runs
+from rating.ordering import STRETCH, heads_of, in_stable_order, runs
 from rating.rounding import FITS, Integers, largest
 from rating.usage import Int64
 
@@ -25,7 +25,6 @@ Cost = Callable[[Int64, Integers], Integers]
 NO_CAP = -1
 # Beyond so many rounds, the rows that are left are paid for one by one.
 _MOST_ROUNDS = 64
-_STRETCH = 16_384  # rows whose columns stay in the cache
 
 
 def first_come(wanted: Integers, balance: Integers, bucket: Int64) -> Integers:
@@ -87,36 +86,37 @@ def in_increments(
     return np.minimum(wanted, drawn), drawn
 
 
-def in_turn(wanted: Int64, balance: Int64, increment: Int64, bucket: Int64) -> tuple[Int64, Int64]:
+def in_turn(wanted: Int64, balance: Int64, increment: Int64, bucket: Int64) -> Int64:
     """Draw whole increments as `in_increments` does, by rows in event order whose buckets mix.
 
     Nothing is sorted but what has to be: of each stretch of rows a bucket either holds all that it
     is asked for, or is empty, or runs out right there. Only the rows of the last kind are put
     together.
 
+    Parameters
+    ----------
+    wanted : (n,) what is covered of it stands there afterwards.
+
     Returns
     -------
-    given : (n,) what is covered of `wanted`.
-    lost : (b,) what each bucket loses.
+    (b,) what each bucket loses.
     """
     step = np.maximum(increment, 1)
     exact = bool((step == 1).all())
-    counts = wanted if exact else -(-wanted // step[bucket])
+    taken = wanted if exact else -(-wanted // step[bucket])
     full = balance if exact else balance // step
-    left, taken = full.copy(), counts.copy()
-    if min(len(counts), _STRETCH) * largest(counts) + largest(left) >= FITS:
+    left = full.copy()
+    if min(len(taken), STRETCH) * largest(taken) + largest(left) >= FITS:
         _, order = in_stable_order(bucket, len(balance).bit_length())
-        taken[order] = first_come(counts[order], left, bucket[order])
+        taken[order] = first_come(taken[order], left, bucket[order])
         np.subtract.at(left, bucket, taken)
     else:
-        for begin in range(0, len(counts), _STRETCH):
-            rows = slice(begin, begin + _STRETCH)
+        for begin in range(0, len(taken), STRETCH):
+            rows = slice(begin, begin + STRETCH)
             _take_in_turn(taken[rows], left, bucket[rows])
-    lost = full - left
-    if exact:
-        return taken, lost
-    taken *= step[bucket]
-    return np.minimum(wanted, taken, out=taken), lost * step
+    if not exact:
+        np.minimum(wanted, taken * step[bucket], out=wanted)
+    return (full - left) * step
 
 
 def _take_in_turn(taken: Int64, left: Int64, bucket: Int64) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rating.clock import months
-from rating.ordering import distinct, in_stable_order
+from rating.ordering import STRETCH, distinct, in_stable_order
 from rating.tariff import TariffBook
 from rating.usage import Bool, Int16, Int32, Int64, Reason, UsageBatch
 
@@ -52,7 +52,9 @@ class Queue:
     def last(self) -> Int64:
         """Give the place of the last event of each pool, -1 where there is none."""
         found = np.full(len(self.owner), -1)
-        np.maximum.at(found, self.pool, np.arange(len(self)))
+        for begin in range(0, len(self), STRETCH):
+            pool = self.pool[begin : begin + STRETCH]
+            np.maximum.at(found, pool, np.arange(begin, begin + len(pool)))
         return found
 
 

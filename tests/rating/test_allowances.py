@@ -56,9 +56,10 @@ def test_buckets_that_mix_are_drawn_on_as_if_each_stood_alone(
     slow, drawn = in_increments(wanted[order], balance, increment, bucket[order])
     lost = [int(drawn[bucket[order] == number].sum()) for number in range(len(balance))]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(drawing, "_STRETCH", stretch)
-        given_, gone = in_turn(wanted, balance, increment, bucket)
-    assert given_[order].tolist() == slow.tolist()
+        patch.setattr(drawing, "STRETCH", stretch)
+        covered = wanted.copy()
+        gone = in_turn(covered, balance, increment, bucket)
+    assert covered[order].tolist() == slow.tolist()
     assert gone.tolist() == lost
     assert balance.tolist() == balances
 

@@ -19,16 +19,38 @@ MARCH = 1_772_319_600  # 2026-03-01, 00:00 in Oslo
 STARTS = st.one_of(st.integers(MARCH - 3, MARCH + 3), st.sampled_from([EARLY, -1, LATE]))
 
 
-@given(st.lists(STARTS, max_size=20), st.randoms())
-def test_event_order_is_that_of_start_and_key(starts: list[int], random: object) -> None:
-    """Ties, garbled clocks and events that are in order already: as sorting tuples would do."""
-    keys = list(range(len(starts)))
-    random.shuffle(keys)  # type: ignore[attr-defined]
+KEYS = st.one_of(st.integers(0, 40), st.integers(EARLY, LATE), st.sampled_from([EARLY, LATE]))
+
+
+@given(
+    st.lists(st.tuples(STARTS, KEYS), max_size=20, unique_by=lambda pair: pair[1]), st.booleans()
+)
+def test_event_order_is_that_of_start_and_key(drawn: list[tuple[int, int]], ordered: bool) -> None:
+    """Ties, keys of all sizes, garbled clocks and events that are in order: as sorting tuples."""
+    drawn = sorted(drawn) if ordered else drawn
     call = Event(0, MARCH, 60, 1, "4790000001", 0, 0, 0)
-    batch = batch_of([replace(call, key=k, start=s) for k, s in zip(keys, starts, strict=True)])
+    batch = batch_of([replace(call, key=key, start=start) for start, key in drawn])
     order = event_order(batch)
-    slow = sorted(range(len(starts)), key=lambda row: (starts[row], keys[row]))
-    assert (list(range(len(starts))) if order is None else order.tolist()) == slow
+    slow = sorted(range(len(drawn)), key=lambda row: drawn[row])
+    assert (list(range(len(drawn))) if order is None else order.tolist()) == slow
+    assert order is None or not ordered
+
+
+def test_a_crowd_of_one_second_is_ordered_by_whole_keys() -> None:
+    """Keys that begin alike are told apart by their ends, where the code has room for few bits."""
+    random = np.random.default_rng(1)
+    count = 5_000
+    call = Event(0, MARCH, 60, 1, "4790000001", 0, 0, 0)
+    batch = batch_of([call])
+    keys = random.permutation(count).astype(np.int64) + random.integers(0, 2, count) * 2**61
+    batch = replace(
+        batch.take(np.zeros(count, np.int64)), event_key=keys,
+        started_at=MARCH + random.integers(0, 3, count) * 10**9,
+    )  # fmt: skip
+    order = event_order(batch)
+    assert order is not None
+    slow = sorted(range(count), key=lambda row: (batch.started_at[row], keys[row]))
+    assert order.tolist() == slow
 
 
 @given(st.lists(st.tuples(st.integers(0, 2), st.integers(-5, 5)), min_size=1, max_size=20))

@@ -18,7 +18,7 @@ from ledger.errors import DoesNotTie
 from rating.carried_usage import brings_price, explain_carried
 from rating.clock import Timeline
 from rating.pieces import NO_PLAN, Pieces, Sessions, walk
-from rating.pipeline import Rated, timelines_of
+from rating.pipeline import CHUNK, Rated, timelines_of
 from rating.pricing import MAX_MICRO, may_overflow
 from rating.rounding import Integers, Mode, divide
 from rating.straight import StraightRows, price_straight, straight_rows
@@ -28,7 +28,6 @@ from rating.tariff_terms import START_BAND
 from rating.usage import VOICE, Bool, Int32, Int64, Reason, UsageBatch
 
 NONE = -1
-_TOGETHER = 16_384  # events whose columns stay in the cache
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -89,8 +88,8 @@ def _explain_usage(
         book, timelines_of(batch, book, reason), straight_rows(book.steps), _bands(book)
     )
     left = []
-    for begin in range(0, len(batch), _TOGETHER):
-        rows: slice | Int64 = slice(begin, min(begin + _TOGETHER, len(batch)))
+    for begin in range(0, len(batch), CHUNK):
+        rows: slice | Int64 = slice(begin, min(begin + CHUNK, len(batch)))
         mine = paid[rows]
         if not mine.all():
             rows = begin + np.flatnonzero(mine)
@@ -98,8 +97,8 @@ def _explain_usage(
         if len(sessions.cell):
             left.append(_read_off(tables, sessions, rows, codes))
     rest = np.concatenate([np.zeros(0, np.int64), *left])
-    for begin in range(0, len(rest), _TOGETHER):
-        some = rest[begin : begin + _TOGETHER]
+    for begin in range(0, len(rest), CHUNK):
+        some = rest[begin : begin + CHUNK]
         _walk_through(tables, _sessions(batch, rated, book, some, payable[some]), some, codes)
     if book.tariff.refunds:
         refunds = np.flatnonzero(paid & (batch.quantity < 0))
@@ -115,7 +114,7 @@ def check_codes(codes: Codes, batch: UsageBatch, rated: Rated, book: TariffBook)
     ------
     DoesNotTie : names the first such event and counts them; nothing may be posted.
     """
-    stretches = (slice(at, at + _TOGETHER) for at in range(0, len(batch), _TOGETHER))
+    stretches = (slice(at, at + CHUNK) for at in range(0, len(batch), CHUNK))
     if all(np.array_equal(codes.sums(rows), rated.amount_micro[rows]) for rows in stretches):
         return
     explained = codes.amount_micro

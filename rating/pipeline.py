@@ -224,7 +224,9 @@ def _locate(batch: UsageBatch, book: TariffBook, zone: Int32, cell: Int32, reaso
     groups = np.flatnonzero(batch.usage_type == DATA)
     if len(groups) < len(batch):
         zone[:] = zones_of_numbers(book.zone_map, batch.called)
-    zone[groups] = zones_of_groups(book.zone_map, batch.rating_group[groups])
+        zone[groups] = zones_of_groups(book.zone_map, batch.rating_group[groups])
+    else:
+        zone[:] = zones_of_groups(book.zone_map, batch.rating_group)
     sound = reason == Reason.OK
     usage, offering = batch.usage_type, batch.offering
     if not sound.all():

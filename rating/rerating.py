@@ -341,7 +341,8 @@ def _differences(before: Result, after: Result, whole: Result) -> Correction:
     gone, come, event_key = _changed(before, after)
     old, new = before.take(gone), after.take(come)
     names, component = _coded(np.concatenate([old.component, new.component]))
-    rated = np.flatnonzero(np.concatenate([old.reason, new.reason]) == 0)
+    sound = np.concatenate([old.reason, new.reason]) == 0
+    rated = slice(None) if sound.all() else np.flatnonzero(sound)
     charges, at = distinct(np.concatenate([old.charge, new.charge])[rated])
     codes, place = distinct(at * len(names) + component[rated])
     keys = (charges[codes // len(names)], names[codes % len(names)])
@@ -365,12 +366,17 @@ def _differences(before: Result, after: Result, whole: Result) -> Correction:
 
 def _coded(words: Names) -> tuple[Names, Int64]:
     """Give the different words in order, and the place of each row's among them."""
-    names = np.unique(words)
-    if len(names) > _FEW:
+    found: list[str] = []
+    rest = words
+    while len(rest) and len(found) <= _FEW:
+        found.append(str(rest[0]))
+        rest = rest[np.flatnonzero(rest != rest[0])]
+    if len(rest):
+        names = np.unique(words)
         return names, np.searchsorted(names, words)
-    codes = np.zeros(len(words), np.int64)
-    for number, name in enumerate(names):
-        codes[words == name] = number
+    names, codes = np.array(sorted(found), np.str_), np.zeros(len(words), np.int64)
+    for number, name in enumerate(names[1:], 1):
+        codes[np.flatnonzero(words == name)] = number
     return names, codes
 
 

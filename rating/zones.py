@@ -150,6 +150,11 @@ def zones_of_groups(zones: ZoneMap, rating_group: Int32) -> Int32:
     """Find the zone of each rating group; -1 where none is declared."""
     if not len(zones.groups):
         return np.full(len(rating_group), -1, np.int32)
+    lowest, highest = int(zones.groups[0]), int(zones.groups[-1])
+    if highest - lowest < len(rating_group):  # A table between two places for what is beyond it.
+        table = np.full(highest - lowest + 3, -1, np.int32)
+        table[zones.groups - (lowest - 1)] = zones.group_zones
+        return table.take(rating_group.astype(np.int64) - (lowest - 1), mode="clip")
     at = np.searchsorted(zones.groups, rating_group)
     at = np.minimum(at, len(zones.groups) - 1)
     return np.where(zones.groups[at] == rating_group, zones.group_zones[at], np.int32(-1))

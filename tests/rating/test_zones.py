@@ -65,10 +65,11 @@ def test_what_is_no_code_has_no_zone() -> None:
     assert zones_of_numbers(zones, garbage).tolist() == [-1] * 5
 
 
-def test_rating_groups_are_looked_up_exactly() -> None:
-    """A group between two declared ones belongs to neither."""
-    groups = np.array([0, 100, 150, 200, 2**31 - 1], np.int32)
-    assert zones_of_groups(compile_zones({}, {100: 0, 200: 1}), groups).tolist() == [
-        -1, 0, -1, 1, -1,
-    ]  # fmt: skip
-    assert zones_of_groups(compile_zones({}, {}), groups).tolist() == [-1] * 5
+@pytest.mark.parametrize("times", [1, 100])  # Searched for, and looked up in a table.
+def test_rating_groups_are_looked_up_exactly(times: int) -> None:
+    """A group between two declared ones, or beyond them, belongs to neither."""
+    groups = np.tile(np.array([0, 99, 100, 150, 200, 201, 2**31 - 1, -(2**31)], np.int32), times)
+    zones = compile_zones({}, {100: 0, 200: 1})
+    expected = [-1, -1, 0, -1, 1, -1, -1, -1] * times
+    assert zones_of_groups(zones, groups).tolist() == expected
+    assert zones_of_groups(compile_zones({}, {}), groups).tolist() == [-1] * len(groups)

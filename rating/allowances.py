@@ -107,6 +107,7 @@ def consume(
     # Before anything is served: an event that one allowance suspends must not use another.
     if _suspend(batch, queues, before, reason, book):
         queues = [queue.only(reason[queue.rows] == Reason.OK) for queue in queues]
+    touched: list[Counters] = []
     for layer, (candidates, pools) in enumerate(zip(queues, before, strict=True)):
         queue, wanted = candidates, batch.quantity[candidates.rows]
         if layer:
@@ -114,11 +115,11 @@ def consume(
             stays = wanted > 0
             queue, wanted = candidates.only(stays), wanted[stays]
         if len(queue):
-            counters = _pass(
+            touched += _pass(
                 batch, queue, wanted, free[:, layer], pools, book, counters, cost,
                 top_ups or TopUps.none(),
             )  # fmt: skip
-    return free, counters
+    return free, _merge(counters, touched)
 
 
 def _suspend(
@@ -148,10 +149,13 @@ def _suspend(
 def _pass(
     batch: UsageBatch, queue: Queue, wanted: Int64, free: Int64, pools: Counters,
     book: TariffBook, counters: Counters, cost: Cost | None, top_ups: TopUps,
-) -> Counters:  # fmt: skip
-    """Serve one allowance of each event of a queue; writes `free`, gives the counters after.
+) -> list[Counters]:  # fmt: skip
+    """Serve one allowance of each event of a queue; writes `free`, gives what it touched.
 
-    `pools` are the counters of the pools of the queue before: an allowance is of one layer.
+    Parameters
+    ----------
+    pools, counters : before any event: those of the pools of the queue, and all. What one layer
+        touches no other does, since an allowance is of one layer.
     """
     stated = pools.granted != NOT_STATED
     granted = np.where(stated, pools.granted, book.included.quantity[pools.allowance])
@@ -176,8 +180,7 @@ def _pass(
         replace(pools, used=pools.used + drawn).take(touched),
         last_start=batch.started_at[rows], last_key=batch.event_key[rows],
     )  # fmt: skip
-    counters = _merge(counters, after)
-    return counters if members is None else _merge(counters, members)
+    return [after] if members is None else [after, members]
 
 
 def _is_plain(allowance: Int32, book: TariffBook, top_ups: TopUps) -> bool:
@@ -311,19 +314,20 @@ def _pool_codes(subscription: Int32, allowance: Int32, month: Int32) -> Int64:
     return packed
 
 
-def _merge(counters: Counters, touched: Counters) -> Counters:
+def _merge(counters: Counters, touched: Sequence[Counters]) -> Counters:
     """Put the touched pools in the place of what they were, in pool order."""
-    columns = [getattr(touched, name) for name in Counters.__slots__]
-    if len(counters):
-        at = _positions(counters, *columns[:3])
-        untouched = np.ones(len(counters), np.bool_)
-        untouched[at[at >= 0]] = False
-        columns = [
-            np.concatenate([getattr(counters, name)[untouched], column])
-            for name, column in zip(Counters.__slots__, columns, strict=True)
-        ]
-    order = np.argsort(_pool_codes(*columns[:3]), kind="stable")
-    return Counters(*columns).take(order)
+    if not any(len(each) for each in touched):
+        return counters
+    joined = Counters(
+        *(np.concatenate([getattr(each, name) for each in (counters, *touched)])
+          for name in Counters.__slots__)
+    )  # fmt: skip
+    codes = _pool_codes(joined.subscription, joined.allowance, joined.month)
+    order = np.argsort(codes, kind="stable")
+    codes = codes[order]
+    newest = np.ones(len(codes), np.bool_)
+    newest[:-1] = codes[1:] != codes[:-1]
+    return joined.take(order[newest])
 
 
 def carry_over(
@@ -351,8 +355,8 @@ def carry_over(
     columns = {name: getattr(counters, name)[kept] for name in Counters.__slots__}
     columns["allowance"] = allowance[kept].astype(np.int32)
     columns["granted"] = np.full(len(kept), NOT_STATED, np.int64)
-    went_on = _merge(Counters.none(), Counters(**columns))
+    went_on = _merge(Counters.none(), [Counters(**columns)])
     if granted is None or not len(granted):
         return went_on
     pools = (granted.subscription, granted.allowance, granted.month)
-    return _merge(went_on, replace(_look_up(went_on, *pools), granted=granted.granted))
+    return _merge(went_on, [replace(_look_up(went_on, *pools), granted=granted.granted)])

@@ -106,7 +106,8 @@ def in_turn(wanted: Int64, balance: Int64, increment: Int64, bucket: Int64) -> I
     taken = wanted if exact else -(-wanted // step[bucket])
     full = balance if exact else balance // step
     left = full.copy()
-    if min(len(taken), STRETCH) * largest(taken) + largest(left) >= FITS:
+    most = min(largest(taken), largest(left))
+    if min(len(taken), STRETCH) * most + largest(left) >= FITS:
         _, order = in_stable_order(bucket, len(balance).bit_length())
         taken[order] = first_come(taken[order], left, bucket[order])
         np.subtract.at(left, bucket, taken)
@@ -121,9 +122,9 @@ def in_turn(wanted: Int64, balance: Int64, increment: Int64, bucket: Int64) -> I
 
 def _take_in_turn(taken: Int64, left: Int64, bucket: Int64) -> None:
     """Cut what a stretch of rows takes to what is left of their buckets, and take that."""
-    empty = left[bucket] == 0
-    if empty.any():
-        taken[empty] = 0
+    # Who wants more than is left empties the bucket just as if he wanted that much; mostly he is
+    # the only one of the stretch, and served by this.
+    np.minimum(taken, left[bucket], out=taken)
     np.subtract.at(left, bucket, taken)
     short = np.flatnonzero(left[bucket] < 0)
     if not len(short):

@@ -97,10 +97,10 @@ def consume(
     counters : what is used now, of all pools seen before or touched here.
     """
     layers = book.cells.allowances.shape[1]
+    if not book.allowances:
+        return np.broadcast_to(np.int64(0), (len(batch), layers)), counters
     # By layer in memory, so that a layer is one column.
     free = np.zeros((layers, len(batch)), np.int64).T
-    if not book.allowances:
-        return free, counters
     order = event_order(batch)
     queues = [queue_of(batch, cell, reason, book, layer, order) for layer in range(layers)]
     before = [_look_up(counters, queue.owner, queue.allowance, queue.month) for queue in queues]

@@ -65,7 +65,8 @@ def codes_of(batch: UsageBatch, rated: Rated, book: TariffBook) -> Codes:
     rated : the outcome of `rating.pipeline.rate`; of it, only what is free and what was suspended
         is believed.
     """
-    codes, carried = _unpaid(batch, rated, book), brings_price(batch)
+    carried = brings_price(batch)
+    codes = _unpaid(batch, rated, book, carried=bool(carried.any()))
     _explain_usage(batch, rated, book, carried, codes)
     rows = np.flatnonzero(carried & (rated.reason == Reason.OK))
     if len(rows):
@@ -104,7 +105,8 @@ def _explain_usage(
         refunds = np.flatnonzero(paid & (batch.quantity < 0))
         columns = (codes.setup_micro, codes.usage_micro, codes.rounding_micro, codes.limit_micro)
         for micro in columns:
-            micro[refunds] *= -1
+            if micro.flags.writeable:
+                micro[refunds] *= -1
 
 
 def check_codes(codes: Codes, batch: UsageBatch, rated: Rated, book: TariffBook) -> None:
@@ -128,24 +130,32 @@ def check_codes(codes: Codes, batch: UsageBatch, rated: Rated, book: TariffBook)
     )  # fmt: skip
 
 
-def _unpaid(batch: UsageBatch, rated: Rated, book: TariffBook) -> Codes:
+def _unpaid(batch: UsageBatch, rated: Rated, book: TariffBook, *, carried: bool) -> Codes:
     """Say which allowances covered what; nothing is paid yet."""
     # By layer in memory, as what is drawn.
     events, layers = rated.drawn.shape
     allowance = np.full((layers, events), NONE, np.int32).T
-    for layer in range(layers):
+    for layer in range(layers if book.allowances else 0):
         rows = np.flatnonzero(rated.drawn[:, layer] > 0)
         served = book.cells.allowances[:, layer]
         allowance[rows, layer] = served[_cells(batch, rated, book, rows)]
-    names = ("setup_micro", "usage_micro", "rounding_micro", "limit_micro")
+    nothing = np.broadcast_to(np.int64(0), events)  # Takes no room, and cannot be written to.
     return Codes(
-        band=np.full(len(batch), NONE, np.int32),
-        step=np.full(len(batch), NONE, np.int32),
-        pieces=np.zeros(len(batch), np.int32),
-        **{name: np.zeros(len(batch), np.int64) for name in names},
+        band=np.full(events, NONE, np.int32),
+        step=np.full(events, NONE, np.int32),
+        pieces=np.zeros(events, np.int32),
+        setup_micro=np.zeros(events, np.int64),
+        usage_micro=np.zeros(events, np.int64),
+        rounding_micro=np.zeros(events, np.int64) if carried or book.rows.rounded else nothing,
+        limit_micro=np.zeros(events, np.int64) if _has_limits(book) else nothing,
         allowance=allowance,
         drawn=rated.drawn,
     )
+
+
+def _has_limits(book: TariffBook) -> bool:
+    """Say whether some price has a minimum or a most."""
+    return book.rows.capped or bool(book.rows.minimum.any())
 
 
 def _cells(batch: UsageBatch, rated: Rated, book: TariffBook, rows: Int64 | slice) -> Int32:
@@ -271,7 +281,7 @@ def _write(
     usage = divide(numerator, denominator, Mode.HALF_UP)
     rounded = _rounded(book, first, numerator, setup, usage)
     limited = rounded
-    if book.rows.capped or book.rows.minimum.any():
+    if _has_limits(book):
         limited = np.minimum(np.maximum(rounded, minimum), of_rows(book.rows.most, first))
     if numerator.dtype == np.object_:
         usage, rounded = _as_far_as_fits(usage, rounded, setup)

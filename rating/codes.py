@@ -81,32 +81,39 @@ def _explain_usage(
     batch: UsageBatch, rated: Rated, book: TariffBook, carried: Bool, codes: Codes
 ) -> None:
     """Explain the events that are paid for by the rates of the tariff."""
-    used = np.abs(batch.quantity) if book.tariff.refunds else batch.quantity
-    payable = used - rated.free_quantity
     reason = np.where(carried, Reason.NO_PRICE, rated.reason) if carried.any() else rated.reason
-    paid = (reason == Reason.OK) & (payable > 0)
     tables = _Tables(
         book, timelines_of(batch, book, reason), straight_rows(book.steps), _bands(book)
     )
     left = []
     for begin in range(0, len(batch), CHUNK):
         rows: slice | Int64 = slice(begin, min(begin + CHUNK, len(batch)))
-        mine = paid[rows]
-        if not mine.all():
-            rows = begin + np.flatnonzero(mine)
-        sessions = _sessions(batch, rated, book, rows, payable[rows])
-        if len(sessions.cell):
+        payable = _payable(batch, rated, book, rows)
+        paid = (reason[rows] == Reason.OK) & (payable > 0)
+        if not paid.all():
+            mine = np.flatnonzero(paid)
+            rows, payable = begin + mine, payable[mine]
+        if len(payable):
+            sessions = _sessions(batch, rated, book, rows, payable)
             left.append(_read_off(tables, sessions, rows, codes))
     rest = np.concatenate([np.zeros(0, np.int64), *left])
     for begin in range(0, len(rest), CHUNK):
         some = rest[begin : begin + CHUNK]
-        _walk_through(tables, _sessions(batch, rated, book, some, payable[some]), some, codes)
+        sessions = _sessions(batch, rated, book, some, _payable(batch, rated, book, some))
+        _walk_through(tables, sessions, some, codes)
     if book.tariff.refunds:
-        refunds = np.flatnonzero(paid & (batch.quantity < 0))
+        refunds = np.flatnonzero((batch.quantity < 0) & (codes.pieces > 0))
         columns = (codes.setup_micro, codes.usage_micro, codes.rounding_micro, codes.limit_micro)
         for micro in columns:
             if micro.flags.writeable:
                 micro[refunds] *= -1
+
+
+def _payable(batch: UsageBatch, rated: Rated, book: TariffBook, rows: Int64 | slice) -> Int64:
+    """Give what is to be paid for: of a refund, the use that it gives back."""
+    used = batch.quantity[rows]
+    payable: Int64 = np.abs(used) if book.tariff.refunds else used
+    return payable - rated.free_quantity[rows]
 
 
 def check_codes(codes: Codes, batch: UsageBatch, rated: Rated, book: TariffBook) -> None:
@@ -132,13 +139,14 @@ def check_codes(codes: Codes, batch: UsageBatch, rated: Rated, book: TariffBook)
 
 def _unpaid(batch: UsageBatch, rated: Rated, book: TariffBook, *, carried: bool) -> Codes:
     """Say which allowances covered what; nothing is paid yet."""
-    # By layer in memory, as what is drawn.
     events, layers = rated.drawn.shape
-    allowance = np.full((layers, events), NONE, np.int32).T
-    for layer in range(layers if book.allowances else 0):
-        rows = np.flatnonzero(rated.drawn[:, layer] > 0)
-        served = book.cells.allowances[:, layer]
-        allowance[rows, layer] = served[_cells(batch, rated, book, rows)]
+    allowance: Int32 = np.broadcast_to(np.int32(NONE), (events, layers))
+    if book.allowances:  # By layer in memory, as what is drawn.
+        allowance = np.full((layers, events), NONE, np.int32).T
+        for layer in range(layers):
+            rows = np.flatnonzero(rated.drawn[:, layer] > 0)
+            served = book.cells.allowances[:, layer]
+            allowance[rows, layer] = served[_cells(batch, rated, book, rows)]
     nothing = np.broadcast_to(np.int64(0), events)  # Takes no room, and cannot be written to.
     return Codes(
         band=np.full(events, NONE, np.int32),

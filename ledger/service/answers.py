@@ -122,7 +122,7 @@ def keep(session: Session, request: Request, answer: Answer) -> None:
     session.execute(
         text(
             "UPDATE idempotency_key SET state = 'done', status = :status,"
-            " response = CAST(:body AS jsonb) WHERE client_id = :client AND key = :key"
+            " response = CAST(:body AS json) WHERE client_id = :client AND key = :key"
         ),
         {"client": request.client_id, "key": request.key, "status": answer.status,
          "body": _told(answer)},
@@ -232,7 +232,7 @@ _CLAIM_ALL = f"""
     LEFT JOIN idempotency_key k USING (client_id, key) ORDER BY h.place"""
 _KEEP_ALL = """
     UPDATE idempotency_key k SET state = CASE WHEN a.told IS NULL THEN 'started' ELSE 'done' END,
-        status = a.status, response = CAST(a.told AS jsonb),
+        status = a.status, response = CAST(a.told AS json),
         expires_at = CASE WHEN a.told IS NULL THEN k.created_at ELSE k.expires_at END
     FROM unnest(CAST(:clients AS text[]), CAST(:keys AS text[]), CAST(:statuses AS smallint[]),
         CAST(:told AS text[])) AS a (client_id, key, status, told)

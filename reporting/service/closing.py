@@ -59,8 +59,8 @@ def _suspended_rows(session: Session, scope: Scope) -> Finding:
     return found(
         rows, "Every row of an order or a list was applied.",
         f"{count} {'row of orders or lists is' if count == 1 else 'rows of orders or lists are'} "
-        "suspended, and count in every month. See them: hovedbok mediation suspense. Send them "
-        "corrected in another file, then say so in a waiver.",
+        f"suspended and {'counts' if count == 1 else 'count'} in every month. See them: hovedbok "
+        "mediation suspense. Send them corrected in another file, then say so in a waiver.",
         count_of_rows=count,
     )  # fmt: skip
 
@@ -98,7 +98,7 @@ def _files(session: Session, scope: Scope, kind: str) -> Finding:
     told += f", with {records} records. " if kind == "usage" else ". "
     told += "Take in the whole copy, or give it up with hovedbok mediation reverse."
     if undated:
-        told += f" Of which month {undated} of them are cannot be read; they count in every month."
+        told += f" The month of {undated} cannot be read: counted in every month."
     return found(
         rows, f"No {_KINDS[kind]} file of the month waits as a whole.", told, undated=undated
     )

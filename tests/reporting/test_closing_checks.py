@@ -150,8 +150,7 @@ def test_a_file_that_waits_as_a_whole_holds_up_its_months(db: str, tmp_path: Pat
         said = FILES.find(session, MARCH).detail
     assert said == (
         "3 usage files wait as a whole, with 2 records. Take in the whole copy, or give it up with "
-        "hovedbok mediation reverse. Of which month 1 of them are cannot be read; they count in "
-        "every month."
+        "hovedbok mediation reverse. The month of 1 cannot be read: counted in every month."
     )
     assert _take(tmp_path, 7, declared=1).state == "accepted"
     with transaction() as session:
@@ -216,14 +215,14 @@ def test_order_files_hold_up_every_month(db: str, tmp_path: Path) -> None:
     assert _held(ORDERS) == dict.fromkeys(MONTHS, waiting)
     assert look(ORDERS).detail == (
         "4 order files wait as a whole. Take in the whole copy, or give it up with hovedbok "
-        "mediation reverse. Of which month 4 of them are cannot be read; they count in every month."
+        "mediation reverse. The month of 4 cannot be read: counted in every month."
     )
     assert _held(FILES) == _held(PAYMENTS) == {month: [] for month in MONTHS}
     assert look(ORDER_ROWS).state == "ok"
     # The whole copy has the place of the first, under whatever name; its rows are of no one known.
     assert _send(tmp_path, "again.csv", _orders(1, 1, 7, counted=2)).state == "accepted"
     assert look(ORDER_ROWS).detail == (
-        "2 rows of orders or lists are suspended, and count in every month. See them: hovedbok "
+        "2 rows of orders or lists are suspended and count in every month. See them: hovedbok "
         "mediation suspense. Send them corrected in another file, then say so in a waiver."
     )
     assert sum(row["rows"] for row in look(ORDER_ROWS).figures["rows"]) == 2

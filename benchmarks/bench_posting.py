@@ -6,7 +6,7 @@ A month is what rating, a bill run and a giro file post: accruals by revenue key
 dimensions, invoices that each open an item, and the payments of those invoices with their
 allocations. Ours is `post_batch` and the commit: checks in Python and in the database, hashes,
 voucher numbers, open items, balance deltas, the commit check, and answers read back. The drafts
-are made before the clock starts.
+are made before the clock starts, and the collector of garbage passes them by.
 
 The anchor is COPY, in its binary form, of the very rows that were just posted - headers, lines,
 items, deltas, allocations - in one transaction with its commit, into tables with the columns and
@@ -18,6 +18,7 @@ process and of its backend, which a busy machine does not stretch.
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Mapping, Sequence
 from functools import partial
 
@@ -98,6 +99,9 @@ def _post_and_copy(
     bare: psycopg.Connection, month: _Month, kind: str
 ) -> dict[str, tuple[float, float]]:
     """Post a batch, then copy its rows; seconds by the clock and of CPU for each of `WORKS`."""
+    # The collector of garbage would walk all drafts of the month once in a while, within any batch.
+    gc.collect()
+    gc.freeze()
     posting, copying = posting_backend(), bare.info.backend_pid
     posted = spent(partial(month.post, kind), posting)
     rows = _rows_of(bare, month.posted[kind].batch_id)

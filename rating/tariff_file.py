@@ -185,6 +185,8 @@ def tariff_of(reader: Reader) -> Tariff:
 
 def _time_zone(reader: Reader) -> str:
     zone: str = reader.text("time_zone")
+    if zone == "?":  # Said already: there is none, or it is no text.
+        return zone
     try:
         # A name of many parts is looked for folder by folder, without end.
         ZoneInfo(zone if len(zone) <= _ZONE_LENGTH else "")

@@ -89,6 +89,13 @@ def test_a_fault_is_told_with_its_key_path_and_what_is_allowed(
     assert told in str(refusal.value)
 
 
+def test_what_is_missing_is_told_once() -> None:
+    """A time zone that is not there is not also one that nobody knows."""
+    with pytest.raises(TariffInvalid) as caught:
+        parse_tariff(b'format = "hovedbok-tariff/1"\nname = "X"\nversion = 1\n')
+    assert str(caught.value).count("time_zone") == 1
+
+
 def test_all_faults_of_a_file_are_told_together() -> None:
     """Whoever edits the file corrects it once: keys, types, names and doubles, in order of line."""
     broken = SMALL.replace('price = "0.90"', "price = 1").replace("per = 100", "per = -1")

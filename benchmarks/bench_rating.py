@@ -104,7 +104,9 @@ def _explained(work: Workload) -> None:
 
 
 def _tell(works: list[tuple[str, int, Callable[[], object]]]) -> None:
-    ours, *others = alternate([(count, run) for _, count, run in works], clock=time.process_time)
+    ours, *others = alternate(
+        [(count, run) for _, count, run in works], clock=time.process_time, warm=True
+    )
     tell(works[0][0], ours, "events/s")
     for (told, *_), rates in zip(works[1:], others, strict=True):
         tell(told, rates, "events/s")

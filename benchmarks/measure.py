@@ -39,6 +39,8 @@ def alternate(
     works: Sequence[tuple[int, Callable[[], object]]],
     rounds: int = ROUNDS,
     clock: Callable[[], float] = time.perf_counter,
+    *,
+    warm: bool = False,
 ) -> list[list[float]]:
     """Run works in turn, so that whatever else the machine does meets them alike.
 
@@ -47,6 +49,8 @@ def alternate(
     works : how many pieces a run handles, and the run.
     clock : gives seconds; `time.process_time` where all of a work is done in this process, since
         what else the machine does stretches those of the wall more.
+    warm : run each work once more just before it is timed. While others worked for seconds, the
+        machine may have taken back the memory that it lies in.
 
     Returns
     -------
@@ -55,6 +59,8 @@ def alternate(
     rates: list[list[float]] = [[] for _ in works]
     for _ in range(rounds):
         for found, (pieces, work) in zip(rates, works, strict=True):
+            if warm:
+                work()
             found.append(pieces / seconds(work, clock))
     return rates
 

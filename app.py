@@ -44,14 +44,9 @@ JOBS: Mapping[str, str] = {
 PERIODIC = ("seal_books", "deliver_webhooks", "fold_balances", "sweep_keys")
 
 # What the rooms above the ledger look at before a month is closed.
-CLOSE_CHECKS = (
-    "reporting.service.closing:UNBILLED",
-    "reporting.service.closing:SUSPENDED",
-    "reporting.service.closing:FILES",
-    "reporting.service.closing:ORDERS",
-    "reporting.service.closing:ORDER_ROWS",
-    "reporting.service.closing:PAYMENTS",
-    "reporting.service.closing:UNBOOKED",
+CLOSE_CHECKS = tuple(
+    f"reporting.service.closing:{name}"
+    for name in ("UNBILLED", "SUSPENDED", "FILES", "ORDERS", "ORDER_ROWS", "PAYMENTS", "UNBOOKED")
 )
 
 # What the rooms above the ledger look at when the books are verified.

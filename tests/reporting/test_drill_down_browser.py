@@ -40,7 +40,7 @@ def test_every_account_leads_to_its_lines(page: Page, home: Path, shoot: Shoot) 
     accounts = [(row.locator("th").inner_text(), row.locator("td").nth(1).inner_text(),
                  row.locator("td").last.inner_text()) for row in rows.all()]  # fmt: skip
     assert {currency for _, currency, _ in accounts} == {"NOK", "EUR"}
-    for number, currency, balance in accounts[::2] + [a for a in accounts if a[1] == "EUR"]:
+    for number, currency, balance in accounts:
         page.goto("/trial-balance")
         page.get_by_role("link", name=number, exact=True).first.click()
         expect(page.get_by_role("heading", level=1)).to_contain_text(number)

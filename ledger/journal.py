@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from typing import NamedTuple
 
 from ledger.conditions import Condition, check_demands
 from ledger.money import format_amount
@@ -104,8 +105,7 @@ class BatchDraft:
     conditions: tuple[Condition, ...] = ()  # of the books just before it; no part of its content
 
 
-@dataclass(frozen=True, slots=True)
-class Voucher:
+class Voucher(NamedTuple):
     """A voucher number as an accountant says it: SAL/2026/17."""
 
     series: str

@@ -98,14 +98,14 @@ def read_posted(session: Session, batch_id: int, *, replayed: bool) -> Posted:
     low = batch_id << 20
     with driver_connection(session).cursor(binary=True) as cursor:
         cursor.execute(_ENTRIES, (low, low + _SPAN))
-        entries = cursor.fetchall()
+        ids, *vouchers = cursor.fetchone()
         cursor.execute(_ITEMS, (low, low, low + _SPAN))
-        items = cursor.fetchall()
+        index, line_no, items = cursor.fetchone()
     return Posted(
         batch_id=batch_id,
-        entry_ids=tuple(entry_id for entry_id, *_ in entries),
-        vouchers=tuple(Voucher(series, year, number) for _, series, year, number in entries),
-        open_item_ids={(index, line_no): item for index, line_no, item in items},
+        entry_ids=tuple(ids),
+        vouchers=tuple(map(Voucher, *vouchers)),
+        open_item_ids=dict(zip(zip(index, line_no, strict=True), items, strict=True)),
         replayed=replayed,
     )
 
@@ -114,10 +114,16 @@ _SPAN = 1 << 20  # Ids of a batch.
 _KNOWN = """
     SELECT batch_id, request_hash FROM posting_batch
     WHERE source_system = %s AND source_ref = %s"""
+# One row of arrays: a row an entry takes the client longer than the server needs to find them all.
 _ENTRIES = """
-    SELECT entry_id, s.code, fiscal_year, voucher_no
+    SELECT coalesce(array_agg(entry_id ORDER BY entry_id), '{}'),
+        coalesce(array_agg(s.code ORDER BY entry_id), '{}'),
+        coalesce(array_agg(fiscal_year ORDER BY entry_id), '{}'),
+        coalesce(array_agg(voucher_no ORDER BY entry_id), '{}')
     FROM journal_entry JOIN voucher_series s USING (series_id)
-    WHERE entry_id >= %s AND entry_id < %s ORDER BY entry_id"""
+    WHERE entry_id >= %s AND entry_id < %s"""
 _ITEMS = """
-    SELECT entry_id - %s, line_no, open_item_id FROM open_item
-    WHERE open_item_id >= %s AND open_item_id < %s ORDER BY open_item_id"""
+    SELECT coalesce(array_agg((entry_id - %s)::integer ORDER BY open_item_id), '{}'),
+        coalesce(array_agg(line_no ORDER BY open_item_id), '{}'),
+        coalesce(array_agg(open_item_id ORDER BY open_item_id), '{}')
+    FROM open_item WHERE open_item_id >= %s AND open_item_id < %s"""

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ledger.columns.hashes import content_hash, entry_bodies, entry_hashes
+from ledger.columns.hashes import Texts, content_hash, entry_bodies, entry_hashes, texts_of
 from ledger.columns.held import HeldInColumns, count_lines, totals_held
 from ledger.columns.reading import BatchColumns, read_allocations, read_columns
 from ledger.columns.rules import is_sound, totals
@@ -17,8 +17,9 @@ from ledger.errors import Problem
 from ledger.journal import BatchDraft, check_batch, check_declared, check_envelope
 
 __all__ = [
-    "BatchColumns", "HeldInColumns", "check_columns", "columns_of", "content_hash", "count_lines",
-    "entry_bodies", "entry_hashes", "needs_rates", "totals", "totals_held",
+    "BatchColumns", "HeldInColumns", "Texts", "check_columns", "columns_of", "content_hash",
+    "count_lines", "entry_bodies", "entry_hashes", "needs_rates", "texts_of", "totals",
+    "totals_held",
 ]  # fmt: skip
 
 

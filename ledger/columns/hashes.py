@@ -1,7 +1,10 @@
 """The encoding of entries and its hashes, for all entries of a batch at once."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from hashlib import sha256
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -21,26 +24,53 @@ from ledger.columns.reading import BatchColumns
 from ledger.encoding import ENCODING, encode_text
 
 
-def entry_bodies(columns: BatchColumns) -> Column:
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """The texts of a batch by the names of their columns, each with its length in front.
+
+    Hashes and the stage hold a text in the same form, so each column is written once for both.
+    """
+
+    entries: Mapping[str, Column]
+    lines: Mapping[str, Column]
+    items: Mapping[str, Column]
+
+
+def texts_of(columns: BatchColumns) -> Texts:
+    """Write the texts of a batch."""
+    return Texts(*map(_texts_in, (columns.entries, columns.lines, columns.items)))
+
+
+def _texts_in(table: Any) -> Mapping[str, Column]:
+    held = {field.name: getattr(table, field.name) for field in fields(table)}
+    return {name: prefixed(column) for name, column in held.items() if _holds_texts(column)}
+
+
+def _holds_texts(column: Any) -> bool:
+    return isinstance(column, pa.DictionaryArray | pa.LargeStringArray)
+
+
+def entry_bodies(columns: BatchColumns, texts: Texts) -> Column:
     """Encode all entries as `encoding.encode_entry` does, one a row."""
     entries, lines, items = columns.entries, columns.lines, columns.items
+    header, line, item = texts.entries, texts.lines, texts.items
     opened = joined(
-        b"\1", prefixed(items.kind), prefixed(items.document_ref), prefixed(items.kid),
+        b"\1", item["kind"], item["document_ref"], item["kid"],
         packed([(">i4", items.document_day), (">i4", items.due_day)]),
     )  # fmt: skip
     currency = lines.currency.dictionary.cast(pa.large_binary()).take(lines.currency.indices)
     of_lines = joined(
-        packed([(">i8", lines.amount), (">i8", lines.base)]), currency, prefixed(lines.account),
-        optional(lines.party, ">i8", b"\1", b"\0"), prefixed(lines.vat_code),
-        optional(lines.tax_base, ">i8", b"\1", b"\0"), prefixed(lines.dimensions),
-        prefixed(lines.text), scattered(opened, lines.item, b"\0"),
+        packed([(">i8", lines.amount), (">i8", lines.base)]), currency, line["account"],
+        optional(lines.party, ">i8", b"\1", b"\0"), line["vat_code"],
+        optional(lines.tax_base, ">i8", b"\1", b"\0"), line["dimensions"],
+        line["text"], scattered(opened, lines.item, b"\0"),
     )  # fmt: skip
     firsts = np.concatenate(([0], np.cumsum(entries.line_count)))
     bodies = joined(
-        prefixed(entries.series),
+        header["series"],
         packed([(">i4", entries.effective_day), (">i4", entries.document_day)]),
-        prefixed(entries.entry_type), prefixed(entries.source_ref), prefixed(entries.text),
-        prefixed(entries.document_ref), optional(entries.reverses, ">i8", b"\1", b"\0"),
+        header["entry_type"], header["source_ref"], header["text"],
+        header["document_ref"], optional(entries.reverses, ">i8", b"\1", b"\0"),
         packed([(">i4", entries.line_count)]), grouped(of_lines, firsts),
     )  # fmt: skip
     return joined(packed([(">i4", np.diff(ends(bodies)))]), bodies)

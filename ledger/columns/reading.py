@@ -194,9 +194,14 @@ def read_allocations(allocations: Sequence[AllocationDraft]) -> AllocationColumn
 
 
 def _sides(sides: Sequence[int | tuple[int, int]]) -> tuple[Int64, Int64, Int64]:
-    told = [(0, side, 0) if isinstance(side, int) else (1, *side) for side in sides]
-    new, place, line = np.array(told, np.int64).reshape(-1, 3).T
-    return new, place, line
+    ids = [side for side in sides if isinstance(side, int)]
+    new = np.fromiter((not isinstance(side, int) for side in sides), bool, len(sides))
+    place, line = np.zeros((2, len(sides)), np.int64)
+    place[~new] = ids
+    if len(ids) < len(sides):
+        # Transposed, so that what is no pair does not fit.
+        place[new], line[new] = np.array([side for side in sides if not isinstance(side, int)]).T
+    return new.astype(np.int64), place, line
 
 
 def whole_numbers(values: list[int | None]) -> Numbers:
@@ -223,13 +228,13 @@ def days(values: list[date]) -> Int64:
 
 
 def _dimension_keys(mappings: Sequence[Mapping[str, str] | None]) -> list[str]:
-    known: dict[tuple[tuple[str, str], ...], str] = {}
+    known: dict[tuple[str, ...], str] = {}
 
     def key(mapping: Mapping[str, str]) -> str:
-        pairs = tuple(mapping.items())
-        found = known.get(pairs)
+        told = (*mapping, *mapping.values())  # As many names as values: no two mappings tell alike.
+        found = known.get(told)
         if found is None:
-            found = known[pairs] = canonical_dimensions(mapping)
+            found = known[told] = canonical_dimensions(mapping)
         return found
 
     return [key(mapping) if mapping else "" for mapping in mappings]

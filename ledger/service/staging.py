@@ -1,25 +1,29 @@
-"""Post many entries: four binary COPYs into a stage that the ledger's owner made, then one call.
+"""Post many entries: binary COPYs into a stage that the ledger's owner made, then one call.
 
 The stage is temporary, private to the connection and emptied here; `ledger_post_staged` turns it
-into facts. See migrations/sql/0033_resolved/01_stage.sql.
+into facts. See migrations/sql/0036_asked_once/05_deltas.sql.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from psycopg.copy import QueuedLibpqWriter
 from sqlalchemy.orm import Session
 
 from ledger.columns import (
     BatchColumns,
+    Texts,
     check_columns,
     columns_of,
     content_hash,
     entry_bodies,
     entry_hashes,
     needs_rates,
+    texts_of,
     totals,
 )
 from ledger.columns.octets import Column, buffer, ends, joined, optional, packed, prefixed
@@ -33,6 +37,8 @@ _SIGNATURE = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 _END = b"\xff\xff"
 _FIRST_DAY = 730_120  # 2000-01-01, from which PostgreSQL counts its days.
 Array = np.ndarray[Any, Any]
+# What a stage's table holds; where a key names several columns, each is behind its length already.
+Fields = Mapping[str, Column]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +47,7 @@ class Many:
 
     draft: BatchDraft
     batch: BatchColumns
+    texts: Texts
     bodies: Column
 
     @classmethod
@@ -48,7 +55,8 @@ class Many:
         """Check and encode a batch; raises what `check_batch` does."""
         batch = columns_of(draft)
         check_columns(batch, draft)
-        return cls(draft, batch, entry_bodies(batch))
+        texts = texts_of(batch)
+        return cls(draft, batch, texts, entry_bodies(batch, texts))
 
     def content(self) -> bytes:
         """Hash what is posted, whoever sends it."""
@@ -64,22 +72,28 @@ class Many:
 
     def call(self, session: Session, envelope: Sequence[Any]) -> tuple[int, bool]:
         """Fill the stage and post it; gives the batch and whether it was there already."""
-        draft, batch = self.draft, self.batch
-        hashes = entry_hashes(self.bodies, draft.book, draft.source_system, draft.actor)
-        resolved = resolve(session, draft.book, batch)
-        used = len(batch.allocations.amount)
+        batch = self.batch
+        resolved = resolve(session, self.draft.book, batch)
+        count = len(batch.lines.amount) + len(batch.allocations.amount)
         with driver_connection(session).cursor() as cursor:
-            cursor.execute(_OPEN, (len(batch.lines.amount) + used,))
-            if hashes:
-                _copy_entries(cursor, batch, resolved, hashes)
-                _copy_lines(cursor, batch, resolved)
-            if len(batch.items.line):
-                _copy_items(cursor, batch, resolved)
-            if used:
-                _copy_allocations(cursor, batch)
+            cursor.execute(_OPEN, (count,))
+            _fill(cursor, self._tables(resolved))
             cursor.execute(_POST, envelope)
             batch_id, replayed = cursor.fetchone()
         return int(batch_id), bool(replayed)
+
+    def _tables(self, resolved: Resolved) -> Iterator[tuple[str, Fields]]:
+        """Give what goes into each table of the stage; encoded as it is asked for."""
+        draft, batch, texts = self.draft, self.batch, self.texts
+        if len(batch.lines.amount):
+            yield "line", _lines(batch, texts.lines, resolved)
+            yield "delta", _deltas(batch, texts.lines, resolved)
+            hashes = entry_hashes(self.bodies, draft.book, draft.source_system, draft.actor)
+            yield "entry", _entries(batch, texts.entries, resolved, hashes)
+        if len(batch.items.line):
+            yield "item", _items(batch, texts, resolved)
+        if len(batch.allocations.amount):
+            yield "allocation", _allocations(batch)
 
 
 def keep_stage(session: Session) -> None:
@@ -96,48 +110,67 @@ _POST = """
     SELECT posted_batch, replayed FROM ledger_post_staged(%s, %s, %s, %s, %s, %s, %s, %s, %s)"""
 
 
-def _copy_entries(
-    cursor: Any, batch: BatchColumns, resolved: Resolved, hashes: Sequence[bytes]
-) -> None:
+def _entries(
+    batch: BatchColumns, texts: Mapping[str, Column], resolved: Resolved, hashes: Sequence[bytes]
+) -> Fields:
     entries = batch.entries
     leaves = np.frombuffer(b"".join(hashes), "V32")
-    _copy(cursor, "ledger_stage_entry", {
+    return {
         "entry_index, ordinal, effective_date, document_date, line_count, entry_hash": packed([
             *_int4(np.arange(len(hashes))), *_int4(resolved.ordinal), *_date(entries.effective_day),
             *_date(entries.document_day), *_int4(entries.line_count), (">i4", 32), ("V32", leaves),
         ]),
         "fiscal_year": _optional(resolved.fiscal_year, ">i2"),
-        "series": prefixed(entries.series),
-        "entry_type": prefixed(entries.entry_type),
-        "source_ref": prefixed(entries.source_ref),
-        "document_ref": prefixed(entries.document_ref),
-        "text": prefixed(entries.text),
+        **{name: texts[name] for name in
+           ("series", "entry_type", "source_ref", "document_ref", "text")},
         "reverses_entry_id": _optional(entries.reverses, ">i8"),
-    })  # fmt: skip
+    }  # fmt: skip
 
 
-def _copy_lines(cursor: Any, batch: BatchColumns, resolved: Resolved) -> None:
+def _lines(batch: BatchColumns, texts: Mapping[str, Column], resolved: Resolved) -> Fields:
     lines = batch.lines
-    _copy(cursor, "ledger_stage_line", {
+    return {
         "entry_index, line_no, amount_minor, base_minor, dim_set_id, effective_date": packed([
             *_int4(lines.entry), (">i4", 2), (">i2", lines.line_no), *_int8(lines.amount),
             *_int8(lines.base), *_int4(resolved.dimensions), *_date(resolved.day),
         ]),
         "account_id": _optional(resolved.account, ">i4"),
         "vat_code_id": _optional(resolved.vat_code, ">i2"),
-        "account": prefixed(lines.account),
-        "currency": prefixed(lines.currency),
         "party_id": _optional(lines.party, ">i8"),
-        "vat_code": prefixed(lines.vat_code),
         "tax_base_minor": _optional(lines.tax_base, ">i8"),
         "item_index": _optional(lines.item, ">i4"),
-        "text": prefixed(lines.text),
-    })  # fmt: skip
+        **{name: texts[name] for name in ("account", "currency", "vat_code", "text")},
+    }  # fmt: skip
 
 
-def _copy_items(cursor: Any, batch: BatchColumns, resolved: Resolved) -> None:
+def _deltas(batch: BatchColumns, texts: Mapping[str, Column], resolved: Resolved) -> Fields:
+    """Sum what lines add to each balance: of an account, currency, dimensions and day."""
+    lines = batch.lines
+    keys = (
+        resolved.account.fill_null(-1).to_numpy(), lines.currency.indices.to_numpy(),
+        resolved.dimensions, resolved.day,
+    )  # fmt: skip
+    order = np.lexsort(keys)
+    is_first = np.logical_or.reduce([np.diff(key[order], prepend=-2) != 0 for key in keys])
+    starts = np.flatnonzero(is_first)
+    of = order[starts]  # (balances,) a line of each
+    sides = [side for amount in (lines.amount, lines.base) for side in (amount, -amount)]
+    sums = [np.add.reduceat(np.maximum(side, 0)[order], starts) for side in sides]
+    return {
+        "dim_set_id, effective_date, line_count, debit_minor, credit_minor, base_debit_minor,"
+        " base_credit_minor": packed([
+            *_int4(resolved.dimensions[of]), *_date(resolved.day[of]),
+            *_int4(np.diff(starts, append=len(order))),
+            *chain.from_iterable(map(_int8, sums)),
+        ]),
+        "account_id": _optional(resolved.account.take(of), ">i4"),
+        "currency": texts["currency"].take(of),
+    }  # fmt: skip
+
+
+def _items(batch: BatchColumns, texts: Texts, resolved: Resolved) -> Fields:
     items, lines, of = batch.items, batch.lines, batch.items.line
-    _copy(cursor, "ledger_stage_item", {
+    return {
         "item_index, entry_index, line_no, document_date, due_date, effective_date, amount_minor,"
         " base_minor": packed([
             *_int4(np.arange(len(of))), *_int4(lines.entry[of]), (">i4", 2),
@@ -146,14 +179,12 @@ def _copy_items(cursor: Any, batch: BatchColumns, resolved: Resolved) -> None:
         ]),
         "account_id": _optional(resolved.account.take(of), ">i4"),
         "party_id": _optional(lines.party.take(of), ">i8"),
-        "currency": prefixed(lines.currency.take(of)),
-        "kind": prefixed(items.kind),
-        "document_ref": prefixed(items.document_ref),
-        "kid": prefixed(items.kid),
-    })  # fmt: skip
+        "currency": texts.lines["currency"].take(of),
+        **{name: texts.items[name] for name in ("kind", "document_ref", "kid")},
+    }  # fmt: skip
 
 
-def _copy_allocations(cursor: Any, batch: BatchColumns) -> None:
+def _allocations(batch: BatchColumns) -> Fields:
     used = batch.allocations
     fields = {}
     for name, (new, place, line) in (("credit", used.credit), ("debit", used.debit)):
@@ -161,13 +192,13 @@ def _copy_allocations(cursor: Any, batch: BatchColumns) -> None:
         index = np.where(is_new, _item_of(batch, place, line), -1)
         fields[f"{name}_item_id"] = _optional(pa.array(place, mask=is_new), ">i8")
         fields[f"{name}_index"] = _optional(pa.array(index, mask=~is_new), ">i4")
-    _copy(cursor, "ledger_stage_allocation", {
+    return {
         "allocation_index, amount_minor, effective_date": packed([
             *_int4(np.arange(len(used.amount))), *_int8(used.amount), *_date(used.effective_day),
         ]),
         "rule": prefixed(used.rule),
         **fields,
-    })  # fmt: skip
+    }  # fmt: skip
 
 
 def _item_of(batch: BatchColumns, entry: Array, line_no: Array) -> Array:
@@ -183,15 +214,20 @@ def _item_of(batch: BatchColumns, entry: Array, line_no: Array) -> Array:
     return np.where(keys[place] == sought, place, -1)
 
 
-def _copy(cursor: Any, table: str, fields: Mapping[str, Column]) -> None:
-    """Send rows; a field of several columns holds each behind its length."""
-    names = ", ".join(fields)
-    rows = joined((names.count(",") + 1).to_bytes(2, "big"), *fields.values())
-    octets, places = buffer(rows), ends(rows)
-    with cursor.copy(f"COPY pg_temp.{table} ({names}) FROM STDIN (FORMAT binary)") as copy:
-        copy.write(_SIGNATURE)
-        copy.write(octets[int(places[0]) : int(places[-1])])
-        copy.write(_END)
+def _fill(cursor: Any, tables: Iterator[tuple[str, Fields]]) -> None:
+    """Send table by table: while the server takes one in, the next is encoded."""
+    ahead = next(tables, None)
+    while ahead is not None:
+        table, fields = ahead
+        names = ", ".join(fields)
+        rows = joined((names.count(",") + 1).to_bytes(2, "big"), *fields.values())
+        octets, places = buffer(rows), ends(rows)
+        query = f"COPY pg_temp.ledger_stage_{table} ({names}) FROM STDIN (FORMAT binary)"
+        with cursor.copy(query, writer=QueuedLibpqWriter(cursor)) as copy:
+            copy.write(_SIGNATURE)
+            copy.write(octets[int(places[0]) : int(places[-1])])
+            copy.write(_END)
+            ahead = next(tables, None)
 
 
 def _int4(values: Array) -> list[tuple[str, Array | int]]:

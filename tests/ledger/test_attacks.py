@@ -134,7 +134,7 @@ GOOD_LINES = line(1, 5) + line(2, -5, account="1940")
 GOOD_DELTAS = delta("1920", 5, 0) + delta("1940", 0, 5)
 FAKE_STAGE = "".join(
     f"CREATE TEMP TABLE ledger_stage_{noun} (x int);"
-    for noun in ("entry", "line", "item", "allocation")
+    for noun in ("entry", "line", "item", "allocation", "delta")
 )
 CALL_POST = "SELECT ledger_post_staged('NO01', 'x', 'x', 'x', sha256('x'), 0, 0, '{}');"
 CALL_FEW = (

@@ -15,6 +15,7 @@ from ledger.columns import (
     content_hash,
     entry_bodies,
     entry_hashes,
+    texts_of,
     totals,
 )
 from ledger.columns.octets import buffer, ends
@@ -73,7 +74,7 @@ def test_columns_encode_and_hash_as_each_entry_does(draft: BatchDraft) -> None:
     """Bodies, hashes and totals of all rows at once are those of the entries one by one."""
     columns = columns_of(draft)
     check_columns(columns, draft)
-    bodies = entry_bodies(columns)
+    bodies = entry_bodies(columns, texts_of(columns))
     octets, places = buffer(bodies), ends(bodies)
     slow = [encode_entry(entry) for entry in draft.entries]
     assert bytes(octets[: int(places[-1])]) == b"".join(slow)

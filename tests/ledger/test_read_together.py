@@ -17,6 +17,7 @@ from ledger.columns import (
     columns_of,
     entry_bodies,
     needs_rates,
+    texts_of,
     totals_held,
 )
 from ledger.columns.octets import buffer, ends
@@ -85,7 +86,7 @@ def test_columns_hold_what_each_record_would_be_alone(told: list[dict[str, Any]]
     assert held is not None
     assert list(held) == entries
     assert held[-1:] == (entries[-1],)
-    bodies = entry_bodies(held.columns)
+    bodies = entry_bodies(held.columns, texts_of(held.columns))
     octets, places = buffer(bodies), ends(bodies)
     assert bytes(octets[: int(places[-1])]) == b"".join(map(encode_entry, entries))
     assert totals_held(held) == totals_of(entries)
@@ -109,7 +110,7 @@ def test_a_part_is_what_its_records_would_be_alone(
     part = held.part(first, last)
     entries = list(held)[first:last]
     assert list(part) == entries
-    bodies = entry_bodies(part.columns)
+    bodies = entry_bodies(part.columns, texts_of(part.columns))
     octets, places = buffer(bodies), ends(bodies)
     assert bytes(octets[int(places[0]) : int(places[-1])]) == b"".join(map(encode_entry, entries))
     assert totals_held(part) == totals_of(entries)

@@ -34,9 +34,12 @@ class Queue:
 
     def rows_at(self, places: Int64 | Bool) -> Int64:
         """Give the rows of the batch at some places of the queue."""
-        if isinstance(self.rows, slice):
-            return np.arange(len(self))[places]
-        return self.rows[places]
+        if not isinstance(self.rows, slice):
+            return self.rows[places]
+        # The places themselves: no column of all rows is made to take some of it.
+        if places.dtype == np.bool_:
+            return np.flatnonzero(places)
+        return places.astype(np.int64, copy=False)
 
     def only(self, stays: Bool) -> "Queue":
         """Let events go; the pools stay, also those that nobody is left of."""

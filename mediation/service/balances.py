@@ -19,6 +19,7 @@ from ledger.vault import vault
 from mediation.charging import Month
 from mediation.counter_files import ALWAYS
 from mediation.rated_files import owners_of
+from mediation.service.contracts import contracts_in
 from mediation.service.granting import grant
 from mediation.service.run_contents import events_of_run, granted_by_run
 from mediation.service.sharing import pools_of
@@ -75,7 +76,7 @@ def balance_of(
         else rating.versions_of_run(session, run)
     )  # fmt: skip
     book = versions[-1].book
-    pools = pools_of(session, month, versions)
+    pools = pools_of(versions, contracts_in(session, month).agreed)
     account = np.array([found.billing_account_id], np.int64)
     pool = int(pools.of_offerings(account, [found.offering])[0])
     own = _of_offering(book, found.offering)
@@ -166,8 +167,8 @@ def _granted(
     session: Session, month: Month, versions: tuple[InForce, ...], usage: pa.Table, until: int
 ) -> Iterator[_Held]:
     """Give what a run would grant to the one subscription of a table, and to its pool."""
-    pools = pools_of(session, month, versions)
-    granted = grant(session, vault(), month, versions, usage, pools)
+    pools = pools_of(versions, contracts_in(session, month).agreed)
+    granted = grant(session, vault(), month, versions, usage, pools, contracts_in(session, month))
     book, counters, top_ups = versions[-1].book, granted.counters[-1], granted.top_ups[-1]
     subscription = granted.owners.subscription_codes(usage["subscription_id"].to_numpy())[0]
     pool = granted.owners.payer_codes(usage["pool_id"].to_numpy())[0]

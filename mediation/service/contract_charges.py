@@ -8,14 +8,14 @@ from typing import Self
 import numpy as np
 from sqlalchemy.orm import Session
 
-from mediation.charging import ONE_OFF, USAGE, Found, Month, Owed, Setting, charge_key, usage_owed
+from mediation.charging import ONE_OFF, USAGE, Found, Owed, Setting, charge_key, usage_owed
 from mediation.records import Int64
+from mediation.service.contracts import Contracts
 from mediation.service.payers import payers_of
 from mediation.service.sharing import topmost_agreements
 from mediation.wallclock import ZONE
-from party import service as party
 from party.agreements import Intervals
-from party.service import OrderCharge
+from party.service import ActiveIntervals, AgreementsOn, OrderCharge
 from rating.binding import NO_START, binding_charges
 from rating.dated import day_number
 from rating.fair_use import beyond_volumes, surcharges
@@ -35,9 +35,9 @@ from rating.versions import RatedPart
 
 
 def charge_beyond_fair_use(
-    session: Session, month: Month, book: TariffBook, setting: Setting, batch: UsageBatch,
-    rated: Rated, parts: Sequence[RatedPart], subscription: Int64, payer: Int64, found: Found,
-    last_day: date,
+    session: Session, active: ActiveIntervals, book: TariffBook, setting: Setting,
+    batch: UsageBatch, rated: Rated, parts: Sequence[RatedPart], subscription: Int64, payer: Int64,
+    found: Found, last_day: date,
 ) -> None:  # fmt: skip
     """Add what data abroad beyond fair use costs on top of its price at home.
 
@@ -46,7 +46,6 @@ def charge_beyond_fair_use(
     """
     if not any(offering.fair_use for offering in book.tariff.offerings):
         return
-    active = party.active_intervals(session, *month.instants())
     agreed = Intervals.of(
         active.subscription_id, active.valid_from, active.valid_to, active.agreed_micro
     ).at(subscription, batch.started_at)
@@ -86,12 +85,12 @@ def _charge_surcharges(
 
 
 def charge_pools(
-    session: Session, month: Month, book: TariffBook, setting: Setting, batch: UsageBatch,
+    session: Session, contracts: Contracts, book: TariffBook, setting: Setting, batch: UsageBatch,
     rated: Rated, subscription: Int64, found: Found, last_day: date,
 ) -> None:  # fmt: skip
     """Charge what cards used beyond what they bring together, card by card."""
     for plans in _pools_of(book):
-        used = _PoolUse.of(session, month, book, plans, batch, rated, subscription)
+        used = _PoolUse.of(contracts, book, plans, batch, rated, subscription)
         terms = next(iter(plans.values())).terms
         cards, _ = pool_month(
             terms, used.card, used.pool, used.session_card, used.octets, used.brings, used.counted
@@ -134,11 +133,11 @@ class _PoolUse:
 
     @classmethod
     def of(
-        cls, session: Session, month: Month, book: TariffBook, plans: Mapping[int, Pool],
+        cls, contracts: Contracts, book: TariffBook, plans: Mapping[int, Pool],
         batch: UsageBatch, rated: Rated, subscription: Int64,
     ) -> Self:  # fmt: skip
         """Find who shares a pool in a month, and what counts."""
-        active = party.active_intervals(session, *month.instants())
+        active = contracts.active
         codes = book.offering_codes(active.offering)
         stretches = np.flatnonzero(np.isin(codes, list(plans)))
         card, first = np.unique(active.subscription_id[stretches], return_index=True)
@@ -154,17 +153,17 @@ class _PoolUse:
             counted.append(counted_octets(pool.terms, batch.quantity[rows[-1]]))
         sessions = np.concatenate(rows)
         return cls(
-            card, account, _sharers(session, month, plans, account), plan,
+            card, account, _sharers(contracts.agreed, plans, account), plan,
             np.array([plans[int(one)].terms.included for one in plan], np.int64),
             subscription[sessions], batch.quantity[sessions], np.concatenate(counted),
         )  # fmt: skip
 
 
-def _sharers(session: Session, month: Month, plans: Mapping[int, Pool], account: Int64) -> Int64:
+def _sharers(agreed: AgreementsOn, plans: Mapping[int, Pool], account: Int64) -> Int64:
     """Say with whom each account's cards share."""
     if all(pool.scope != AGREEMENT for pool in plans.values()):
         return account
-    topmost = topmost_agreements(session, month)
+    topmost = topmost_agreements(agreed)
     found = [-topmost[one] if one in topmost else one for one in account.tolist()]
     return np.array(found, np.int64)
 
@@ -182,20 +181,18 @@ def _pool_codes(
 
 
 def charge_bindings(
-    session: Session, book: TariffBook, setting: Setting, ordered: Sequence[OrderCharge],
-    offering: np.ndarray, found: Found,
+    session: Session, contracts: Contracts, book: TariffBook, setting: Setting,
+    ordered: Sequence[OrderCharge], offering: np.ndarray, found: Found,
 ) -> None:  # fmt: skip
     """Charge subscriptions that end before their term what is left of it.
 
     Parameters
     ----------
-    ordered : the month's orders. `offering` : (n,) their offerings, indices into the book.
+    ordered : orders of the month. `offering` : (n,) their offerings, indices into the book.
     """
     if not any(offering.bindings for offering in book.tariff.offerings):
         return
-    begun = party.offerings_begun(
-        session, [(each.subscription_id, each.offering, each.effective_at) for each in ordered]
-    )
+    begun = contracts.begun_of(session, ordered)
     days = [each.effective_at.astimezone(ZONE).date() for each in ordered]
     charges = binding_charges(
         book, offering, [each.action for each in ordered],

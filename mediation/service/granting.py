@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 import numpy as np
 import pyarrow as pa
@@ -12,10 +13,10 @@ from mediation.charging import Month
 from mediation.rated_files import Owners, owners_of
 from mediation.records import Int64
 from mediation.remainder_files import read_remainder
+from mediation.service.contracts import Contracts
 from mediation.service.service_charges import local_day_numbers
 from mediation.service.sharing import Pools
 from mediation.usage_files import read_parquet
-from party import service as party
 from rating import service as rating
 from rating.allowance_terms import BOUGHT, name_at
 from rating.allowances import Counters
@@ -48,26 +49,32 @@ class Bought:
     start: int  # [UTC epoch seconds]
 
 
-def _remainder_before(session: Session, month: Month) -> str | None:
+def _remainder_before(
+    session: Session, month: Month, known_as_of: datetime | None
+) -> str | None:  # fmt: skip
     """Name what the last run of the month before left to this one; None where nothing."""
-    run = rating.last_run(session, month.previous().period)
+    run = rating.last_run(session, month.previous().period, known_as_of)
     return None if run is None else run.remainder_out_sha256
 
 
 def grant(
     session: Session, store: Vault, month: Month, versions: Sequence[InForce], usage: pa.Table,
-    pools: Pools,
+    pools: Pools, contracts: Contracts, known_as_of: datetime | None = None,
 ) -> Granted:  # fmt: skip
     """Grant what no version can know of a month's allowances.
 
     Where something may roll over, everybody who was active is an owner, for what nobody used rolls
     over as well.
+
+    Parameters
+    ----------
+    known_as_of : what rolled over, by the last run that was recorded by then; None for the last.
     """
     books = [one.book for one in versions]
     stated = any(book.included.stated.any() for book in books)
     rolls = any(book.included.rollover_micro.any() for book in books)
-    bought = _orders(session, month, versions)
-    active = party.active_intervals(session, *month.instants()) if stated else None
+    bought = _orders(contracts, versions)
+    active = contracts.active if stated else None
     everybody = [usage]
     bringing = np.zeros(0, np.int64)
     if active is not None:
@@ -80,7 +87,7 @@ def grant(
             )
         )
     owners = owners_of(*everybody)
-    taken = _remainder_before(session, month)
+    taken = _remainder_before(session, month, known_as_of)
     rolled = None if taken is None else read_parquet(store.open(taken))
     counters = []
     for book in books:
@@ -101,12 +108,12 @@ def grant(
     )  # fmt: skip
 
 
-def _orders(session: Session, month: Month, versions: Sequence[InForce]) -> list[Bought]:
+def _orders(contracts: Contracts, versions: Sequence[InForce]) -> list[Bought]:
     """List the month's top-ups, each by the terms of the version in force on its day."""
     if not any(_terms(one.book) for one in versions):
         return []
     found = []
-    for order in party.order_charges(session, *month.instants()):
+    for order in contracts.ordered:
         start = int(order.effective_at.timestamp())
         day = int(local_day_numbers(np.array([start]))[0])
         terms = next(_terms(one.book) for one in versions if day < one.to_day)

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 from ledger.vault import Vault
 from mediation.charging import Month, Setting
 from mediation.records import Int64
+from mediation.service.contracts import contracts_in
 from mediation.service.reckoning import month_setting
 from mediation.service.usage import accepted_usage
 from mediation.service.usage_rating import rate_usage
@@ -41,7 +42,9 @@ def rate_month(session: Session, store: Vault, month: Month) -> RatedMonth:
     versions = rating.month_versions(session, month.period)
     setting = month_setting(session, month, versions)
     usage = accepted_usage(session, store, month.period)
-    used = rate_usage(session, store, month, versions, usage, setting.vat_rates_bp)
+    used = rate_usage(
+        session, store, month, versions, usage, setting.vat_rates_bp, contracts_in(session, month)
+    )
     return RatedMonth(
         used.table, used.book, setting, used.batch, used.subscription, used.payer, used.rated,
         used.parts,

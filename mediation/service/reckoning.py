@@ -24,6 +24,7 @@ from mediation.charging import (
     Standing,
     differences,
 )
+from mediation.service.contracts import Contracts, contracts_in
 from mediation.service.service_charges import charge_services
 from mediation.service.usage import accepted_usage
 from mediation.service.usage_rating import RatedUsage, add_usage, rate_usage, store_rated
@@ -58,6 +59,7 @@ class Reckoning:
     standing: tuple[Standing, ...]
     booked: tuple[Difference, ...]  # to be booked
     day: date  # the effective date of the postings
+    contracts: Contracts
     remainder_in: str | None = None  # what rolled over from the month before, in the vault
     remainder_out: str | None = None  # what rolls on into the next
 
@@ -132,19 +134,20 @@ def reckon(
     """
     setting = month_setting(session, month, versions)
     usage = accepted_usage(session, store, month.period)
-    used = rate_usage(session, store, month, versions, usage, setting.vat_rates_bp)
+    contracts = contracts_in(session, month)
+    used = rate_usage(session, store, month, versions, usage, setting.vat_rates_bp, contracts)
     remainder = used.remainder(month)
     refs = store_rated(store, used)
     found = Found()
-    add_usage(session, month, setting, used, found)
-    charge_services(session, month, versions, setting, found)
+    add_usage(session, month, setting, used, contracts, found)
+    charge_services(session, month, versions, setting, contracts, found)
     rating.lock_charges(session, month.book_code)
     day = _accounting_day(session, month, found)
     standing, next_bill = _stands(session, month, billed_keys)
     booked = differences(found.owed, standing, next_bill, day.strftime("%Y-%m"))
     return Reckoning(
         month, tuple(versions), used, tuple(refs), found, tuple(standing), tuple(booked), day,
-        used.remainder_in,
+        contracts, used.remainder_in,
         None if remainder is None else store.put(remainder, "traffic").sha256,
     )  # fmt: skip
 

@@ -26,6 +26,7 @@ from mediation.charging import (
 from mediation.counter_files import read_grants, read_top_ups
 from mediation.rated_files import Owners, batch_of, owners_of
 from mediation.records import Int64
+from mediation.service.contracts import Contracts
 from mediation.service.rating_run import RatingOutcome, rate_followers, record
 from mediation.service.reckoning import (
     BilledKeys,
@@ -137,7 +138,7 @@ def rerate_period(
     reckoned = reckon(session, store, month, versions, billed_keys)
     vat_rates_bp = month_setting(session, month, (*before, *versions)).vat_rates_bp
     again, correction = _correct(store, last, before, reckoned, vat_rates_bp)
-    _repeat(session, month, again, before, reckoned.standing)
+    _repeat(session, month, again, before, reckoned.contracts, reckoned.standing)
     reckoned = replace(reckoned, booked=tuple(map(_labelled, reckoned.booked)))
     changes = tuple(_changes(session, reckoned))
     outcome = None
@@ -280,13 +281,13 @@ def _agree(corrected: Result, whole: Result) -> None:
 
 def _repeat(
     session: Session, month: Month, again: RatedUsage, versions: Sequence[InForce],
-    standing: Sequence[Standing],
+    contracts: Contracts, standing: Sequence[Standing],
 ) -> None:  # fmt: skip
     """Refuse to go on where the charges of the last run, at its prices, are not what is booked."""
     found, label = Found(), _named(versions)
     setting = month_setting(session, month, versions)
-    add_usage(session, month, setting, again, found)
-    charge_services(session, month, versions, setting, found)
+    add_usage(session, month, setting, again, contracts, found)
+    charge_services(session, month, versions, setting, contracts, found)
     owed = _by_name((key, amount.micro) for key, amount in found.owed.items())
     stands = _by_name((one.key, one.micro) for one in standing)
     differing = [

@@ -17,10 +17,11 @@ from mediation.charging import (
 )
 from mediation.records import Int64
 from mediation.service.contract_charges import charge_bindings
+from mediation.service.contracts import Contracts
 from mediation.service.discount_charges import charge_recurring_discounts
 from mediation.service.payers import payers_of
 from mediation.wallclock import ZONE, local_days
-from party import service as party
+from party.service import OrderCharge
 from rating.flat_codes import month_code, once_code
 from rating.recurring import NOT_AGREED, one_off_charges
 from rating.tariff import TariffBook
@@ -28,14 +29,20 @@ from rating.versions import InForce, recurring_by_version, taken_charges
 
 
 def charge_services(
-    session: Session, month: Month, versions: Sequence[InForce], setting: Setting, found: Found
-) -> None:
-    """Charge the month's recurring prices for the days active, and the prices of its orders.
+    session: Session, month: Month, versions: Sequence[InForce], setting: Setting,
+    contracts: Contracts, found: Found,
+) -> None:  # fmt: skip
+    """Charge the month's recurring prices for the days active, and the prices of its orders."""
+    charge_months(session, month, versions, setting, contracts, found)
+    charge_orders(session, versions, setting, contracts, found)
 
-    Each day by the version in force on it, an order by that of its day.
-    """
-    first, after = month.instants()
-    active = party.active_intervals(session, first, after)
+
+def charge_months(
+    session: Session, month: Month, versions: Sequence[InForce], setting: Setting,
+    contracts: Contracts, found: Found,
+) -> None:  # fmt: skip
+    """Charge recurring prices less discounts for the days active, by the version of each day."""
+    active = contracts.active
     days = (local_day_numbers(active.valid_from), local_day_numbers(active.valid_to))
     priced = recurring_by_version(
         versions, month.period, active.offering, *days, active.agreed_micro, active.subscription_id
@@ -43,7 +50,6 @@ def charge_services(
     charges = priced.charges
     payers = payers_of(session, set(active.billing_account_id.tolist()))
     last = month.after - timedelta(days=1)
-    agreed = party.agreements_on(session, month.first_day)
     for n, source in enumerate(charges.source.tolist()):
         book = versions[int(priced.version[n])].book
         key = charge_key(
@@ -64,21 +70,29 @@ def charge_services(
         charge_recurring_discounts(
             month, book, setting, active,
             (np.clip(days[0], begin, end), np.clip(days[1], begin, end)),
-            book.offering_codes(active.offering), taken_charges(charges, rows), payers, agreed,
-            found,
+            book.offering_codes(active.offering), taken_charges(charges, rows), payers,
+            contracts.agreed, found,
         )  # fmt: skip
-    ordered = party.order_charges(session, first, after)
+
+
+def charge_orders(
+    session: Session, versions: Sequence[InForce], setting: Setting, contracts: Contracts,
+    found: Found,
+) -> None:  # fmt: skip
+    """Charge what orders cost once, each by the version in force on its day."""
+    ordered = contracts.ordered
     order_days = local_day_numbers(
         np.array([int(order.effective_at.timestamp()) for order in ordered], np.int64)
     )
     for one in versions:
         mine = np.flatnonzero((one.from_day <= order_days) & (order_days < one.to_day))
-        _charge_orders(session, [ordered[n] for n in mine.tolist()], one.book, setting, found)
+        of_version = [ordered[n] for n in mine.tolist()]
+        _charge_ordered(session, contracts, of_version, one.book, setting, found)
 
 
-def _charge_orders(
-    session: Session, ordered: Sequence[party.OrderCharge], book: TariffBook, setting: Setting,
-    found: Found,
+def _charge_ordered(
+    session: Session, contracts: Contracts, ordered: Sequence[OrderCharge], book: TariffBook,
+    setting: Setting, found: Found,
 ) -> None:  # fmt: skip
     offering = book.offering_codes([order.offering for order in ordered])
     agreed = [
@@ -99,7 +113,7 @@ def _charge_orders(
         day = order.effective_at.astimezone(ZONE).date()
         why = once_code(book, int(charges.full_micro[n]))
         found.add(key, Owed(int(charges.amount_micro[n]), 1, 1), day, why)
-    charge_bindings(session, book, setting, ordered, offering, found)
+    charge_bindings(session, contracts, book, setting, ordered, offering, found)
 
 
 def _basis(book: TariffBook, offering: int) -> str:

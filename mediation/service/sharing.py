@@ -10,11 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
-from sqlalchemy.orm import Session
 
-from mediation.charging import Month
 from mediation.records import Bool, Int64
-from party import service as party
+from party.service import AgreementsOn
 from rating.tariff_terms import AGREEMENT
 from rating.versions import InForce
 
@@ -43,8 +41,8 @@ class Pools:
         return self.of(account, np.array([name in self.offerings for name in offering], np.bool_))
 
 
-def pools_of(session: Session, month: Month, versions: Sequence[InForce]) -> Pools:
-    """Look up who shares what in a month."""
+def pools_of(versions: Sequence[InForce], agreed: AgreementsOn) -> Pools:
+    """Say who shares what in a month, by the agreements of its first day."""
     scopes: dict[str, set[str]] = {}
     for one in reversed(versions):  # Of each offering the first version that sells it.
         for offering in one.book.tariff.offerings:
@@ -54,14 +52,14 @@ def pools_of(session: Session, month: Month, versions: Sequence[InForce]) -> Poo
     offerings = frozenset(name for name, wide in scopes.items() if wide)
     if not offerings:
         return Pools(offerings, frozenset(), {})
-    topmost = topmost_agreements(session, month)
-    return Pools(offerings, frozenset().union(*scopes.values()), topmost)
+    return Pools(offerings, frozenset().union(*scopes.values()), topmost_agreements(agreed))
 
 
-def topmost_agreements(session: Session, month: Month) -> dict[int, int]:
-    """Give the topmost agreement of each billing account that is under one, on the first day."""
-    on = party.agreements_on(session, month.first_day)
-    return {account: on.chain[agreement][-1] for account, agreement in on.of_account.items()}
+def topmost_agreements(agreed: AgreementsOn) -> dict[int, int]:
+    """Give the topmost agreement of each billing account that is under one."""
+    return {
+        account: agreed.chain[agreement][-1] for account, agreement in agreed.of_account.items()
+    }
 
 
 def with_pools(usage: pa.Table, pools: Pools) -> pa.Table:

@@ -16,6 +16,7 @@ from mediation.rated_files import Owners, batch_of, event_names, write_rated
 from mediation.records import Int64
 from mediation.remainder_files import write_remainder
 from mediation.service.contract_charges import charge_beyond_fair_use, charge_pools
+from mediation.service.contracts import Contracts
 from mediation.service.frame_charges import charge_usage_frames
 from mediation.service.granting import Granted, grant
 from mediation.service.payers import payers_of
@@ -28,7 +29,6 @@ from mediation.service.suspense import (
 )
 from mediation.usage_files import PRICE_COLUMNS
 from mediation.wallclock import day_used, local_days
-from party import service as party
 from rating.carried_usage import in_codes_of, with_vat_rates
 from rating.clock import month_number
 from rating.codes import Codes, check_codes, codes_of
@@ -88,7 +88,7 @@ class RatedUsage:
 
 def rate_usage(
     session: Session, store: Vault, month: Month, versions: Sequence[InForce], usage: pa.Table,
-    vat_rates_bp: Mapping[str, int],
+    vat_rates_bp: Mapping[str, int], contracts: Contracts,
 ) -> RatedUsage:  # fmt: skip
     """Rate all usage of the month, each event by the version of its start, and explain it.
 
@@ -99,9 +99,9 @@ def rate_usage(
     ------
     DoesNotTie : an event's amount is not what its explanation sums to.
     """
-    pools = pools_of(session, month, versions)
+    pools = pools_of(versions, contracts.agreed)
     usage = with_pools(usage, pools)
-    granted = grant(session, store, month, versions, usage, pools)
+    granted = grant(session, store, month, versions, usage, pools, contracts)
     return rate_granted(versions, usage, granted, vat_rates_bp)
 
 
@@ -153,8 +153,9 @@ def _explained(part: RatedPart) -> Codes:
 
 
 def add_usage(
-    session: Session, month: Month, setting: Setting, used: RatedUsage, found: Found
-) -> None:
+    session: Session, month: Month, setting: Setting, used: RatedUsage, contracts: Contracts,
+    found: Found,
+) -> None:  # fmt: skip
     """Sum what the events cost, by charge; their explanations must sum to the same."""
     payers = payers_of(session, set(used.payer.tolist()))
     last_day = month.first_day if used.unpriced == len(used.batch) else _last_day(used.table)
@@ -170,25 +171,14 @@ def add_usage(
             )
             found.add(key, amount, last_day)
     book, events, rated, subscription = used.book, used.batch, used.rated, used.subscription
-    if any(part.book.tariff.frames for part in used.parts):
-        agreed = party.agreements_on(session, month.first_day)
-        charge_usage_frames(
-            month, used.parts, setting, subscription, used.payer, payers, agreed, found
-        )
-    charge_pools(session, month, book, setting, events, rated, subscription, found, last_day)
-    charge_beyond_fair_use(
-        session,
-        month,
-        book,
-        setting,
-        events,
-        rated,
-        used.parts,
-        subscription,
-        used.payer,
-        found,
-        last_day,
+    charge_usage_frames(
+        month, used.parts, setting, subscription, used.payer, payers, contracts.agreed, found
     )
+    charge_pools(session, contracts, book, setting, events, rated, subscription, found, last_day)
+    charge_beyond_fair_use(
+        session, contracts.active, book, setting, events, rated, used.parts, subscription,
+        used.payer, found, last_day,
+    )  # fmt: skip
 
 
 def settle_suspense(session: Session, month: Month, used: RatedUsage, actor: str) -> None:

@@ -115,6 +115,11 @@ FROM (
             * tstzrange(:first, :after) AS held
     FROM subscription_offering o JOIN subscription_account p USING (subscription_id)
     WHERE o.valid_from < :after AND (o.valid_to IS NULL OR o.valid_to > :first)
+        AND (CAST(:accounts AS bigint[]) IS NULL OR o.subscription_id IN (
+            SELECT subscription_id FROM subscription_account
+            WHERE billing_account_id = ANY (CAST(:accounts AS bigint[])) AND valid_from < :after
+                AND (valid_to IS NULL OR valid_to > :first)))
+        AND (CAST(:ids AS bigint[]) IS NULL OR o.subscription_id = ANY (CAST(:ids AS bigint[])))
 ) spans
 WHERE NOT isempty(held)
 ORDER BY subscription_id, starts
@@ -130,6 +135,7 @@ _ORDERS = """
 SELECT system || '/' || order_id, action, subscription_id, billing_account_id, offering,
     effective_at, agreed_price_micro
 FROM applied_order WHERE effective_at >= :first AND effective_at < :after
+    AND (CAST(:ids AS bigint[]) IS NULL OR subscription_id = ANY (CAST(:ids AS bigint[])))
 ORDER BY effective_at, applied_order_id
 """
 
@@ -191,19 +197,31 @@ def billing_accounts(
 ) -> list[BillingAccountFacts]:
     """Give billing accounts with their customers, in order of id: all, or those named."""
     wanted = {
-        "ids": None if ids is None else [int(key) for key in ids],
+        "ids": _listed(ids),
         "numbers": None if numbers is None else list(numbers),
     }
     return [BillingAccountFacts(*row) for row in session.execute(text(_ACCOUNTS), wanted)]
 
 
-def active_intervals(session: Session, first_instant: int, after_instant: int) -> ActiveIntervals:
+def active_intervals(
+    session: Session, first_instant: int, after_instant: int, *,
+    accounts: Iterable[int] | None = None, subscriptions: Iterable[int] | None = None,
+) -> ActiveIntervals:  # fmt: skip
     """Give what was active in [first_instant, after_instant), cut to it. [UTC s]
 
     A stretch ends where the offering or the payer changes, so that each has one of both.
+
+    Parameters
+    ----------
+    accounts : only subscriptions that one of these paid for at some time of it, with all their
+        stretches; None for all.
+    subscriptions : only these; None for all.
     """
-    span = {"first": instant(first_instant), "after": instant(after_instant)}
-    rows = session.execute(text(_ACTIVE), span).all()
+    wanted = {
+        "first": instant(first_instant), "after": instant(after_instant),
+        "accounts": _listed(accounts), "ids": _listed(subscriptions),
+    }  # fmt: skip
+    rows = session.execute(text(_ACTIVE), wanted).all()
     numbers = [(row[0], row[1], row.starts, row.ends, row.agreed) for row in rows]
     subscription, account, start, end, agreed = _columns(numbers, 5)
     names = tuple(row.offering for row in rows)
@@ -230,10 +248,21 @@ def subscription_in(
     return None if row is None else SubscriptionIn(*row)
 
 
-def order_charges(session: Session, first_instant: int, after_instant: int) -> list[OrderCharge]:
-    """Give the orders that took effect in [first_instant, after_instant), in that order. [UTC s]"""
-    span = {"first": instant(first_instant), "after": instant(after_instant)}
-    return [OrderCharge(*row) for row in session.execute(text(_ORDERS), span)]
+def order_charges(
+    session: Session, first_instant: int, after_instant: int,
+    subscriptions: Iterable[int] | None = None,
+) -> list[OrderCharge]:  # fmt: skip
+    """Give the orders that took effect in [first_instant, after_instant), in that order. [UTC s]
+
+    Parameters
+    ----------
+    subscriptions : only those of these; None for all.
+    """
+    wanted = {
+        "first": instant(first_instant), "after": instant(after_instant),
+        "ids": _listed(subscriptions),
+    }  # fmt: skip
+    return [OrderCharge(*row) for row in session.execute(text(_ORDERS), wanted)]
 
 
 def offerings_begun(
@@ -284,6 +313,10 @@ def party_labels(session: Session, ids: Iterable[int]) -> dict[int, tuple[str, s
         {"ids": [int(key) for key in ids]},
     )
     return {row.party_id: (row.customer_no, row.name) for row in rows}
+
+
+def _listed(ids: Iterable[int] | None) -> list[int] | None:
+    return None if ids is None else [int(key) for key in ids]
 
 
 def _columns(rows: Iterable[Sequence[Any]], width: int = 4) -> tuple[Int64, ...]:

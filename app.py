@@ -53,7 +53,7 @@ CLOSE_CHECKS = tuple(
 VERIFY_CHECKS = {"tariff": "rating.service.verifying:wrong_tariffs"}
 
 # What rooms ask of those above them.
-LOOKUPS = {"balance": "mediation.service.balances:balance_of"}
+LOOKUPS = {"quote": "mediation.service.quoting:quote_of"}
 
 # A command's name, the click group behind it, and what the list of commands says of it: the list
 # is printed without loading a room. "ledger export" is a command that a higher room adds to a group

@@ -60,6 +60,22 @@ _NORWEGIAN = {
     "left": "Igjen av {allowance}: {quantity}.",
     "left_by": "etter kjøring {run}, {at}:",
     "left_new": "måneden er ikke priset ennå:",
+    "left_out": "Ikke med: {what}",
+    "without_discounts": "Rabatter etter hva kunden ellers har: {names}.",
+    "without_frame": "En rammeavtale som kunden selv har.",
+    "without_pool": "Hva andre kort bringer til potten og bruker av den.",
+    "without_sharers": "Hva andre bruker av det som deles.",
+    "without_binding": "Restbeløpet i bindingstid: det avhenger av når abonnementet begynte.",
+    "used_before": "Hendelser i {period} som kjøring {run} har priset ({events}), kreves ikke en "
+    "gang til; de teller med der prisen avhenger av bruken.",
+    "used_unsaid": "Hva som er brukt før i {period}: det som er igjen, er slik det ble sagt, og "
+    "verken rimelig bruk, potter eller rammer regner med mer.",
+    "not_rated": "Det som er endret i bruken av {period} etter at måneden ble priset ({events} "
+    "hendelser, alle kunder).",
+    "known_now": "Avtaler og ordrer slik de var kjent før: de er slik de er kjent nå, bare bruken "
+    "er som den var kjent.",
+    "others_pay": "Krav på andre som deler med det, og som endres med {amount} før avrunding.",
+    "limit_stops": "At grensen {limit} stopper bruk: {amount} uten mva. av prisen ligger utover.",
     "nothing_used": "Ingenting er brukt; ingenting å betale.",
     "setup": "Oppstartspris",
     "portion": "{used}{band}{step}, betales som {billed} à {price} per {per}",
@@ -153,6 +169,23 @@ _ENGLISH = {
     "left": "Left of {allowance}: {quantity}.",
     "left_by": "as run {run} left it, {at}:",
     "left_new": "the month is not rated yet:",
+    "left_out": "Not in it: {what}",
+    "without_discounts": "Discounts for what else the customer has: {names}.",
+    "without_frame": "A frame agreement of the customer's own.",
+    "without_pool": "What other cards bring to the pool and use of it.",
+    "without_sharers": "What others use of what is shared.",
+    "without_binding": "What is left of a binding period: it depends on when it began.",
+    "used_before": "Events of {period} that run {run} has rated ({events}) are not charged again; "
+    "they count where a price depends on use.",
+    "used_unsaid": "What was used before in {period}: what is left is as it was said, and neither "
+    "fair use, pools nor frames count more.",
+    "not_rated": "What has changed in the use of {period} since the month was rated ({events} "
+    "events, all customers).",
+    "known_now": "Contracts and orders as they were known before: they are those known now, only "
+    "use is as it was known.",
+    "others_pay": "Charges of others who share with it, which change by {amount} before rounding.",
+    "limit_stops": "That the limit {limit} stops use: {amount} without VAT of the price lies "
+    "beyond.",
     "nothing_used": "Nothing was used; nothing to pay.",
     "setup": "Set-up fee",
     "portion": "{used}{band}{step}, charged as {billed} at {price} per {per}",

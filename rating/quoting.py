@@ -8,54 +8,34 @@ settled once for the month: fair use, its pool, discounts and frames.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 
 import numpy as np
 
 from ledger.errors import Invalid
 from ledger.money import MINOR_PER_UNIT
-from rating.charges import rounded
+from rating.charges import Booked, rounded
 from rating.dated import day_number
 from rating.explain import Explanation, explain_event, kroner
 from rating.flat_codes import say_flat
+from rating.left_out import left_out_of_nobody
 from rating.phrases import PHRASES, Language
 from rating.quoted_allowances import Bought, Remaining, grants_of, top_ups_of
-from rating.quoted_events import Event, batch_of_events
+from rating.quoted_asking import Asked
+from rating.quoted_events import batch_of_events
 from rating.quoted_terms import Beside, beside_months, beside_usage
 from rating.recurring import NOT_AGREED, month_span, one_off_charges
 from rating.tariff import TariffBook
 from rating.tariff_terms import OCCASIONS
 from rating.taxes import tax_on_net
-from rating.usage import (
-    Int64,
-    Reason,
+from rating.usage import Bool, Int64, Reason
+from rating.versions import (
+    InForce,
+    RatedPart,
+    RatedVersions,
+    rate_versions,
+    recurring_by_version,
 )
-from rating.versions import InForce, RatedVersions, rate_versions, recurring_by_version
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """An order that costs something once."""
-
-    on: str  # add | change | addon | cease
-    day: date
-    offering: str = ""  # what is ordered; empty is the subscription's own
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """A subscription to an offering in a month: what it uses, when it is active, what it orders.
-
-    Without `active_from` no monthly price is asked for: only what the events cost.
-    """
-
-    offering: str
-    period: str  # 2026-03
-    events: tuple[Event, ...] = ()
-    orders: tuple[Order, ...] = ()
-    active_from: date | None = None
-    active_to: date | None = None  # the day after the last; None is the end of the month
-    remaining: tuple[Remaining, ...] = ()  # what is not said is as for a new subscription
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +62,7 @@ class QuotedCharge:
     micro: int
     amount_minor: int
     sentences: tuple[str, ...]
+    billing_account: str = ""  # the number of the account that pays, of a real subscription
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +88,7 @@ class Quote:
     vat_minor: int | None
     gross_minor: int | None
     balance: Balance | None = None  # of the subscription that is asked for, where one is
+    left_out: tuple[str, ...] = ()  # sentences about what is not in it
 
     @property
     def priced(self) -> bool:
@@ -147,16 +129,42 @@ def quote(
     OfferingUnknown : no version of the month sells the offering.
     Invalid : an event is of another month, an order of no known kind, or there are too many.
     """
-    if all(asked.offering not in one.book.offerings for one in versions):
-        versions[-1].book.offering_index(asked.offering)
+    check_asked(versions, asked)
     sums: dict[_Key, _Sum] = {}
     events = _quote_events(versions, asked, language, sums, vat_rates_bp) if asked.events else ()
     _charge_months(versions, asked, language, sums)
     _charge_orders(versions, asked, language, sums)
-    charges = _charges(sums, vat_rates_bp)
-    totals = (None, None, None) if vat_rates_bp is None else _totals(charges, vat_rates_bp)
+    gross = np.array([basis == "gross" for _, _, basis, _ in sums], np.bool_)
+    rates = np.array([(vat_rates_bp or {}).get(vat, 0) for *_, vat in sums], np.int64)
+    stands = rounded(np.array([one.micro for one in sums.values()], np.int64), gross, rates)
+    net, vat, sum_gross = (
+        (None, None, None) if vat_rates_bp is None else totals_of(stands, gross, rates)
+    )
     labels = tuple(one.book.label for one in versions)
-    return Quote(labels, events, charges, *totals)
+    missing = tuple(left_out_of_nobody(versions, asked, language))
+    charges = _charges(sums, stands, gross)
+    return Quote(labels, events, charges, net, vat, sum_gross, left_out=missing)
+
+
+def check_asked(versions: Sequence[InForce], asked: Asked) -> None:
+    """Refuse what no version of the month sells, or no order is.
+
+    Raises
+    ------
+    OfferingUnknown : no version of the month sells an offering.
+    Invalid : an order is of no known kind, or on a day without a version.
+    """
+    if asked.offering and all(asked.offering not in one.book.offerings for one in versions):
+        versions[-1].book.offering_index(asked.offering)
+    for order in asked.orders:
+        if order.on not in OCCASIONS:
+            raise Invalid(f"{order.on!r} is no order; choose among {', '.join(OCCASIONS)}.")
+        day = day_number(order.day)
+        held = [one for one in versions if one.from_day <= day < one.to_day]
+        if not held:
+            raise Invalid(f"No version of the tariff is in force on {order.day} in {asked.period}.")
+        if order.offering:
+            held[0].book.offering_index(order.offering)
 
 
 # Events ----------------------------------------------------------------------------------------
@@ -184,17 +192,22 @@ def _quote_events(
     quoted: dict[int, QuotedEvent] = {}
     for part in rated.parts:
         for row, place in enumerate(part.rows.tolist()):
-            told = explain_event(part.batch, part.rated, part.book, row, language)
-            code = int(part.rated.component[row])
-            name = part.book.components[code] if code >= 0 else ""
-            quoted[place] = QuotedEvent(
-                part.book.label, name, Reason(int(part.rated.reason[row])).name,
-                int(part.rated.amount_micro[row]), told,
-            )  # fmt: skip
+            quoted[place] = quoted_event(part, row, language)
     _sum_events(rated, sums)
     for beside in beside_usage(versions, asked.offering, batch, rated, vat_rates_bp):
         _add_beside(sums, beside, asked.offering, language)
     return tuple(quoted[place] for place in sorted(quoted))
+
+
+def quoted_event(part: RatedPart, row: int, language: Language) -> QuotedEvent:
+    """Give an event of a version with its price and why."""
+    told = explain_event(part.batch, part.rated, part.book, row, language)
+    code = int(part.rated.component[row])
+    name = part.book.components[code] if code >= 0 else ""
+    return QuotedEvent(
+        part.book.label, name, Reason(int(part.rated.reason[row])).name,
+        int(part.rated.amount_micro[row]), told,
+    )  # fmt: skip
 
 
 def _sum_events(rated: RatedVersions, sums: dict[_Key, _Sum]) -> None:
@@ -250,13 +263,8 @@ def _charge_orders(
     versions: Sequence[InForce], asked: Asked, language: Language, sums: dict[_Key, _Sum]
 ) -> None:
     for number, order in enumerate(asked.orders, 1):
-        if order.on not in OCCASIONS:
-            raise Invalid(f"{order.on!r} is no order; choose among {', '.join(OCCASIONS)}.")
         day = day_number(order.day)
-        held = [one for one in versions if one.from_day <= day < one.to_day]
-        if not held:
-            raise Invalid(f"No version of the tariff is in force on {order.day} in {asked.period}.")
-        book = held[0].book
+        book = next(one.book for one in versions if one.from_day <= day < one.to_day)
         ordered = book.offering_index(order.offering or asked.offering)
         charges = one_off_charges(book, np.array([ordered], np.int32), [order.on])
         for code, micro in zip(
@@ -295,11 +303,8 @@ def _add_beside(sums: dict[_Key, _Sum], beside: Beside, offering: str, language:
 
 
 def _charges(
-    sums: Mapping[_Key, _Sum], vat_rates_bp: Mapping[str, int] | None
-) -> tuple[QuotedCharge, ...]:
-    gross = np.array([basis == "gross" for _, _, basis, _ in sums], np.bool_)
-    rates = np.array([(vat_rates_bp or {}).get(vat, 0) for *_, vat in sums], np.int64)
-    stands = rounded(np.array([one.micro for one in sums.values()], np.int64), gross, rates)
+    sums: Mapping[_Key, _Sum], stands: Booked, gross: Bool
+) -> tuple[QuotedCharge, ...]:  # fmt: skip
     amounts = np.where(gross, stands.minor_gross, stands.minor_net)
     return tuple(
         QuotedCharge(
@@ -310,17 +315,17 @@ def _charges(
     )  # fmt: skip
 
 
-def _totals(
-    charges: Sequence[QuotedCharge], vat_rates_bp: Mapping[str, int]
-) -> tuple[int, int, int]:
-    """Sum as a bill does: gross charges are split one by one, VAT on nets comes once per rate."""
-    gross = np.array([one.price_basis == "gross" for one in charges], np.bool_)
-    rates = np.array([vat_rates_bp[one.vat] for one in charges], np.int64)
-    stands = rounded(np.array([one.micro for one in charges], np.int64), gross, rates)
+def totals_of(stands: Booked, gross: Bool, rates_bp: Int64) -> tuple[int, int, int]:
+    """Sum as a bill does: gross charges are split one by one, VAT on nets comes once per rate.
+
+    Returns
+    -------
+    Net, VAT, gross. [øre]
+    """
     net = int(stands.minor_net.sum())
     vat = int((stands.minor_gross - stands.minor_net)[gross].sum())
-    for rate in np.unique(rates[~gross]).tolist():
-        nets = stands.minor_net[~gross & (rates == rate)].sum(keepdims=True)
+    for rate in np.unique(rates_bp[~gross]).tolist():
+        nets = stands.minor_net[~gross & (rates_bp == rate)].sum(keepdims=True)
         vat += int(tax_on_net(nets, (rate, 10_000), MINOR_PER_UNIT)[1][0])
     return net, vat, net + vat
 

@@ -59,7 +59,8 @@ def _remainder_before(
 
 def grant(
     session: Session, store: Vault, month: Month, versions: Sequence[InForce], usage: pa.Table,
-    pools: Pools, contracts: Contracts, known_as_of: datetime | None = None,
+    pools: Pools, contracts: Contracts, known_as_of: datetime | None = None, *,
+    everybody: bool = False,
 ) -> Granted:  # fmt: skip
     """Grant what no version can know of a month's allowances.
 
@@ -69,24 +70,25 @@ def grant(
     Parameters
     ----------
     known_as_of : what rolled over, by the last run that was recorded by then; None for the last.
+    everybody : whoever was active is an owner, whether anything rolls over or not.
     """
     books = [one.book for one in versions]
     stated = any(book.included.stated.any() for book in books)
     rolls = any(book.included.rollover_micro.any() for book in books)
     bought = _orders(contracts, versions)
-    active = contracts.active if stated else None
-    everybody = [usage]
+    active = contracts.active if stated or everybody else None
+    owning = [usage]
     bringing = np.zeros(0, np.int64)
     if active is not None:
         bringing = pools.of_offerings(active.billing_account_id, active.offering)
-    if rolls and active is not None:
-        everybody.append(_people(active.subscription_id, bringing))
-        everybody.append(
+    if (rolls or everybody) and active is not None:
+        owning.append(_people(active.subscription_id, bringing))
+        owning.append(
             _people(
                 np.array([one.subscription_id for one in bought], np.int64), _buyers(bought, pools)
             )
         )
-    owners = owners_of(*everybody)
+    owners = owners_of(*owning)
     taken = _remainder_before(session, month, known_as_of)
     rolled = None if taken is None else read_parquet(store.open(taken))
     counters = []

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from ledger.errors import DoesNotTie
 from ledger.vault import Vault
@@ -16,9 +17,18 @@ from rating.top_ups import TopUps
 from rating.versions import InForce
 
 
-def events_of_run(store: Vault, run: RatingRun) -> pa.Table:
-    """Read what a run rated; raises `DoesNotTie` for one from before events kept their codes."""
+def events_of_run(
+    store: Vault, run: RatingRun, kept: pc.Expression | None = None
+) -> pa.Table:  # fmt: skip
+    """Read what a run rated; raises `DoesNotTie` for one from before events kept their codes.
+
+    Parameters
+    ----------
+    kept : of which events; None for all.
+    """
     tables = [read_parquet(store.open(name)) for name in run.rated_refs]
+    if kept is not None:
+        tables = [table.filter(kept) for table in tables]
     # Versions differ in how many allowances an event may draw on.
     table = pa.concat_tables(tables, promote_options="default") if tables else pa.table({})
     if tables and "called" not in table.column_names:

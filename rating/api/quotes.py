@@ -18,8 +18,9 @@ from ledger.web.fields import BookSchema, Money, Whole
 from rating import service
 from rating.explain import kroner
 from rating.quoted_allowances import Remaining
+from rating.quoted_asking import Asked, Order
 from rating.quoted_events import MAX_EVENTS, QUOTED_USAGE, Event, price_micro
-from rating.quoting import Asked, Order, Quote
+from rating.quoting import Quote
 from rating.tariff_terms import CURRENCIES, OCCASIONS
 from rating.usage import MAX_QUANTITY
 
@@ -111,8 +112,8 @@ class AskedSchema(BookSchema):
     )
     subscription = fields.String(
         load_default=None, allow_none=True, validate=validate.Length(1, 64),
-        metadata={"description": "One that exists, by its reference or number: what it may still "
-                  "draw on is looked up. Needs party:read."},
+        metadata={"description": "One that exists, by its reference or number: its contract, its "
+                  "use so far and all with whom it shares are in the answer. Needs party:read."},
     )  # fmt: skip
     effective_as_of = fields.AwareDateTime(
         load_default=None, allow_none=True,
@@ -185,6 +186,11 @@ class QuotedChargeSchema(Schema):
     quantity = fields.Integer(required=True)
     amount = Money(required=True, attribute="amount_minor")
     sentences = fields.List(fields.String(), required=True)
+    billing_account = fields.String(
+        required=True,
+        metadata={"description": "The number of the account that pays, of a real subscription; "
+                  "else empty."},
+    )  # fmt: skip
 
 
 class QuotedBalanceSchema(Schema):
@@ -212,6 +218,10 @@ class QuoteSchema(Schema):
     vat = Money(required=True, allow_none=True, attribute="vat_minor")
     gross = Money(required=True, allow_none=True, attribute="gross_minor")
     balance = fields.Nested(QuotedBalanceSchema, required=True, allow_none=True)
+    left_out = fields.List(
+        fields.String(), required=True,
+        metadata={"description": "What is not in it, in sentences of the language asked for."},
+    )  # fmt: skip
 
 
 @blueprint.route("/quotes")

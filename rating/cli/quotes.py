@@ -18,8 +18,9 @@ from rating import quoting, service
 from rating.explain import kroner
 from rating.phrases import PHRASES, Language
 from rating.quoted_allowances import Remaining
+from rating.quoted_asking import Asked, Order
 from rating.quoted_events import QUOTED_USAGE, Event, price_micro
-from rating.quoting import Asked, Balance, Order, Quote, QuotedEvent
+from rating.quoting import Balance, Quote, QuotedEvent
 from rating.reading import Reader
 from rating.recurring import month_span
 from rating.tariff import parse_tariff
@@ -34,7 +35,7 @@ _path = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 @click.command()
 @click.option("--offering", default="", help="The offering, such as MOBIL-5GB.")
-@click.option("--subscription", help="One that exists: what it may still draw on is looked up.")
+@click.option("--subscription", help="One that exists, with its contract and its use.")
 @click.option("--as-of", help="Of a subscription: what was left of use before that time.")
 @click.option("--known-as-of", help="Of a subscription: by the last run recorded by that time.")
 @click.option("--usage", type=click.Choice(QUOTED_USAGE), help="Of one event.")
@@ -108,6 +109,7 @@ def quote(
     alone = alone and not any(charge.sentences for charge in told.charges)
     if as_json:
         facts = _event_facts(told.events[0]) if alone else _facts(told)
+        facts["left_out"] = list(told.left_out)
         click.echo(json.dumps(facts, ensure_ascii=False))
     else:
         click.echo("\n".join(_lines(told, language, alone=alone)))
@@ -198,12 +200,16 @@ def _lines(told: Quote, language: Language, *, alone: bool) -> list[str]:
     lines = [sentence for event in told.events for sentence in event.explanation.sentences]
     if told.balance is not None:
         lines = [*_left(told.balance, language), *lines]
+    missing = [PHRASES[language]["left_out"].format(what=what) for what in told.left_out]
     if alone:
-        return lines
+        return [*lines, *missing]
+    several = len({charge.billing_account for charge in told.charges}) > 1
     for charge in told.charges:
         lines += charge.sentences
         amount = format_amount(charge.amount_minor)
-        lines.append(f"{charge.text} ({charge.component}, {charge.price_basis}): {amount}")
+        payer = f", {charge.billing_account}" if several else ""
+        lines.append(f"{charge.text} ({charge.component}, {charge.price_basis}{payer}): {amount}")
+    lines += missing
     if told.gross_minor is not None and told.net_minor is not None and told.vat_minor is not None:
         net, vat, gross = map(format_amount, (told.net_minor, told.vat_minor, told.gross_minor))
         lines.append(
@@ -252,7 +258,7 @@ def _facts(told: Quote) -> dict[str, object]:
             {"component": charge.component, "kind": charge.kind, "text": charge.text,
              "price_basis": charge.price_basis, "vat_code": charge.vat,
              "quantity": charge.quantity, "amount": format_amount(charge.amount_minor),
-             "sentences": list(charge.sentences)}
+             "sentences": list(charge.sentences), "billing_account": charge.billing_account}
             for charge in told.charges
         ],
         **{

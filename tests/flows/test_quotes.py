@@ -25,7 +25,9 @@ from rating import parse_tariff, quoting
 from rating import service as rating
 from rating.cli import rating_cli
 from rating.quoted_allowances import Remaining
-from rating.quoting import Asked, Event, Quote
+from rating.quoted_asking import Asked
+from rating.quoted_events import Event
+from rating.quoting import Quote
 from rating.recurring import month_span
 from rating.versions import InForce
 from tests.flows import test_carried as carried

@@ -15,7 +15,9 @@ from ledger.errors import Invalid
 from ledger.service import seed_book
 from rating import service
 from rating.quoted_allowances import Remaining
-from rating.quoting import Asked, Event, Order, quote
+from rating.quoted_asking import Asked, Order
+from rating.quoted_events import Event
+from rating.quoting import quote
 from rating.recurring import month_span
 from rating.tariff import OfferingUnknown, parse_tariff
 from rating.versions import InForce

@@ -6,8 +6,8 @@ import numpy as np
 from sqlalchemy import func, select
 
 from mediation.models import FileReversal, FileUsage
-from mediation.records import Int64
-from mediation.service.quoted_use import FIRST_ASKED, Case
+from mediation.records import Bool, Int64
+from mediation.service.quoted_use import Case
 from mediation.service.usage_rating import RatedUsage
 from rating.explain import kroner
 from rating.phrases import PHRASES, Language
@@ -15,14 +15,15 @@ from rating.spend_limits import limits_in_force, watch
 
 
 def left_out_of(
-    case: Case, earlier: Int64, used: RatedUsage, others_micro: int, language: Language
-) -> Iterator[str]:
+    case: Case, earlier: Int64, used: RatedUsage, asked: Bool, others_micro: int,
+    language: Language,
+) -> Iterator[str]:  # fmt: skip
     """Say what is charged elsewhere, or not known.
 
     Parameters
     ----------
     earlier : subscriptions of the events that a run rated before.
-    used : those events and the ones that are asked about.
+    used : those events and the ones that are asked about; `asked` says which.
     others_micro : by how much charges of others change.
     """
     say, period = PHRASES[language], case.asked.period
@@ -37,7 +38,7 @@ def left_out_of(
         yield say["not_rated"].format(period=period, events=f"{waiting:+d}")
     if others_micro:
         yield say["others_pay"].format(amount=kroner(others_micro, language))
-    for limit, micro in _beyond_limits(case, used):
+    for limit, micro in _beyond_limits(case, used, asked):
         yield say["limit_stops"].format(limit=limit, amount=kroner(micro, language))
 
 
@@ -52,11 +53,8 @@ def _not_rated(case: Case) -> int:
     return int(case.session.scalar(accepted) or 0) - rated
 
 
-def _beyond_limits(case: Case, used: RatedUsage) -> Iterator[tuple[str, int]]:
+def _beyond_limits(case: Case, used: RatedUsage, asked: Bool) -> Iterator[tuple[str, int]]:
     """Give what of the events that are asked about lies beyond limits that stop use."""
-    if used.batch.offering.max(initial=-1) < 0:
-        return
-    asked = used.batch.event_key >= FIRST_ASKED
     for limit in limits_in_force(used.book.tariff.spend_limits, case.month.first_day):
         told = watch(used.batch, used.rated, used.book, limit, case.setting.vat_rates_bp)
         micro = sum(told.beyond_micro[np.flatnonzero(asked)].tolist())

@@ -31,7 +31,6 @@ from rating.tariff_terms import Tariff
 from rating.usage import NO_PRICE
 from rating.versions import InForce
 
-FIRST_ASKED = 2**62  # the key of the first event that is asked about; no real one comes near
 _RATED = ("event_key", "started_at", "quantity", "usage_type", "called", "rating_group",
           "subscription_id", "billing_account_id", "offering")  # fmt: skip
 
@@ -52,7 +51,10 @@ class Case:
 
 
 def earlier_use(case: Case, contracts: Contracts, effective_as_of: datetime | None) -> pa.Table:
-    """Read what a run knows of the use of some contracts, of all or of that before a time."""
+    """Read what a run knows of the use of some contracts, of all or of that before a time.
+
+    Keys become places in their order, so that what is asked about can come behind them.
+    """
     if case.run is None:
         return pa.table({})
     active = contracts.active
@@ -64,11 +66,16 @@ def earlier_use(case: Case, contracts: Contracts, effective_as_of: datetime | No
     table = events_of_run(vault(), case.run, kept)
     # Prices that events bring are turned into the basis of their offering anew, as in every run.
     names = [name for name in (*_RATED, *PRICE_COLUMNS) if name in table.column_names]
-    return table.select(names)
+    places = np.argsort(np.argsort(table["event_key"].to_numpy())) if names else np.zeros(0)
+    return table.select(names).set_column(0, "event_key", pa.array(places.astype(np.int64)))
 
 
-def asked_use(case: Case, tariff: Tariff, wished: Wished) -> pa.Table:
+def asked_use(case: Case, tariff: Tariff, wished: Wished, first_key: int) -> pa.Table:
     """Lay out the events that are asked about as accepted usage.
+
+    Parameters
+    ----------
+    first_key : of the first event; those that follow count on.
 
     Raises
     ------
@@ -90,7 +97,7 @@ def asked_use(case: Case, tariff: Tariff, wished: Wished) -> pa.Table:
         )
     held = [wished.stretches[n] for n in place.tolist()]
     columns = {
-        "event_key": FIRST_ASKED + batch.event_key, "started_at": batch.started_at,
+        "event_key": first_key + batch.event_key, "started_at": batch.started_at,
         "quantity": batch.quantity, "usage_type": batch.usage_type, "called": batch.called,
         "rating_group": batch.rating_group,
         "subscription_id": np.full(len(batch), case.found.subscription_id),

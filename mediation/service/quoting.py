@@ -20,7 +20,6 @@ from mediation.service.balances import balance_after
 from mediation.service.contracts import Contracts, contracts_in
 from mediation.service.quoted_left_out import left_out_of
 from mediation.service.quoted_use import (
-    FIRST_ASKED,
     Case,
     asked_use,
     earlier_use,
@@ -76,7 +75,7 @@ def quote_of(
     for stretch in wished.stretches:
         check_asked(versions, Asked(stretch.offering, asked.period))
     earlier = earlier_use(case, contracts, effective_as_of)
-    use = asked_use(case, versions[0].book.tariff, wished)
+    use = asked_use(case, versions[0].book.tariff, wished, earlier.num_rows)
     before = rate_use(case, contracts, earlier)
     balance = balance_after(
         before, reference, case.found, _pool(case, contracts), case.run, effective_as_of
@@ -89,11 +88,12 @@ def quote_of(
     stood = _stood(case, contracts, before)
     stands = _charged(case, wished.contracts, after, wished.ordered)
     charges, totals = _difference(case, stood, stands, language)
-    earlier_of = before.subscription
-    missing = left_out_of(case, earlier_of, after, _of_others(case, stood, stands), language)
+    asked_rows = after.batch.event_key >= earlier.num_rows
+    others = _of_others(case, stood, stands)
+    missing = left_out_of(case, before.subscription, after, asked_rows, others, language)
     return Quote(
-        tuple(one.book.label for one in versions), _events(after, language), charges, *totals,
-        balance=balance, left_out=tuple(missing),
+        tuple(one.book.label for one in versions), _events(after, earlier.num_rows, language),
+        charges, *totals, balance=balance, left_out=tuple(missing),
     )  # fmt: skip
 
 
@@ -239,10 +239,10 @@ def _of_others(case: Case, stood: Found, stands: Found) -> int:
     )
 
 
-def _events(used: RatedUsage, language: Language) -> tuple[QuotedEvent, ...]:
+def _events(used: RatedUsage, first_key: int, language: Language) -> tuple[QuotedEvent, ...]:
     """Give the events that were asked about, in the order in which they were asked."""
     found: dict[int, QuotedEvent] = {}
     for part in used.parts:
-        for row in np.flatnonzero(part.batch.event_key >= FIRST_ASKED).tolist():
+        for row in np.flatnonzero(part.batch.event_key >= first_key).tolist():
             found[int(part.batch.event_key[row])] = quoted_event(part, row, language)
     return tuple(found[key] for key in sorted(found))

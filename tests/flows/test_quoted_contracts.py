@@ -78,10 +78,12 @@ def _quote(subscription: str, *events: Event, month: bool = True, **asked: Any) 
     clocks = {name: asked.pop(name, None) for name in ("effective_as_of", "known_as_of")}
     wanted = {"active_from": FIRST if month else None, **asked}
     with transaction() as session:
-        return rating.quote(
+        quoted = rating.quote(
             session, Asked(wanted.pop("offering", ""), MONTH, events, **wanted), "en",
             subscription=subscription, **clocks,
         )  # fmt: skip
+    assert len(quoted.events) == len(events)
+    return quoted
 
 
 def _said(quoted: Quote) -> list[_Line]:

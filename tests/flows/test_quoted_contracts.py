@@ -191,8 +191,8 @@ def _sums(lines: Sequence[_Line]) -> dict[tuple[str, str], int]:
 
 
 def _less(after: Sequence[_Line], before: Sequence[_Line]) -> dict[tuple[str, str], int]:
-    was = _sums(before)
-    found = {name: minor - was.get(name, 0) for name, minor in _sums(after).items()}
+    was, now = _sums(before), _sums(after)
+    found = {name: now.get(name, 0) - was.get(name, 0) for name in was | now}
     return {name: minor for name, minor in found.items() if minor}
 
 

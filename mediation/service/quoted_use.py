@@ -2,14 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from sqlalchemy.orm import Session
 
-from ledger.errors import Invalid
 from ledger.vault import vault
 from mediation.charging import Month, Setting
 from mediation.rated_files import Owners
@@ -19,8 +18,9 @@ from mediation.service.run_contents import events_of_run
 from mediation.service.service_charges import local_day_numbers
 from mediation.service.sharing import pools_of, with_pools
 from mediation.service.usage_rating import RatedUsage, rate_granted
-from mediation.service.what_if import Wished, told_stretches
+from mediation.service.what_if import NotActive, Wished, told_stretches
 from mediation.usage_files import PRICE_COLUMNS
+from mediation.wallclock import ZONE
 from party.service import SubscriptionIn
 from rating.allowance_terms import name_at
 from rating.models import RatingRun
@@ -79,7 +79,8 @@ def asked_use(case: Case, tariff: Tariff, wished: Wished, first_key: int) -> pa.
 
     Raises
     ------
-    Invalid : one is of another month, or of a time when the subscription is not active.
+    NotActive : one is of a time when the subscription is not active.
+    Invalid : one is of another month, or there are too many.
     """
     events = case.asked.events
     batch, services, currencies = batch_of_events(tariff, events, case.asked.period)
@@ -90,9 +91,9 @@ def asked_use(case: Case, tariff: Tariff, wished: Wished, first_key: int) -> pa.
     begins = np.array([*(one.begin for one in wished.stretches), 2**62], np.int64)[place]
     if (outside := np.flatnonzero(batch.started_at < begins)).size:
         number = int(outside[0])
-        at = datetime.fromtimestamp(int(batch.started_at[number]), UTC)
-        raise Invalid(
-            f"Event {number + 1} starts {at:%Y-%m-%dT%H:%MZ}, when {case.reference} is not active; "
+        at = datetime.fromtimestamp(int(batch.started_at[number]), ZONE)
+        raise NotActive(
+            f"Event {number + 1} starts {at:%Y-%m-%d %H:%M}, when {case.reference} is not active; "
             f"as asked it is {told_stretches(wished.stretches)}."
         )
     held = [wished.stretches[n] for n in place.tolist()]

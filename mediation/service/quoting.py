@@ -66,7 +66,8 @@ def quote_of(
     Raises
     ------
     NotFound : nobody has it in the month.
-    Invalid : it is not active when it would have to be, or nothing can be left as is said.
+    NotActive : it is not active when it would have to be.
+    Invalid : it is to be added again, or nothing can be left as is said.
     OfferingUnknown : no version of the month sells what it has, or what is asked.
     """
     case = _case(session, asked, reference, versions, book, known_as_of)

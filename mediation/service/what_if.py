@@ -17,6 +17,16 @@ from party.service import NOT_AGREED, ActiveIntervals, OrderCharge
 from rating.quoted_asking import Asked, Order
 
 
+class NotActive(Invalid):
+    """A quote asks for use or an order at a time when the subscription does not have anything.
+
+    Raise as: f"{subscription} is not active on {day}, so no order to {action} can take effect then;
+    it is active {times}.".
+    """
+
+    title = "Subscription is not active then"
+
+
 @dataclass(frozen=True, slots=True)
 class Stretch:
     """Some time of the month with one offering and one payer. [UTC s]"""
@@ -57,11 +67,12 @@ def as_asked(contracts: Contracts, subscription: int, name: str, asked: Asked) -
 
     Raises
     ------
-    Invalid : it is not active when it would have to be, or is added a second time.
+    NotActive : it is not active when it would have to be.
+    Invalid : it is added a second time.
     """
     held = _asked_days(stretches_of(contracts.active, subscription), asked)
     if not held:
-        raise Invalid(
+        raise NotActive(
             f"{name} is not active on the days asked for; it is active "
             f"{told_stretches(stretches_of(contracts.active, subscription))}."
         )
@@ -75,7 +86,7 @@ def as_asked(contracts: Contracts, subscription: int, name: str, asked: Asked) -
         at = _midnight(order.day)
         here = [one for one in held if one.begin <= at < one.end]
         if not here:
-            raise Invalid(
+            raise NotActive(
                 f"{name} is not active on {order.day}, so no order to {order.on} can take effect "
                 f"then; it is active {told_stretches(held)}."
             )

@@ -16,6 +16,7 @@ from ledger import lookups
 from ledger import service as ledger
 from ledger.db import transaction
 from ledger.errors import Invalid
+from mediation.service.what_if import NotActive
 from party import service as party
 from party.orders import Order as PartyOrder
 from rating import service as rating
@@ -319,12 +320,12 @@ def test_what_cannot_be_asked_of_a_subscription_is_refused(books: str) -> None:
         order(1, "add", BEGUN, offering="FRI"), order(2, "cease", CEASED, offering=""),
     ], contracts._tariff().decode())  # fmt: skip
     late = Event("data", datetime.fromisoformat(f"{MONTH}-31T12:00+02:00"), 1, rating_group=300)
-    with pytest.raises(Invalid, match="Event 2 starts 2026-03-31T10:00Z, when SUB1 is not active"):
+    with pytest.raises(NotActive, match="Event 2 starts 2026-03-31 12:00, when SUB1 is not"):
         _quote("SUB1", _surf(1), late)
-    with pytest.raises(Invalid, match="SUB1 is not active on the days asked for; it is active "
+    with pytest.raises(NotActive, match="SUB1 is not active on the days asked for; it is active "
                                       "2026-03-01 00:00 to 2026-03-30 00:00"):  # fmt: skip
         _quote("SUB1", active_from=date(2026, 3, 30))
-    with pytest.raises(Invalid, match="not active on 2026-03-31, so no order to cease"):
+    with pytest.raises(NotActive, match="not active on 2026-03-31, so no order to cease"):
         _quote("SUB1", orders=(Order("cease", date(2026, 3, 31)),))
     with pytest.raises(Invalid, match="SUB1 is there already, and is not added again"):
         _quote("SUB1", orders=(Order("add", date(2026, 3, 2)),))

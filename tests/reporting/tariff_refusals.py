@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import date, datetime
 
 from sqlalchemy.orm import Session
 
 from mediation.charging import Month
+from mediation.service.quoting import quote_of
 from mediation.service.reckoning import lock_period
+from mediation.wallclock import ZONE
+from party import service as party
 from rating import service as rating
 from rating.charges import ChargeKey
+from rating.quoted_asking import Asked, Order
+from tests.party.rows import order
 
 TARIFF = """format = "hovedbok-tariff/1"
 name = "TEST"
@@ -62,9 +68,20 @@ def _rate_into_another_book(session: Session) -> None:
     lock_period(session, Month("NO02", "2026-03"))
 
 
+def _cease_before_it_began(session: Session) -> object:
+    rating.load_tariff(session, TARIFF.encode())
+    begun = int(datetime(2026, 3, 10, tzinfo=ZONE).timestamp())
+    sold = order(1, "add", begun, offering="MOBIL-5GB")
+    party.apply_orders(session, [sold], {"MOBIL-5GB"})
+    asked = Asked("", "2026-03", orders=(Order("cease", date(2026, 3, 5)),))
+    versions = rating.month_versions(session, "2026-03")
+    return quote_of(session, asked, "en", "SUB1", versions, "NO01")
+
+
 TARIFF_REFUSALS: Mapping[str, Callable[[Session], object]] = {
     "tariff-changed": lambda session: _judge(session, read_hash="0" * 64),
     "tariff-judged": _approve_what_was_rejected,
     "own-tariff": lambda session: _judge(session, judge="staff:maja"),
+    "not-active": _cease_before_it_began,
     "rated-in-another-book": _rate_into_another_book,
 }

@@ -86,11 +86,14 @@ def quote_of(
         after = rate_as_said(case, wished, balance.remaining, use)
     else:
         after = rate_use(case, wished.contracts, joined(earlier, use))
-    stood = _stood(case, contracts, before)
-    stands = _charged(case, wished.contracts, after, wished.ordered)
-    charges, totals = _difference(case, stood, stands, language)
+    by_use = _by_use(case, contracts, before), _by_use(case, wished.contracts, after)
+    flat = _flat(case, contracts, ()), _flat(case, wished.contracts, wished.ordered)
+    asked_for = _flat(case, wished.asked_days, wished.ordered)
+    charges, totals = _difference(
+        case, _own(case, by_use[0]), _own(case, by_use[1], asked_for), language
+    )
+    others = _of_others(case, by_use[1], flat[1]) - _of_others(case, by_use[0], flat[0])
     asked_rows = after.batch.event_key >= earlier.num_rows
-    others = _of_others(case, stood, stands)
     missing = left_out_of(case, before.subscription, after, asked_rows, others, language)
     return Quote(
         tuple(one.book.label for one in versions), _events(after, earlier.num_rows, language),
@@ -147,36 +150,43 @@ def _pool(case: Case, contracts: Contracts) -> int:
 # Charges ---------------------------------------------------------------------------------------
 
 
-def _charged(
-    case: Case, contracts: Contracts, used: RatedUsage, ordered: Sequence[OrderCharge]
-) -> Found:
-    """Charge use, and the month where it is asked for; else only `ordered` beside."""
+def _by_use(case: Case, contracts: Contracts, used: RatedUsage) -> Found:
+    """Charge use, of everybody whose contracts these are."""
     found = Found()
     add_usage(case.session, case.month, case.setting, used, contracts, found)
+    return found
+
+
+def _flat(case: Case, contracts: Contracts, ordered: Sequence[OrderCharge]) -> Found:
+    """Charge months and orders where a month is asked for; else only the orders `ordered`."""
+    found = Found()
     if case.asked.active_from is not None:
-        charge_services(
-            case.session, case.month, case.versions, case.setting, contracts, found
-        )  # fmt: skip
+        charge_services(case.session, case.month, case.versions, case.setting, contracts, found)
     else:
         only = replace(contracts, ordered=tuple(ordered))
         charge_orders(case.session, case.versions, case.setting, only, found)
     return found
 
 
-def _stood(case: Case, contracts: Contracts, used: RatedUsage) -> Found:
-    """Charge what is charged anyhow: of the subscription itself, the use that was before.
+def _own(case: Case, *parts: Found) -> Found:
+    """Take the charges of the subscription that is asked about."""
+    found = Found()
+    for part in parts:
+        for key, owed in part.owed.items():
+            if key.subscription_id == case.found.subscription_id:
+                found.add(key, owed, part.last_day)
+        found.codes += part.codes
+    return found
 
-    Its month is asked for as a whole; months of others only matter by what changes in them.
-    """
-    by_use = Found()
-    add_usage(case.session, case.month, case.setting, used, contracts, by_use)
-    mine = case.found.subscription_id
-    found = _charged(case, contracts, used, ())
-    return Found(
-        {key: owed for key, owed in found.owed.items() if key.subscription_id != mine}
-        | {key: owed for key, owed in by_use.owed.items() if key.subscription_id == mine},
-        found.last_day, [one for one in by_use.codes if one[0].subscription_id == mine],
-    )  # fmt: skip
+
+def _of_others(case: Case, *parts: Found) -> int:
+    """Sum the charges of others. [millionths]"""
+    return sum(
+        owed.micro
+        for part in parts
+        for key, owed in part.owed.items()
+        if key.subscription_id != case.found.subscription_id
+    )
 
 
 def _difference(
@@ -186,8 +196,7 @@ def _difference(
     keys = [
         key
         for key in dict.fromkeys((*stands.owed, *stood.owed))
-        if key.subscription_id == case.found.subscription_id
-        and _counts(stands, key) != _counts(stood, key)
+        if _counts(stands, key) != _counts(stood, key)
     ]
     gross = np.array([key.price_basis == "gross" for key in keys], np.bool_)
     rates = np.array([key.vat_rate_bp for key in keys], np.int64)
@@ -228,16 +237,6 @@ def _account_numbers(case: Case, keys: Sequence[ChargeKey]) -> Mapping[int, str]
     ids = {key.billing_account_id for key in keys}
     found = party.billing_accounts(case.session, ids=sorted(ids))
     return {one.billing_account_id: one.number for one in found}
-
-
-def _of_others(case: Case, stood: Found, stands: Found) -> int:
-    """Sum what charges of others change by. [millionths]"""
-    return sum(
-        sign * owed.micro
-        for side, sign in ((stands, 1), (stood, -1))
-        for key, owed in side.owed.items()
-        if key.subscription_id != case.found.subscription_id
-    )
 
 
 def _events(used: RatedUsage, first_key: int, language: Language) -> tuple[QuotedEvent, ...]:

@@ -43,6 +43,7 @@ class Wished:
     """What is asked about: contracts with the change in them, and the orders that make it."""
 
     contracts: Contracts
+    asked_days: Contracts  # with only those days of the subscription whose price is asked for
     ordered: tuple[OrderCharge, ...]  # those that are only asked about
     stretches: tuple[Stretch, ...]  # of the subscription, in order
 
@@ -70,12 +71,7 @@ def as_asked(contracts: Contracts, subscription: int, name: str, asked: Asked) -
     NotActive : it is not active when it would have to be.
     Invalid : it is added a second time.
     """
-    held = _asked_days(stretches_of(contracts.active, subscription), asked)
-    if not held:
-        raise NotActive(
-            f"{name} is not active on the days asked for; it is active "
-            f"{told_stretches(stretches_of(contracts.active, subscription))}."
-        )
+    held = list(stretches_of(contracts.active, subscription))
     begun: dict[tuple[int, str], datetime] = {}
     if asked.offering and asked.offering != held[0].offering:
         begun[subscription, asked.offering] = datetime.fromtimestamp(held[0].begin, UTC)
@@ -103,21 +99,36 @@ def as_asked(contracts: Contracts, subscription: int, name: str, asked: Asked) -
         _with(contracts.active, subscription, held),
         (*contracts.ordered, *ordered), contracts.agreed, begun,
     )  # fmt: skip
-    return Wished(wished, tuple(ordered), tuple(held))
-
-
-def _asked_days(held: Sequence[Stretch], asked: Asked) -> list[Stretch]:
-    """Keep the days that are asked for."""
-    begin = None if asked.active_from is None else _midnight(asked.active_from)
-    end = None if asked.active_to is None else _midnight(asked.active_to)
-    kept = [
-        replace(
-            one, begin=one.begin if begin is None else max(one.begin, begin),
-            end=one.end if end is None else min(one.end, end),
+    days = _asked_days(wished, subscription, asked)
+    if not stretches_of(days.active, subscription):
+        raise NotActive(
+            f"{name} is not active on the days asked for; it is active {told_stretches(held)}."
         )
-        for one in held
-    ]  # fmt: skip
-    return [one for one in kept if one.begin < one.end]
+    return Wished(wished, days, tuple(ordered), tuple(held))
+
+
+def _asked_days(contracts: Contracts, subscription: int, asked: Asked) -> Contracts:
+    """Keep of a subscription the days that are asked for, and its orders on them.
+
+    What it includes and what it has used are of the whole month all the same.
+    """
+    if asked.active_from is None and asked.active_to is None:
+        return contracts
+    begin = 0 if asked.active_from is None else _midnight(asked.active_from)
+    end = 2**62 if asked.active_to is None else _midnight(asked.active_to)
+    cut = [
+        replace(one, begin=max(one.begin, begin), end=min(one.end, end))
+        for one in stretches_of(contracts.active, subscription)
+    ]
+    return replace(
+        contracts, active=_with(contracts.active, subscription, [
+            one for one in cut if one.begin < one.end
+        ]),
+        ordered=tuple(
+            one for one in contracts.ordered
+            if one.subscription_id != subscription or begin <= one.effective_at.timestamp() < end
+        ),
+    )  # fmt: skip
 
 
 def _sold(one: Stretch, offering: str) -> Stretch:

@@ -309,8 +309,12 @@ def test_a_month_of_its_own_allowance_top_up_and_change(books: str, tmp_path: Pa
     assert _said(quoted) == _bill("SUB1")
     assert ("extra", "one_off", 900, 1) in _said(quoted)
     # The real month again, with its orders as they now are, before its first use.
-    again = _quote("SUB1", *calls, effective_as_of=datetime(2026, 2, 28, tzinfo=UTC))
+    unused = datetime(2026, 2, 28, tzinfo=UTC)
+    again = _quote("SUB1", *calls, effective_as_of=unused)
     assert _said(again) == _bill("SUB1")
+    # Some days of it: their price and their orders, with all that the whole month includes.
+    days = _quote("SUB1", *calls, effective_as_of=unused, active_from=date(2026, 3, 12))
+    assert _said(days) == [line for line in _bill("SUB1") if line[0] == "voice"]
 
 
 def test_what_cannot_be_asked_of_a_subscription_is_refused(books: str) -> None:

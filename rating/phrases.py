@@ -66,10 +66,11 @@ _NORWEGIAN = {
     "without_pool": "Hva andre kort bringer til potten og bruker av den.",
     "without_sharers": "Hva andre bruker av det som deles.",
     "without_binding": "Restbeløpet i bindingstid: det avhenger av når abonnementet begynte.",
-    "used_before": "Hendelser i {period} som kjøring {run} har priset ({events}), kreves ikke en "
-    "gang til; de teller med der prisen avhenger av bruken.",
+    "used_before": "Bruk i {period} som kjøring {run} har priset ({events} hendelser): den er alt "
+    "krevd, og teller med der prisen avhenger av bruk.",
     "used_unsaid": "Hva som er brukt før i {period}: det som er igjen, er slik det ble sagt, og "
-    "verken rimelig bruk, potter eller rammer regner med mer.",
+    "rimelig bruk, potter og rammer regner ikke med det.",
+    "never_rated": "Bruk i {period} som ikke er priset ennå ({events} hendelser, alle kunder).",
     "not_rated": "Det som er endret i bruken av {period} etter at måneden ble priset ({events} "
     "hendelser, alle kunder).",
     "known_now": "Avtaler og ordrer slik de var kjent før: de er slik de er kjent nå, bare bruken "
@@ -175,10 +176,11 @@ _ENGLISH = {
     "without_pool": "What other cards bring to the pool and use of it.",
     "without_sharers": "What others use of what is shared.",
     "without_binding": "What is left of a binding period: it depends on when it began.",
-    "used_before": "Events of {period} that run {run} has rated ({events}) are not charged again; "
-    "they count where a price depends on use.",
-    "used_unsaid": "What was used before in {period}: what is left is as it was said, and neither "
-    "fair use, pools nor frames count more.",
+    "used_before": "Use of {period} that run {run} has rated ({events} events): it is charged "
+    "already, and counts where a price depends on use.",
+    "used_unsaid": "What was used before in {period}: what is left is as it was said, and fair "
+    "use, pools and frames do not count it.",
+    "never_rated": "Use of {period} that is not rated yet ({events} events, all customers).",
     "not_rated": "What has changed in the use of {period} since the month was rated ({events} "
     "events, all customers).",
     "known_now": "Contracts and orders as they were known before: they are those known now, only "

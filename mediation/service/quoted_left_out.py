@@ -35,7 +35,10 @@ def left_out_of(
     if case.known_as_of is not None:
         yield say["known_now"]
     elif waiting := _not_rated(case):
-        yield say["not_rated"].format(period=period, events=f"{waiting:+d}")
+        if case.run is None:
+            yield say["never_rated"].format(period=period, events=waiting)
+        else:
+            yield say["not_rated"].format(period=period, events=f"{waiting:+d}")
     if others_micro:
         yield say["others_pay"].format(amount=kroner(others_micro, language))
     for limit, micro in _beyond_limits(case, used, asked):

@@ -145,7 +145,9 @@ def test_an_agreed_price_and_a_term_that_is_left(books: str, tmp_path: Path) -> 
     # What was surcharged of the first forty is not surcharged again, nor is the volume there anew.
     before = [line for line in _bill("SUB1") if line[1] == "usage"]
     assert _said(parts) == before
-    assert f"Events of {MONTH} that run 1 has rated (1) are not charged again" in more.left_out[0]
+    assert (
+        f"Use of {MONTH} that run 1 has rated (1 events): it is charged already" in more.left_out[0]
+    )
     _ordered({"FRI"}, order(3, "cease", CEASED, offering=""))
     contracts._take(tmp_path, "PGW_0002.dat", 20, 7002)
     contracts._rate()
@@ -163,15 +165,21 @@ def test_the_frame_of_the_account_itself(books: str, tmp_path: Path) -> None:
     frames._begin(tmp_path)
     calls = [_call(10, 600), _call(11, 601)]
     quoted = {who: _quote(who, *calls) for who in ("SUB1", "SUB2")}
-    assert "since the month was rated (+3 events, all customers)" in quoted["SUB1"].left_out[0]
+    assert (
+        f"Use of {MONTH} that is not rated yet (3 events, all customers)."
+        == quoted["SUB1"].left_out[0]
+    )
     # The events of the files were not rated yet; a run of them alone is what comes before.
     frames._rate()
     stood = {who: _bill(who) for who in quoted}
     later = {who: _quote(who, *calls, month=False) for who in quoted}
+    assert not any("since the month was rated" in one for one in later["SUB1"].left_out)
     frames._take(tmp_path / "more.csv", "caller,called,start,duration,octets", *(
         f"479100000{who},4740000001,2026-03-{day}T10:00:00+0100,{seconds},"
         for who in (1, 2) for day, seconds in ((10, 600), (11, 601))
     ))  # fmt: skip
+    changed = "What has changed in the use of 2026-03 since the month was rated (+4 events"
+    assert any(one.startswith(changed) for one in _quote("SUB1", *calls).left_out)
     frames._rate()
     for who, answer in later.items():
         assert _sums(_said(answer)) == _less(_bill(who), stood[who])

@@ -4,6 +4,7 @@ Parquet is written with fixed settings, so that the same content gives the same 
 keeps it once.
 """
 
+from collections.abc import Collection
 from io import BytesIO
 from typing import BinaryIO
 
@@ -123,6 +124,12 @@ def _prices(usage: Columns) -> dict[str, pa.Array]:
 
 def _texts(column: NDArray[np.bytes_]) -> pa.Array:
     return pa.array([text.decode("utf-8") for text in column.tolist()], mask=column == b"")
+
+
+def read_known(stream: BinaryIO, columns: Collection[str]) -> pa.Table:
+    """Read those of some columns that are there."""
+    file = pq.ParquetFile(stream)
+    return file.read(columns=[name for name in file.schema_arrow.names if name in columns])
 
 
 def read_parquet(stream: BinaryIO, columns: list[str] | None = None) -> pa.Table:

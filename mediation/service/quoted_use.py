@@ -14,7 +14,7 @@ from mediation.charging import Month, Setting
 from mediation.rated_files import Owners
 from mediation.service.contracts import Contracts
 from mediation.service.granting import Granted, grant
-from mediation.service.run_contents import events_of_run
+from mediation.service.run_contents import some_events_of_run
 from mediation.service.service_charges import local_day_numbers
 from mediation.service.sharing import pools_of, with_pools
 from mediation.service.usage_rating import RatedUsage, rate_granted
@@ -63,11 +63,12 @@ def earlier_use(case: Case, contracts: Contracts, effective_as_of: datetime | No
     ).isin(np.unique(active.billing_account_id))
     if effective_as_of is not None:
         kept &= pc.field("started_at") < int(effective_as_of.timestamp())
-    table = events_of_run(vault(), case.run, kept)
     # Prices that events bring are turned into the basis of their offering anew, as in every run.
-    names = [name for name in (*_RATED, *PRICE_COLUMNS) if name in table.column_names]
-    places = np.argsort(np.argsort(table["event_key"].to_numpy())) if names else np.zeros(0)
-    return table.select(names).set_column(0, "event_key", pa.array(places.astype(np.int64)))
+    table = some_events_of_run(vault(), case.run, (*_RATED, *PRICE_COLUMNS), kept)
+    if not table.num_rows:
+        return pa.table({})
+    place = np.argsort(np.argsort(table["event_key"].to_numpy()))
+    return table.drop_columns("event_key").append_column("event_key", pa.array(place))
 
 
 def asked_use(case: Case, tariff: Tariff, wished: Wished, first_key: int) -> pa.Table:

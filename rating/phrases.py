@@ -32,6 +32,8 @@ _NORWEGIAN = {
     "partner": "{text} hos {holder}: {events} hendelser koster til sammen {amount} {currency}, "
     "etter {label}.",
     "later": "Det som var bokført før, er trukket fra.",
+    "dearer": "{text}: bruk som var priset før, endres med {amount}, for det som spørres om, "
+    "kommer foran den.",
     "margin": "Prisen til kunden er {revenue} uten mva., kostnaden {cost}: margin {margin}.",
     "converted": "Kostnaden er {own} {currency} à {rate}, det vil si {cost} {to}.",
     "no_exchange": "Kostnaden er ikke kjent: {currency} har ingen kurs den dagen.",
@@ -142,6 +144,8 @@ _ENGLISH = {
     "{amount}, by {label}.",
     "partner": "{text} at {holder}: {events} events cost {amount} {currency} together, by {label}.",
     "later": "What was booked before is taken off.",
+    "dearer": "{text}: use that was rated before changes by {amount}, for what is asked comes "
+    "before it.",
     "margin": "The customer pays {revenue} without VAT, the cost is {cost}: margin {margin}.",
     "converted": "The cost is {own} {currency} at {rate}, which is {cost} {to}.",
     "no_exchange": "The cost is not known: {currency} has no rate of exchange that day.",

@@ -6,6 +6,7 @@ price, the account's own frame, discounts for what else it has, pools, fair use,
 cumulative rounding are in it as they are in the bill. Nothing is written.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -15,7 +16,7 @@ import pyarrow as pa
 from sqlalchemy.orm import Session
 
 from ledger.errors import NotFound
-from mediation.charging import NOTHING, Found, Month
+from mediation.charging import NOTHING, USAGE, Found, Month
 from mediation.service.balances import balance_after
 from mediation.service.contracts import Contracts, contracts_in
 from mediation.service.quoted_left_out import left_out_of
@@ -36,6 +37,7 @@ from party import service as party
 from party.service import OrderCharge
 from rating import service as rating
 from rating.charges import ChargeKey, deltas, rounded
+from rating.explain import kroner
 from rating.flat_codes import say_flat
 from rating.phrases import PHRASES, Language
 from rating.quoted_asking import Asked
@@ -48,7 +50,10 @@ from rating.quoting import (
     totals_of,
 )
 from rating.tariff_terms import AGREEMENT
+from rating.usage import Reason
 from rating.versions import InForce
+
+_Sold = tuple[int, str, str]  # billing account, component, price basis
 
 
 def quote_of(
@@ -89,14 +94,17 @@ def quote_of(
     by_use = _by_use(case, contracts, before), _by_use(case, wished.contracts, after)
     flat = _flat(case, contracts, ()), _flat(case, wished.contracts, wished.ordered)
     asked_for = _flat(case, wished.asked_days, wished.ordered)
+    first_key = earlier.num_rows
+    dearer = _earlier(case, after, first_key)
+    dearer.subtract(_earlier(case, before, first_key))
     charges, totals = _difference(
-        case, _own(case, by_use[0]), _own(case, by_use[1], asked_for), language
+        case, _own(case, by_use[0]), _own(case, by_use[1], asked_for), dearer, language
     )
     others = _of_others(case, by_use[1], flat[1]) - _of_others(case, by_use[0], flat[0])
-    asked_rows = after.batch.event_key >= earlier.num_rows
+    asked_rows = after.batch.event_key >= first_key
     missing = left_out_of(case, before.subscription, after, asked_rows, others, language)
     return Quote(
-        tuple(one.book.label for one in versions), _events(after, earlier.num_rows, language),
+        tuple(one.book.label for one in versions), _events(after, first_key, language),
         charges, *totals, balance=balance, left_out=tuple(missing),
     )  # fmt: skip
 
@@ -190,9 +198,14 @@ def _of_others(case: Case, *parts: Found) -> int:
 
 
 def _difference(
-    case: Case, stood: Found, stands: Found, language: Language
+    case: Case, stood: Found, stands: Found, dearer: Mapping[_Sold, int], language: Language
 ) -> tuple[tuple[QuotedCharge, ...], tuple[int, int, int]]:
-    """Give what the subscription's charges would change by, rounded as runs round: and totals."""
+    """Give what the subscription's charges would change by, rounded as runs round: and totals.
+
+    Parameters
+    ----------
+    dearer : what use that was rated before costs more, or less, with what is asked. [millionths]
+    """
     keys = [
         key
         for key in dict.fromkeys((*stands.owed, *stood.owed))
@@ -211,7 +224,7 @@ def _difference(
         QuotedCharge(
             key.component, key.kind, key.text, key.price_basis, key.vat_code,
             _counts(stands, key)[1] - _counts(stood, key)[1], int(change.micro[n]), amounts[n],
-            _sentences(key, stood, stands, language), numbers[key.billing_account_id],
+            _sentences(key, stood, stands, dearer, language), numbers[key.billing_account_id],
         )
         for n, key in enumerate(keys)
     )  # fmt: skip
@@ -224,13 +237,31 @@ def _counts(side: Found, key: ChargeKey) -> tuple[int, int, int]:
 
 
 def _sentences(
-    key: ChargeKey, stood: Found, stands: Found, language: Language
+    key: ChargeKey, stood: Found, stands: Found, dearer: Mapping[_Sold, int], language: Language
 ) -> tuple[str, ...]:  # fmt: skip
-    """Explain a charge that no events explain; what it stood at before is taken off."""
+    """Explain what of a charge the events that are asked about do not explain."""
+    say = PHRASES[language]
     told = [say_flat(code, key.text, language) for of, code in stands.codes if of == key]
     if told and any(of == key for of, _ in stood.codes):
-        told.append(PHRASES[language]["later"])
+        told.append(say["later"])
+    sold = (key.billing_account_id, key.component, key.price_basis)
+    if key.kind == USAGE and (micro := dearer.get(sold, 0)):
+        told.append(say["dearer"].format(text=key.text, amount=kroner(micro, language)))
     return tuple(told)
+
+
+def _earlier(case: Case, used: RatedUsage, first_key: int) -> Counter[_Sold]:
+    """Sum what the subscription's events cost that were rated before. [millionths]"""
+    sums: Counter[_Sold] = Counter()
+    for part in used.parts:
+        mine = used.subscription[part.rows] == case.found.subscription_id
+        mine &= (part.batch.event_key < first_key) & (part.rated.reason == Reason.OK)
+        payer, gross = used.payer[part.rows], part.book.sold_gross(part.batch.offering)
+        for row in np.flatnonzero(mine).tolist():
+            component = part.book.components[int(part.rated.component[row])]
+            sold = (int(payer[row]), component, "gross" if gross[row] else "net")
+            sums[sold] += int(part.rated.amount_micro[row])
+    return sums
 
 
 def _account_numbers(case: Case, keys: Sequence[ChargeKey]) -> Mapping[int, str]:

@@ -125,6 +125,10 @@ def test_a_quote_goes_on_where_the_month_stands(family: Path) -> None:
     before = _rate()
     _take(family, "second.csv", (2, 20, 100))
     assert _rate()["SUB2"] - before["SUB2"] == quoted.events[0].amount_micro
+    # An earlier call takes what later ones had: the charge says what those cost more.
+    early = _quote("SUB2", _call(2, 30))
+    assert (early.events[0].amount_micro, early.charges[0].micro) == (0, 30 * SECOND)
+    assert "use that was rated before changes by 0.30" in early.charges[0].sentences[0]
     # Who used nothing has all of it, and what is said goes before what is looked up.
     assert _left("SUB3") == [Remaining("minutes", 620)]
     own = _quote("SUB3", _call(20, 100), remaining=(Remaining("minutes", 40),))

@@ -11,6 +11,7 @@ from datetime import UTC, date, datetime
 import numpy as np
 
 from ledger.errors import Invalid
+from mediation.charging import Month
 from mediation.service.contracts import Contracts
 from mediation.wallclock import ZONE
 from party.service import NOT_AGREED, ActiveIntervals, OrderCharge
@@ -69,9 +70,10 @@ def as_asked(contracts: Contracts, subscription: int, name: str, asked: Asked) -
     Raises
     ------
     NotActive : it is not active when it would have to be.
-    Invalid : it is added a second time.
+    Invalid : it is added a second time, or changed before something that is ordered already.
     """
     held = list(stretches_of(contracts.active, subscription))
+    _, after = Month("", asked.period).instants()
     begun: dict[tuple[int, str], datetime] = {}
     if asked.offering and asked.offering != held[0].offering:
         begun[subscription, asked.offering] = datetime.fromtimestamp(held[0].begin, UTC)
@@ -80,18 +82,9 @@ def as_asked(contracts: Contracts, subscription: int, name: str, asked: Asked) -
     ordered = []
     for number, order in enumerate(sorted(asked.orders, key=lambda each: each.day), 1):
         at = _midnight(order.day)
-        here = [one for one in held if one.begin <= at < one.end]
-        if not here:
-            raise NotActive(
-                f"{name} is not active on {order.day}, so no order to {order.on} can take effect "
-                f"then; it is active {told_stretches(held)}."
-            )
-        if order.on == "add":
-            raise Invalid(
-                f"{name} is there already, and is not added again. Ask for a change, or for the "
-                "offering without a subscription."
-            )
-        ordered.append(_charge(order, number, subscription, here[0], at))
+        _check(order, at, held, name, after)
+        (here,) = [one for one in held if one.begin <= at < one.end]
+        ordered.append(_charge(order, number, subscription, here, at))
         if order.on == "change":
             begun[subscription, ordered[-1].offering] = ordered[-1].effective_at
         held = list(_after(held, order.on, at, ordered[-1].offering))
@@ -105,6 +98,30 @@ def as_asked(contracts: Contracts, subscription: int, name: str, asked: Asked) -
             f"{name} is not active on the days asked for; it is active {told_stretches(held)}."
         )
     return Wished(wished, days, tuple(ordered), tuple(held))
+
+
+def _check(order: Order, at: int, held: Sequence[Stretch], name: str, after: int) -> None:
+    """Refuse an order that the party room would refuse.
+
+    Parameters
+    ----------
+    after : the end of the month; an end before it was ordered already.
+    """
+    if order.on == "add":
+        raise Invalid(
+            f"{name} is there already, and is not added again. Ask for a change, or for the "
+            "offering without a subscription."
+        )
+    if not any(one.begin <= at < one.end for one in held):
+        raise NotActive(
+            f"{name} is not active on {order.day}, so no order to {order.on} can take effect then; "
+            f"it is active {told_stretches(held)}."
+        )
+    if order.on != "addon" and (held[-1].begin > at or held[-1].end < after):
+        raise Invalid(
+            f"What was ordered after {order.day} is not rewritten, so no order to {order.on} "
+            f"{name} can come then; it is active {told_stretches(held)}."
+        )
 
 
 def _asked_days(contracts: Contracts, subscription: int, asked: Asked) -> Contracts:
@@ -139,17 +156,15 @@ def _sold(one: Stretch, offering: str) -> Stretch:
 
 
 def _after(held: Sequence[Stretch], on: str, at: int, offering: str) -> Iterator[Stretch]:
-    """Give the stretches as an order leaves them."""
+    """Give the stretches as an order leaves them; a change to the same goes on unbroken."""
     for one in held:
-        if on == "addon" or one.end <= at:
+        if on == "addon" or one.end <= at or (on == "change" and one.offering == offering):
             yield one
             continue
         if one.begin < at:
             yield replace(one, end=at)
         if on == "change":
-            yield replace(
-                one, begin=max(one.begin, at), offering=offering, agreed_micro=NOT_AGREED
-            )  # fmt: skip
+            yield replace(one, begin=at, offering=offering, agreed_micro=NOT_AGREED)
 
 
 def _charge(

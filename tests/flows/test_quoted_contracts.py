@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,9 @@ from ledger import lookups
 from ledger import service as ledger
 from ledger.db import transaction
 from ledger.errors import Invalid
-from mediation.service.what_if import NotActive
+from mediation.charging import Month
+from mediation.service.contracts import contracts_in
+from mediation.service.what_if import NotActive, as_asked
 from party import service as party
 from party.orders import Order as PartyOrder
 from rating import service as rating
@@ -339,6 +343,8 @@ def test_what_cannot_be_asked_of_a_subscription_is_refused(books: str) -> None:
         _quote("SUB1", active_from=date(2026, 3, 30))
     with pytest.raises(NotActive, match="not active on 2026-03-31, so no order to cease"):
         _quote("SUB1", orders=(Order("cease", date(2026, 3, 31)),))
+    with pytest.raises(Invalid, match="What was ordered after 2026-03-20 is not rewritten"):
+        _quote("SUB1", orders=(Order("cease", date(2026, 3, 20)),))
     with pytest.raises(Invalid, match="SUB1 is there already, and is not added again"):
         _quote("SUB1", orders=(Order("add", date(2026, 3, 2)),))
     with pytest.raises(OfferingUnknown):
@@ -348,6 +354,51 @@ def test_what_cannot_be_asked_of_a_subscription_is_refused(books: str) -> None:
     told = CliRunner().invoke(rating_cli, ["quote", "--subscription", "SUB1", "--month", MONTH,
                                            "--order", "add:2026-03-02"])  # fmt: skip
     assert "Ask for a change" in str(told.exception)
+
+
+def test_orders_of_a_quote_do_what_orders_do(books: str, seed: int) -> None:
+    """Contracts as asked are those of the party room once the orders have come."""
+    assert books
+    sold, draw, month = {"SMALL", "LARGE", "EXTRA"}, random.Random(seed), Month("NO01", MONTH)
+    with transaction() as session:
+        party.apply_orders(session, [
+            _line(1, "SMALL", 1, agreed_price_micro=5), _line(2, "LARGE", 3),
+            order(7, "change", _line(1, "SMALL", 4).effective_at, offering="LARGE",
+                  agreed_price_micro=7, imsi=242011000000001),
+        ], sold)  # fmt: skip
+        whose = party.subscription_in(session, "SUB1", *month.instants())
+        assert whose is not None
+        for turn in range(40):
+            days = sorted(draw.sample(range(4, 32), draw.randint(0, 3)))
+            kinds = [draw.choice(["change", "addon"]) for _ in days]
+            kinds[-1:] = [draw.choice(["change", "cease"])] * min(len(days), 1)
+            orders = [
+                Order(
+                    kind, date(2026, 3, day), "" if kind == "cease" else draw.choice(sorted(sold))
+                )
+                for kind, day in zip(kinds, days, strict=True)
+            ]
+            before = contracts_in(session, month)
+            asked = Asked("", MONTH, orders=tuple(orders))
+            wished = as_asked(before, whose.subscription_id, "SUB1", asked).contracts
+            with session.begin_nested() as point:
+                done = party.apply_orders(session, [
+                    order(100 * turn + n + 10, one.on, _line(1, "", one.day.day).effective_at,
+                          offering=one.offering, imsi=242011000000001)
+                    for n, one in enumerate(orders)
+                ], sold)  # fmt: skip
+                assert all(one.state == "applied" for one in done), done
+                session.flush()
+                after = contracts_in(session, month)
+                point.rollback()
+            for name in ("subscription_id", "billing_account_id", "valid_from", "valid_to",
+                         "agreed_micro"):  # fmt: skip
+                column, other = getattr(wished.active, name), getattr(after.active, name)
+                assert column.tolist() == other.tolist(), (name, orders)
+            assert wished.active.offering == after.active.offering
+            assert [replace(one, order_ref="") for one in wished.ordered] == [
+                replace(one, order_ref="") for one in after.ordered
+            ]
 
 
 def test_another_offering_is_asked_for_at_its_list_price(books: str) -> None:

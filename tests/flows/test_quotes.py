@@ -35,7 +35,7 @@ from tests.flows import test_contracts as contracts
 from tests.flows.home import MONTH
 from tests.flows.test_pools import BERIT, OFFERING, TARIFF, _line, _rate, _take
 from tests.flows.test_wholesale import TARIFF as AGREED
-from tests.party.rows import order
+from tests.party.rows import ANNA, order
 from tests.rating.tariffs import GB
 from tests.rating.test_fair_use import TARIFF as ROAM
 
@@ -224,6 +224,22 @@ def test_over_rest_and_in_the_terminal(family: Path) -> None:
         {"allowance": "minutes", "quantity": 270, "months_ago": 0, "bought": False,
          "member_used": 350}
     ]  # fmt: skip
+    (charge,) = answered.json["charges"]
+    with transaction() as session:
+        (payer,) = [
+            one
+            for one in party.billing_accounts(session)
+            if one.number == charge["billing_account"]
+        ]
+    assert payer.name == ANNA.name
+    month = {**asked, "active_from": f"{MONTH}-01", "language": "en",
+             "orders": [{"on": "cease", "day": f"{MONTH}-10"}]}  # fmt: skip
+    refused = client.post("/api/v1/quotes", json=month)
+    assert (refused.status_code, refused.json["type"]) == (422, "/problems/not-active")
+    month["orders"][0]["day"] = f"{MONTH}-21"
+    told = client.post("/api/v1/quotes", json=month).json["left_out"]
+    assert len(told) == 1
+    assert told[0].startswith(f"Use of {MONTH} that run 1 has rated (1 events): it is charged alr")
     nothing = client.post("/api/v1/quotes", json={**asked, "subscription": None})
     assert nothing.status_code == 422
 

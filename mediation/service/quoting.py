@@ -92,15 +92,18 @@ def quote_of(
     else:
         after = rate_use(case, wished.contracts, joined(earlier, use))
     by_use = _by_use(case, contracts, before), _by_use(case, wished.contracts, after)
-    flat = _flat(case, contracts, ()), _flat(case, wished.contracts, wished.ordered)
-    asked_for = _flat(case, wished.asked_days, wished.ordered)
+    # Months of a large agreement are charged once where what is asked changes no contract.
+    after_flat = _flat(case, wished.contracts, wished.ordered)
+    before_flat = after_flat if wished.contracts is contracts else _flat(case, contracts, ())
+    whole = wished.asked_days is wished.contracts
+    asked_for = after_flat if whole else _flat(case, wished.asked_days, wished.ordered)
     first_key = earlier.num_rows
     dearer = _earlier(case, after, first_key)
     dearer.subtract(_earlier(case, before, first_key))
     charges, totals = _difference(
         case, _own(case, by_use[0]), _own(case, by_use[1], asked_for), dearer, language
     )
-    others = _of_others(case, by_use[1], flat[1]) - _of_others(case, by_use[0], flat[0])
+    others = _of_others(case, by_use[1], after_flat) - _of_others(case, by_use[0], before_flat)
     asked_rows = after.batch.event_key >= first_key
     missing = left_out_of(case, before.subscription, after, asked_rows, others, language)
     return Quote(

@@ -72,7 +72,8 @@ def as_asked(contracts: Contracts, subscription: int, name: str, asked: Asked) -
     NotActive : it is not active when it would have to be.
     Invalid : it is added a second time, or changed before something that is ordered already.
     """
-    held = list(stretches_of(contracts.active, subscription))
+    own = stretches_of(contracts.active, subscription)
+    held = list(own)
     _, after = Month("", asked.period).instants()
     begun: dict[tuple[int, str], datetime] = {}
     if asked.offering and asked.offering != held[0].offering:
@@ -88,10 +89,12 @@ def as_asked(contracts: Contracts, subscription: int, name: str, asked: Asked) -
         if order.on == "change":
             begun[subscription, ordered[-1].offering] = ordered[-1].effective_at
         held = list(_after(held, order.on, at, ordered[-1].offering))
-    wished = Contracts(
-        _with(contracts.active, subscription, held),
-        (*contracts.ordered, *ordered), contracts.agreed, begun,
-    )  # fmt: skip
+    wished = contracts
+    if ordered or tuple(held) != own:
+        wished = Contracts(
+            _with(contracts.active, subscription, held),
+            (*contracts.ordered, *ordered), contracts.agreed, begun,
+        )  # fmt: skip
     days = _asked_days(wished, subscription, asked)
     if not stretches_of(days.active, subscription):
         raise NotActive(
@@ -129,10 +132,13 @@ def _asked_days(contracts: Contracts, subscription: int, asked: Asked) -> Contra
 
     What it includes and what it has used are of the whole month all the same.
     """
-    if asked.active_from is None and asked.active_to is None:
+    begin, end = first, after = Month("", asked.period).instants()
+    if asked.active_from is not None:
+        begin = max(begin, _midnight(asked.active_from))
+    if asked.active_to is not None:
+        end = min(end, _midnight(asked.active_to))
+    if (begin, end) == (first, after):
         return contracts
-    begin = 0 if asked.active_from is None else _midnight(asked.active_from)
-    end = 2**62 if asked.active_to is None else _midnight(asked.active_to)
     cut = [
         replace(one, begin=max(one.begin, begin), end=min(one.end, end))
         for one in stretches_of(contracts.active, subscription)

@@ -32,6 +32,7 @@ from rating.quoting import Quote
 from rating.tariff import OfferingUnknown
 from tests.flows import test_contracts as contracts
 from tests.flows import test_frames as frames
+from tests.flows import test_pools as pools
 from tests.flows.home import MONTH
 from tests.flows.test_machine_pools import fleet
 from tests.flows.test_pools import BERIT, _agree, _line
@@ -44,15 +45,6 @@ __all__ = ["family", "fleet"]  # fixtures
 FIRST = date(2026, 3, 1)
 BEGUN, CEASED = int(contracts.BEGUN.timestamp()), int(contracts.CEASED.timestamp())
 _Line = tuple[str, str, int, int]  # component, kind, øre, quantity
-
-MONTHS = """
-[[component]]
-id = "month"
-text = "Abonnement"
-revenue = "subscription"
-vat = "3"
-unit = "month"
-"""
 
 
 @pytest.fixture(autouse=True)
@@ -245,12 +237,10 @@ def test_discounts_for_what_else_the_account_has(books: str, tmp_path: Path) -> 
         "[[offering]]", FAMILY + "[[offering]]", 1
     )  # fmt: skip
     sold = {"MOBIL", "LINE"}
-    first = int(datetime(2026, 3, 1, tzinfo=contracts.BEGUN.tzinfo).timestamp())
     _sold(sold, [
         _line(1, "MOBIL", 1), _line(2, "MOBIL", 17), _line(3, "MOBIL", 1),
         _line(4, "MOBIL", 1, account_ref="30000002", customer=BERIT),
     ], mobile + LINE)  # fmt: skip
-    assert first == _line(1, "MOBIL", 1).effective_at
     changed = (Order("change", date(2026, 3, 11), "LINE"),)
     quoted = {"SUB3": _quote("SUB3", _call(5, 600), orders=changed)}
     # Of all the others the change makes one price lower: the bundle is off their months.
@@ -298,10 +288,9 @@ def test_a_pool_that_others_share(fleet: Path) -> None:
 def test_a_month_of_its_own_allowance_top_up_and_change(books: str, tmp_path: Path) -> None:
     """Prorated minutes until the 17th, less of another product from then on, and a top-up."""
     assert books
-    from tests.flows.test_pools import OFFERING, TARIFF
 
-    source = TARIFF + TOP_UP + OFFERING.format(id="FAMILY", quantity=620)
-    source += OFFERING.format(id="MEMBER", quantity=310) + ADD_ON
+    source = pools.TARIFF + TOP_UP + pools.OFFERING.format(id="FAMILY", quantity=620)
+    source += pools.OFFERING.format(id="MEMBER", quantity=310) + ADD_ON
     sold = {"FAMILY", "MEMBER", "EXTRA"}
     _sold(sold, [_line(1, "FAMILY", 1)], source)
     asked = (
@@ -419,10 +408,8 @@ def test_another_offering_is_asked_for_at_its_list_price(books: str) -> None:
 
 def test_what_is_said_to_be_left_counts_alone(family: Path) -> None:
     """What is said goes before what a run knows, and the answer says what that leaves out."""
-    from tests.flows.test_pools import _rate, _take
-
-    _take(family, "first.csv", (2, 5, 350), (1, 6, 300))
-    _rate()
+    pools._take(family, "first.csv", (2, 5, 350), (1, 6, 300))
+    pools._rate()
     said = _quote("SUB1", _call(20, 100), month=False, remaining=(Remaining("minutes", 40),))
     assert said.events[0].amount_micro == 300_000 + 60 * 10_000
     (left_out,) = said.left_out

@@ -18,6 +18,7 @@ from ledger.errors import Invalid
 from ledger.journal import BatchDraft, EntryDraft, ItemDraft, Line, check_batch
 from ledger.money import format_amount, parse_amount
 from ledger.refusals import AmountNotAString, EntryNotBalanced, MalformedEntry
+from ledger.unstorable import NumberTooLarge
 
 ENCODING = b"hovedbok-draft/1\n"
 SOURCE_SYSTEM = "manual"
@@ -121,7 +122,8 @@ def content_hash(content: Mapping[str, Any]) -> bytes:
 def check_storable(draft: Draft) -> None:
     """Refuse a draft that cannot even be kept; it may lack lines, texts and balance.
 
-    Raises `MalformedEntry` for texts and amounts that no column holds, or too many lines or files.
+    Raises `TextHoldsNul` and `NumberTooLarge` for what no column holds, `MalformedEntry` for other
+    texts that none does and for too many lines or files.
     """
     entry = draft.entry
     if len(entry.lines) > LINES_MAX:
@@ -307,7 +309,8 @@ def _amount(content: Mapping[str, Any], name: str, where: str) -> int | None:
     try:
         return None if written is None else parse_amount(written)
     except Invalid as refusal:
-        raise MalformedEntry(f"{pointer}: {refusal}", pointer=pointer) from refusal
+        kind = NumberTooLarge if isinstance(refusal, NumberTooLarge) else MalformedEntry
+        raise kind(f"{pointer}: {refusal}", pointer=pointer) from refusal
 
 
 def _required(amount: int | None, pointer: str) -> int:

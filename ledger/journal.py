@@ -14,6 +14,7 @@ from typing import NamedTuple
 from ledger.conditions import Condition, check_demands
 from ledger.money import format_amount
 from ledger.refusals import ApprovedByCreator, EntryNotBalanced, MalformedEntry, TotalsDiffer
+from ledger.unstorable import EntryTooLong, NumberTooLarge, TextHoldsNul
 
 MAX_ENTRIES = 2**20
 MAX_LINES = 2**15 - 1
@@ -150,8 +151,9 @@ def check_batch(draft: BatchDraft) -> None:
     Raises
     ------
     EntryNotBalanced : see `check_balanced`.
-    MalformedEntry : no or too many lines, amounts of zero or beyond int64, NUL in a text,
-        a reversal that names no entry, an allocation of nothing.
+    MalformedEntry : no lines, amounts of zero, a reversal that names no entry, an allocation of
+        nothing.
+    EntryTooLong, NumberTooLarge, TextHoldsNul : what no journal can hold.
     ApprovedByCreator : the actor approved the batch.
     TotalsDiffer, ConditionMalformed : it is not what was declared; a condition demands nothing.
     """
@@ -161,7 +163,7 @@ def check_batch(draft: BatchDraft) -> None:
         check_balanced(entry, position)
     for allocation in draft.allocations:
         _check_integers("Allocation", (allocation.amount_minor,))
-        _check_texts("Allocation", allocation.rule)
+        _check_texts("Allocation", rule=allocation.rule)
         if not 0 < allocation.amount_minor < MAX_AMOUNT:
             raise MalformedEntry(
                 f"An allocation moves a positive amount, not {allocation.amount_minor} øre.",
@@ -178,7 +180,10 @@ def check_envelope(draft: BatchDraft) -> None:
         raise MalformedEntry(f"Batch {draft.source_ref!r} has neither entries nor allocations.")
     if len(draft.entries) > MAX_ENTRIES or len(draft.allocations) > MAX_ENTRIES:
         raise MalformedEntry(f"A batch holds at most {MAX_ENTRIES} entries; split it.")
-    _check_texts(draft.source_ref, draft.source_ref, draft.source_system, draft.actor)
+    _check_texts(
+        f"Batch {draft.source_ref!r}", source_ref=draft.source_ref,
+        source_system=draft.source_system, actor=draft.actor,
+    )  # fmt: skip
     _check_approver(draft)
     check_demands(draft.conditions, draft.source_ref)
 
@@ -232,7 +237,7 @@ def _told(totals: Declared, debits: Mapping[str, int]) -> str:
 def _check_approver(draft: BatchDraft) -> None:
     if draft.approved_by is None:
         return
-    _check_texts(draft.source_ref, draft.approved_by)
+    _check_texts(f"Batch {draft.source_ref!r}", approved_by=draft.approved_by)
     if draft.approved_by == draft.actor:
         raise ApprovedByCreator(
             f"{draft.actor} cannot approve what {draft.actor} posts. Ask somebody else to approve.",
@@ -242,17 +247,21 @@ def _check_approver(draft: BatchDraft) -> None:
 
 def _check_entry(entry: EntryDraft, position: int) -> None:
     where = f"Entry {position} ({entry.source_ref!r})"
-    if not 0 < len(entry.lines) <= MAX_LINES:
-        raise MalformedEntry(
-            f"{where} has {len(entry.lines)} lines; an entry has 1 to {MAX_LINES}.", entry=position
-        )
+    if not entry.lines:
+        raise MalformedEntry(f"{where} has no lines.", entry=position)
+    if len(entry.lines) > MAX_LINES:
+        raise EntryTooLong(
+            f"{where} has {len(entry.lines)} lines; an entry has at most {MAX_LINES}. Split it "
+            "into several.", entry=position,
+        )  # fmt: skip
     if (entry.entry_type == "reversal") != (entry.reverses_entry_id is not None):
         raise MalformedEntry(
             f"{where} must be of type 'reversal' exactly when it names the entry it reverses.",
             entry=position,
         )
-    _check_texts(where, entry.series, entry.entry_type, entry.source_ref)
-    _check_texts(where, entry.text, entry.document_ref, may_be_empty=True)
+    _check_texts(where, {"entry": position}, series=entry.series, entry_type=entry.entry_type,
+                 source_ref=entry.source_ref)  # fmt: skip
+    _check_unicode(where, {"entry": position}, text=entry.text, document_ref=entry.document_ref)
     for line_no, line in enumerate(entry.lines, 1):
         numbers = (line.amount_minor, line.base, line.tax_base_minor, line.party_id)
         _check_integers(f"{where} line {line_no}", numbers, entry=position, line=line_no)
@@ -265,16 +274,18 @@ def _check_entry(entry: EntryDraft, position: int) -> None:
                 f"{where} line {line_no}: {line.currency!r} is not a currency code.",
                 entry=position, line=line_no,
             )  # fmt: skip
-        _check_texts(where, line.account, line.text, line.vat_code, may_be_empty=True)
-        try:
-            canonical_dimensions(line.dimensions)
-        except MalformedEntry as refusal:
-            raise MalformedEntry(
-                f"{where} line {line_no}: {refusal}", entry=position, line=line_no
-            ) from refusal
-        if line.item is not None:
-            _check_texts(where, line.item.kind)
-            _check_texts(where, line.item.document_ref, line.item.kid, may_be_empty=True)
+        _check_line_texts(line, f"{where} line {line_no}", {"entry": position, "line": line_no})
+
+
+def _check_line_texts(line: Line, where: str, facts: Mapping[str, int]) -> None:
+    _check_unicode(where, facts, account=line.account, text=line.text, vat_code=line.vat_code)
+    try:
+        canonical_dimensions(line.dimensions)
+    except MalformedEntry as refusal:
+        raise MalformedEntry(f"{where}: {refusal}", **facts) from refusal
+    if item := line.item:
+        _check_texts(where, facts, item_kind=item.kind)
+        _check_unicode(where, facts, item_document_ref=item.document_ref, item_kid=item.kid)
 
 
 def _check_integers(where: str, numbers: tuple[object, ...], **facts: int) -> None:
@@ -289,15 +300,34 @@ def _check_integers(where: str, numbers: tuple[object, ...], **facts: int) -> No
                 f"{where}: {number!r} is not an integer of minor units.", **facts
             ) from None
         if abs(whole) >= MAX_AMOUNT:
-            raise MalformedEntry(f"{where}: {whole} is more than the books can hold.", **facts)
+            raise NumberTooLarge(
+                f"{where}: a number of {len(str(abs(whole)))} digits is too large: the books hold "
+                f"less than {format_amount(MAX_AMOUNT)} a line, and no party beyond "
+                f"{MAX_AMOUNT}.", **facts,
+            )  # fmt: skip
 
 
-def _check_texts(where: str, *texts: str | None, may_be_empty: bool = False) -> None:
-    for text in texts:
-        if text is not None and ("\0" in text or not _is_unicode(text)):
-            raise MalformedEntry(f"{where} has a character in a text that is not Unicode, or NUL.")
-        if not text and not may_be_empty:
-            raise MalformedEntry(f"{where} lacks a text that it must have.")
+def _check_texts(where: str, facts: Mapping[str, int] | None = None, **texts: str | None) -> None:
+    _check_unicode(where, facts, **texts)
+    for name, text in texts.items():
+        if not text:
+            raise MalformedEntry(f"{where} lacks its {name}.", **(facts or {}))
+
+
+def _check_unicode(where: str, facts: Mapping[str, int] | None = None, **texts: str | None) -> None:
+    for name, text in texts.items():
+        if text is None:
+            continue
+        if "\0" in text:
+            raise TextHoldsNul(
+                f"{where}: {name} holds the character NUL. Take it out.", field=name,
+                **(facts or {}),
+            )  # fmt: skip
+        if not _is_unicode(text):
+            raise MalformedEntry(
+                f"{where}: {name} holds a character that is not Unicode.", field=name,
+                **(facts or {}),
+            )  # fmt: skip
 
 
 def _is_unicode(text: str) -> bool:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ledger.errors import Invalid
+from ledger.unstorable import NumberTooLarge
 
 Int64 = NDArray[np.int64]
 
@@ -103,7 +104,8 @@ def parse_amount(text: object) -> int:
     """Read a decimal amount such as "1234.50" as minor units.
 
     Raises `Invalid` for anything but a string of digits with at most two decimals; a JSON number is
-    refused with its own sentence, since a float has already lost øre.
+    refused with its own sentence, since a float has already lost øre. `NumberTooLarge` where there
+    are more than 15 digits before the point.
 
     >>> parse_amount("-1234.5")
     -123450
@@ -115,8 +117,9 @@ def parse_amount(text: object) -> int:
     match = _AMOUNT.fullmatch(text)
     if match is None:
         if _TOO_LARGE.fullmatch(text):
-            raise Invalid(f"{text:.40} is too large: an amount has at most 15 digits before "
-                          "the point.")  # fmt: skip
+            raise NumberTooLarge(
+                f"{text:.40} is too large: an amount has at most 15 digits before the point."
+            )
         raise Invalid(f"{text!r} is not an amount; write digits with at most two decimals.")
     sign, whole, decimals = match.groups()
     minor = int(whole + (decimals or "").ljust(2, "0"))

@@ -27,12 +27,12 @@ class MalformedEntry(Invalid):
 
 
 class AmountNotAString(Invalid):
-    """An amount came as a JSON number, which has been a float somewhere.
+    """An amount came as a number and not as text: it has been a float somewhere.
 
     Raise as: f"Amounts are strings such as '1234.50', not JSON numbers: put {field} in quotes.".
     """
 
-    title = "Amount is a JSON number"
+    title = "Amount is a number, not text"
 
 
 class UnknownBook(NotFound):

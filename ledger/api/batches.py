@@ -20,7 +20,7 @@ from ledger.access import check_program
 from ledger.columns import totals_held
 from ledger.conditions import Condition
 from ledger.db import transaction
-from ledger.errors import Invalid
+from ledger.errors import Invalid, Problem
 from ledger.intake import Defaults, Drafted, Fault
 from ledger.intake.bodies import (
     MAX_LINES_UNDECLARED,
@@ -30,10 +30,11 @@ from ledger.intake.bodies import (
     TotalsUndeclared,
     entries_of,
     envelope_of_query,
+    pointer_of,
     read_envelope,
 )
 from ledger.intake.conditions import conditions_of
-from ledger.intake.records import NothingToPost, entries_together
+from ledger.intake.records import NothingToPost, entries_together, fault_of
 from ledger.journal import Declared, check_declared
 from ledger.money import format_amount, parse_amount
 from ledger.service.intake import Booked, Sender, check_now, post_drafted
@@ -236,15 +237,31 @@ def _post(
     if faults and not each:
         raise EntriesRefused(
             f"{len(faults)} of {len(read)} entries cannot be posted, so none was; see errors.",
-            errors=[{"pointer": f"/entries/{f.record - 1}{f.pointer}", "code": f.code,
-                     "detail": f.sentence} for f in faults],
+            errors=[_error(fault, envelope) for fault in faults],
         )  # fmt: skip
-    with transaction() as session:
-        booked = post_drafted(session, sender, key, drafted, each=each, conditions=conditions)
-        if envelope.dry_run:
-            check_now(session)
-            session.rollback()
+    try:
+        with transaction() as session:
+            booked = post_drafted(session, sender, key, drafted, each=each, conditions=conditions)
+            if envelope.dry_run:
+                check_now(session)
+                session.rollback()
+    except Problem as refusal:
+        raise _placed(refusal, envelope) from refusal
     return sorted([*faults, *booked], key=lambda outcome: outcome.record)
+
+
+def _placed(refusal: Problem, envelope: Envelope) -> Problem:
+    """Add where in the body the entry stands that the books refuse."""
+    record = refusal.facts.get("record")
+    if isinstance(record, int):
+        refusal.facts["errors"] = [_error(fault_of(record, "", refusal), envelope)]
+    return refusal
+
+
+def _error(fault: Fault, envelope: Envelope) -> dict[str, str]:
+    in_columns = envelope.columns is not None
+    return {"pointer": pointer_of(fault, in_columns=in_columns), "code": fault.code,
+            "detail": fault.sentence}  # fmt: skip
 
 
 def _check_declared(envelope: Envelope, read: list[Drafted | Fault]) -> None:
@@ -279,5 +296,8 @@ def _told(
         "debits": {currency: format_amount(debit)
                    for currency, debit in sorted(totals.debits.items())},
         "dry_run": envelope.dry_run,
-        "results": [outcome_row(one, refs.get(one.record)) for one in outcomes],
+        "results": [
+            outcome_row(one, refs.get(one.record), in_columns=envelope.columns is not None)
+            for one in outcomes
+        ],
     }  # fmt: skip

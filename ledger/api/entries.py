@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-from functools import partial
 from http import HTTPStatus
 from typing import Any
 
 from flask import request
 from flask.views import MethodView
-from marshmallow import Schema, fields, validate
+from marshmallow import Schema, ValidationError, fields, validate
 from prometheus_client import Histogram
 
 from ledger.access import check_program
+from ledger.errors import Problem
 from ledger.intake.conditions import read_conditions
+from ledger.intake.records import fault_of
 from ledger.journal import EntryDraft, ItemDraft, Line
 from ledger.merging import Merger
 from ledger.service.intake import Sender
 from ledger.service.singles import MOST_ENTRIES, MOST_LINES, Settled, Single, post_singles
+from ledger.unstorable import EntryTooLong
 from ledger.web import Blueprint, current_actor, scope
 from ledger.web.fields import BookSchema, IdempotencyKeySchema, Money, Whole, conditions_field
 from ledger.web.once import asked_with, patiently, repeat
-from ledger.web.problems import body_of
+from ledger.web.problems import Refusal, body_of
 from ledger.web.requests import request_id
 
 MERGED = Histogram(
@@ -67,6 +69,19 @@ class LineSchema(Schema):
     item = fields.Nested(ItemSchema, load_default=None, allow_none=True)
 
 
+class FewLines(validate.Length):
+    """So many lines as one is made to wait for; more go by a name of their own."""
+
+    def __call__(self, value: Any) -> Any:
+        """Give the lines back, or refuse them with `ValidationError`."""
+        if self.max is not None and len(value) > self.max:
+            raise ValidationError(Refusal(EntryTooLong(
+                f"The entry has {len(value)} lines; as a single entry it has at most {self.max}. "
+                "Send it in a posting batch, or split it."
+            )))  # fmt: skip
+        return super().__call__(value)
+
+
 class EntryDraftSchema(BookSchema):
     """A journal entry to post: its lines sum to zero in each currency."""
 
@@ -79,9 +94,7 @@ class EntryDraftSchema(BookSchema):
     text = fields.String(required=True, validate=validate.Length(1, 500))
     document_ref = fields.String(load_default=None, allow_none=True)
     reverses_entry_id = fields.Integer(load_default=None, allow_none=True)
-    lines = fields.List(
-        fields.Nested(LineSchema), required=True, validate=validate.Length(2, 10_000)
-    )
+    lines = fields.List(fields.Nested(LineSchema), required=True, validate=FewLines(2, 10_000))
     conditions = conditions_field(
         {"kind": "last-voucher", "series": "JNL", "year": 2026, "equals": 16}
     )
@@ -154,7 +167,10 @@ class Entries(MethodView):
         """
         check_program(current_actor())
         single = _single(draft, headers["key"])
-        settled = patiently(lambda: _merger.ask(single))
+        try:
+            settled = patiently(lambda: _merger.ask(single))
+        except Problem as refusal:
+            raise _by_itself(refusal) from refusal
         if settled.repeated:
             known = settled.answer
             made = known.status == HTTPStatus.CREATED
@@ -165,7 +181,12 @@ class Entries(MethodView):
 def _single(draft: dict[str, Any], key: str) -> Single:
     """Shape a request as an entry to post; the caller's key is its reference for ever."""
     actor = current_actor().reference
-    told = partial(body_of, instance=request.path, number=request_id())
+    path, number = request.path, request_id()
+
+    def told(refusal: Problem) -> dict[str, Any]:
+        """Give the body of a refusal, to be kept under the key."""
+        return body_of(_by_itself(refusal), path, number)
+
     return Single(
         Sender(draft["book"], f"REST:{actor}", actor),
         _entry(draft, key),
@@ -173,6 +194,16 @@ def _single(draft: dict[str, Any], key: str) -> Single:
         told,
         read_conditions(draft["conditions"], None),
     )
+
+
+def _by_itself(refusal: Problem) -> Problem:
+    """Say of the entry what was said of its place among others, and point at it in the request."""
+    if "entry" not in refusal.facts:
+        return refusal
+    fault = fault_of(1, "", refusal)
+    facts = {name: fact for name, fact in refusal.facts.items() if name != "entry"}
+    error = {"pointer": f"/json{fault.pointer}", "code": fault.code, "detail": fault.sentence}
+    return type(refusal)(fault.sentence, **{**facts, "errors": [error]})
 
 
 def _entry(draft: dict[str, Any], key: str) -> EntryDraft:

@@ -21,7 +21,7 @@ from ledger.cli.options import ACTOR, book_option, json_option
 from ledger.db import transaction
 from ledger.errors import Invalid, Problem
 from ledger.intake import Defaults, Drafted, Fault
-from ledger.intake.records import NothingToPost
+from ledger.intake.records import NothingToPost, doubles, fault_of
 from ledger.journal import Declared, check_declared, totals_of
 from ledger.money import format_amount, parse_amount
 from ledger.refusals import TotalsDiffer
@@ -84,7 +84,7 @@ class Tally:
 @click.option("--dry-run", is_flag=True, help="Check everything, post nothing.")
 @json_option
 def post_command(files: Sequence[Path], ref: str | None, **chosen: Any) -> None:
-    r"""Post the entries of journal FILES (NDJSON, CSV or Parquet; - is standard input).
+    """Post the entries of journal FILES (NDJSON, CSV or Parquet; - is standard input).
 
     One NDJSON line is one entry:
 
@@ -93,7 +93,7 @@ def post_command(files: Sequence[Path], ref: str | None, **chosen: Any) -> None:
       {"account": "4300", "amount": "1000.00"}, {"account": "1920", "amount": "-1000.00"}]}
 
     The same file posts once. docs/posting.md tells every field and column.
-    """
+    """  # noqa: D301 - \b is click's mark, which a raw text would show to the reader
     if ref and len(files) > 1:
         raise click.UsageError("--ref names one file; post several files one by one.")
     refused = False
@@ -141,6 +141,7 @@ def _post_whole(
     for one in entries:
         tally.read += 1
         tally.faults.append(one) if isinstance(one, Fault) else read.append(one)
+    tally.faults += (fault_of(record, "", double) for record, double in doubles(read))
     if tally.faults:
         return tally  # All of them are listed at once; nothing is posted.
     _check_declared(read, chosen["declare"], own)

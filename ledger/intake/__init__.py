@@ -13,6 +13,7 @@ from ledger.intake.ndjson import read_ndjson
 from ledger.intake.records import Defaults, Drafted, Fault, checked
 from ledger.intake.tables import read_csv, read_parquet
 from ledger.intake.together import drafted
+from ledger.unstorable import NotUtf8
 
 FORMATS = ("ndjson", "csv", "parquet")
 _SUFFIXES = {".ndjson": "ndjson", ".jsonl": "ndjson", ".csv": "csv", ".parquet": "parquet"}
@@ -75,5 +76,7 @@ def read_entries(
         else:
             read = read_csv if file_format == "csv" else read_parquet
             yield from checked(read(stream, defaults))
+    except NotUtf8 as refusal:
+        raise NotUtf8(f"{name}: {refusal}", file=name, **refusal.facts) from refusal
     except Invalid as refusal:
         raise JournalFileUnreadable(f"{name}: {refusal}", file=name, **refusal.facts) from refusal

@@ -1,6 +1,7 @@
 """Bodies of posting requests: entries as JSON, NDJSON or columns; the same entries each way."""
 
 import io
+import re
 from collections.abc import Iterator
 from http import HTTPStatus
 from itertools import chain
@@ -15,11 +16,14 @@ from ledger.intake.records import Defaults, Drafted, Fault, checked
 from ledger.intake.tables import check_columns, read_rows
 from ledger.intake.together import drafted
 from ledger.strict_json import NameTwice, check_names, has_names_once
+from ledger.unstorable import check_utf8
 
 Option = TypeVar("Option")
 
 MAX_JSON_ENTRIES = 5_000
 MAX_LINES_UNDECLARED = 1_000
+_LINE = re.compile(r"/lines/(\d+)/?(.*)")
+_COLUMNS = {"": "entry", "text": "entry_text", "source_ref": "entry"}  # of fields of an entry
 
 
 class RequestTooLarge(Problem):
@@ -83,6 +87,7 @@ def read_envelope(body: bytes) -> Envelope:
         envelope = _decoder.decode(body)
         _check_names(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, NameTwice) as error:
+        check_utf8(body, "the body")
         raise PostingRequestMalformed(
             f"{str(error) or 'Nested too deeply'}. See docs/posting.md."
         ) from error
@@ -127,6 +132,22 @@ def entries_of(envelope: Envelope, body: bytes, defaults: Defaults) -> Iterator[
         for number, source in enumerate(envelope.entries, 1)
     )
     return drafted(read, defaults)
+
+
+def pointer_of(fault: Fault, *, in_columns: bool) -> str:
+    """Point into the body of a request at what a fault is about.
+
+    A fault of a table names its column where one is to blame, or the line of the entry that begins
+    at its record; a line is a place in every column.
+    """
+    if not in_columns:
+        return f"/entries/{fault.record - 1}{fault.pointer}"
+    first = fault.record - 1
+    if line := _LINE.match(fault.pointer):
+        column = line[2].replace("/", "_") or "entry"
+        return f"/columns/{column}/{first + int(line[1])}"
+    field = fault.pointer.removeprefix("/")
+    return f"/columns/{_COLUMNS.get(field, field)}/{first}"
 
 
 def _of_columns(columns: dict[str, list[Any]], defaults: Defaults) -> Iterator[Drafted | Fault]:

@@ -20,11 +20,13 @@ from ledger.intake.records import (
     entry_of,
     fault_of,
     line_of,
+    no_amount,
 )
 from ledger.journal import ItemDraft, Line
 from ledger.money import parse_amount
 from ledger.refusals import AmountNotAString
 from ledger.strict_json import NameTwice, check_names
+from ledger.unstorable import NotUtf8, check_utf8
 
 
 class ItemRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -107,9 +109,17 @@ def read_record(source: bytes, number: int, *, has_names_once: bool = False) -> 
     except msgspec.ValidationError as error:
         return _validation_fault(number, str(error))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, NameTwice) as error:
-        problem = RecordMalformed(f"{str(error) or 'Nested too deeply'}. Write one JSON object.")
-        return fault_of(number, "", problem)
+        return fault_of(number, "", _unreadable(source, error))
     return Numbered(number, record)
+
+
+def _unreadable(source: bytes, error: Exception) -> Invalid:
+    """Say why a record is no JSON; what is not even UTF-8 could not be."""
+    try:
+        check_utf8(source, "the record")
+    except NotUtf8 as refusal:
+        return refusal
+    return RecordMalformed(f"{str(error) or 'Nested too deeply'}. Write one JSON object.")
 
 
 def draft_record(record: EntryRecord, number: int, defaults: Defaults) -> Drafted | Fault:
@@ -145,7 +155,7 @@ def _line(line: LineRecord, defaults: Defaults) -> Line:
         name = "tax_base"
         tax_base = amount_of(line.tax_base)
     except Invalid as refusal:
-        raise RecordMalformed(f"{name}: {refusal}", column=name) from refusal
+        raise no_amount(name, refusal) from refusal
     item = line.item
     return line_of(
         account=line.account,

@@ -11,6 +11,8 @@ from ledger.conditions import Condition
 from ledger.errors import Invalid, Problem
 from ledger.journal import BatchDraft, EntryDraft, ItemDraft, Line, check_batch
 from ledger.money import parse_amount
+from ledger.refusals import EntryRefReused
+from ledger.unstorable import NumberTooLarge
 
 _OF_A_BATCH = re.compile(r"Entry (?:\d+(?: \('[^']*'\))?|'[^']*')(?: line (\d+))?(:?) ")
 MAX_RECORD_BYTES = 16 * 2**20  # one entry; more is no journal entry but an attack or a mistake
@@ -118,10 +120,29 @@ class NothingToPost(Invalid):
 
 def fault_of(record: int, pointer: str, problem: Problem) -> Fault:
     """Note a refusal as the fault of a record; a problem of a line points at the line."""
-    line = problem.facts.get("line")
+    line, name = problem.facts.get("line"), problem.facts.get("field")
     if isinstance(line, int) and not pointer:
         pointer = f"/lines/{line - 1}"
-    return Fault(record, pointer, problem.code(), _by_itself(str(problem)))
+    if isinstance(name, str):
+        pointer += "/" + name.replace("item_", "item/")
+    said = str(problem).removeprefix(f"Record {record}: ")
+    return Fault(record, pointer, problem.code(), _by_itself(said))
+
+
+def doubles(drafted: Iterable[Drafted]) -> Iterator[tuple[int, EntryRefReused]]:
+    """Refuse every entry whose reference one before it has, whatever the two say.
+
+    One of them is not meant; gives the record of each, and what is to be said of it.
+    """
+    firsts: dict[str, int] = {}
+    for one in drafted:
+        first = firsts.setdefault(one.source_ref, one.record)
+        if first != one.record:
+            yield one.record, EntryRefReused(
+                f"Record {one.record}: The reference {one.source_ref!r} is that of record {first} "
+                "too. Give each entry a reference of its own, or leave one out.",
+                record=one.record, source_ref=one.source_ref,
+            )  # fmt: skip
 
 
 def _by_itself(sentence: str) -> str:
@@ -139,7 +160,7 @@ def _by_itself(sentence: str) -> str:
     said = sentence[found.end() :]
     if line:
         return f"Line {line}{colon} {said}"
-    return said[:1].upper() + said[1:] if colon else f"The entry {said}"
+    return f"{said[:1].upper()}{said[1:]}" if colon else f"The entry {said}"
 
 
 def checked(read: Iterable[Drafted | Fault]) -> Iterator[Drafted | Fault]:
@@ -176,6 +197,12 @@ def _alone(drafted: Drafted) -> Drafted | Fault:
 def batch_of(entries: Sequence[EntryDraft]) -> BatchDraft:
     """Put entries into a batch of no book, to be checked by what they say alone."""
     return BatchDraft(book="-", source_system="-", source_ref="-", actor="-", entries=entries)
+
+
+def no_amount(column: str, refusal: Invalid) -> Invalid:
+    """Say of a column what `parse_amount` said of the text in it."""
+    kind = NumberTooLarge if isinstance(refusal, NumberTooLarge) else RecordMalformed
+    return kind(f"{column}: {refusal}", column=column)
 
 
 def amount_of(text: str | None) -> int | None:

@@ -3,7 +3,7 @@
 import csv
 import io
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import date, datetime
+from datetime import date, datetime, time
 from decimal import Decimal
 from typing import Any, BinaryIO, TypeVar
 
@@ -16,9 +16,12 @@ from ledger.intake.records import (
     entry_of,
     fault_of,
     line_of,
+    no_amount,
 )
 from ledger.journal import ItemDraft, Line
 from ledger.money import parse_amount
+from ledger.refusals import AmountNotAString
+from ledger.unstorable import NotUtf8
 
 ENTRY_COLUMNS = (
     "entry", "effective_date", "document_date", "series", "entry_type", "entry_text",
@@ -32,6 +35,7 @@ DIMENSION = "dim."  # a column dim.product holds the value of the dimension prod
 _NEEDED = {"entry", "effective_date", "account", "amount"}
 _ROWS_AT_A_TIME = 8_192
 _MAX_FIELD = 1_000_000
+_EXACT = 2**53  # below it a float holds every whole number
 
 Row = Mapping[str, Any]
 _T = TypeVar("_T")
@@ -52,7 +56,7 @@ def read_csv(stream: BinaryIO, defaults: Defaults) -> Iterator[Drafted | Fault]:
         yield from read_rows(_csv_rows(reader, names), defaults)
     except UnicodeDecodeError as error:
         line = _first_not_utf8(stream)
-        raise Invalid(
+        raise NotUtf8(
             f"line {line} is not UTF-8. A journal file is UTF-8 with commas: save it so, for "
             "instance with iconv -f ISO-8859-1 -t UTF-8.",
             line=line,
@@ -221,6 +225,8 @@ def _text(row: Row, column: str) -> str | None:
 
 def _day(row: Row, column: str) -> date | None:
     cell = row.get(column)
+    if isinstance(cell, datetime) and cell.timetz() == time():
+        return cell.date()  # Midnight of no zone: to many tools every day is a time.
     if isinstance(cell, date) and not isinstance(cell, datetime):
         return cell
     if cell in {None, ""}:
@@ -239,20 +245,30 @@ def _amount(row: Row, column: str) -> int | None:
     if cell is None or cell == "":
         return None
     if not isinstance(cell, str | Decimal):
-        raise RecordMalformed(
-            f"{column} is a {type(cell).__name__}. Amounts are decimal text or Parquet decimals.",
+        raise AmountNotAString(
+            f"{column} is a number ({type(cell).__name__}). Amounts are decimal text such as "
+            '"1234.50", or decimals of Parquet.',
             column=column,
         )
     try:
-        return parse_amount(format(cell, "f") if isinstance(cell, Decimal) else cell)
+        return parse_amount(_plain(cell) if isinstance(cell, Decimal) else cell)
     except Invalid as refusal:
-        raise RecordMalformed(f"{column}: {refusal}", column=column) from refusal
+        raise no_amount(column, refusal) from refusal
+
+
+def _plain(number: Decimal) -> str:
+    """Write a decimal without the zeros that its type adds behind the øre: 10.0000 is 10."""
+    written = format(number, "f")
+    return written.rstrip("0").rstrip(".") if "." in written else written
 
 
 def _whole(row: Row, column: str) -> int | None:
+    """Read a number that names something; a column with gaps is one of floats to many tools."""
     cell = row.get(column)
     if cell is None or cell == "":
         return None
+    if isinstance(cell, float) and cell.is_integer() and abs(cell) < _EXACT:
+        return int(cell)
     try:
         return int(str(cell))
     except ValueError:

@@ -14,7 +14,7 @@ from ledger.conditions import Condition
 from ledger.encoding import encode_entry, entry_hash, leaf_hash
 from ledger.errors import Problem
 from ledger.intake import Drafted, Fault
-from ledger.intake.records import entries_together, fault_of
+from ledger.intake.records import doubles, entries_together, fault_of
 from ledger.journal import BatchDraft, EntryDraft, Voucher
 from ledger.refusals import EntryRefReused
 from ledger.service.conditions import check_conditions, lock_conditions
@@ -95,15 +95,37 @@ def post_drafted(
     if each:
         found = _post_others(session, sender, drafted, named, known, most)
         return [fault_of(o.record, "", o.problem) if isinstance(o, Refused) else o for o in found]
+    for _, double in doubles(drafted):
+        raise double
     booked: list[Booked | Fault] = []
     for outcome in known:
         if isinstance(outcome, Refused):
-            raise EntryRefReused(f"Record {outcome.record}: {outcome.problem}",
-                                 record=outcome.record)  # fmt: skip
+            raise _of_record(outcome.problem, outcome.record)
         booked.append(outcome)
     for run in _runs(_others(drafted, booked)):
-        booked += post_all(session, sender, named, run)
+        try:
+            booked += post_all(session, sender, named, run)
+        except Problem as refusal:
+            if (record := _record_of(refusal, run)) is None:
+                raise
+            raise _of_record(refusal, record) from refusal
     return sorted(booked, key=lambda outcome: outcome.record)
+
+
+def _record_of(refusal: Problem, run: Sequence[Drafted]) -> int | None:
+    """Tell which record a batch was refused for: by its place there, or as the first of a day."""
+    place = refusal.facts.get("entry")
+    if isinstance(place, int):
+        return run[place].record
+    day = refusal.facts.get("effective_date")
+    return next((one.record for one in run if one.entry.effective_date.isoformat() == day), None)
+
+
+def _of_record(refusal: Problem, record: int) -> Problem:
+    """Say of a record what was said of its place in a batch, which nobody but us can see."""
+    facts = {name: fact for name, fact in refusal.facts.items() if name != "entry"}
+    sentence = fault_of(record, "", refusal).sentence
+    return type(refusal)(f"Record {record}: {sentence}", **{**facts, "record": record})
 
 
 def post_each(
@@ -147,7 +169,25 @@ def _post_others(
     outcomes = list(known)
     for run in _runs(_others(drafted, known)):
         outcomes += _post_what_can_be(session, sender, named, run, most - _refusals(outcomes))
+    outcomes = _found_after_all(session, sender, drafted, outcomes)
     return sorted(outcomes, key=lambda outcome: outcome.record)
+
+
+def _found_after_all(
+    session: Session, sender: Sender, drafted: Sequence[Drafted],
+    outcomes: Sequence[Booked | Refused],
+) -> list[Booked | Refused]:  # fmt: skip
+    """Look again for what was refused for its reference.
+
+    It came twice here, or somebody else posted it meanwhile: if it is the same entry, it is there.
+    """
+    reused = {o.record for o in outcomes if isinstance(o, Refused)
+              and isinstance(o.problem, EntryRefReused)}  # fmt: skip
+    if not reused:
+        return [*outcomes]
+    asked = [one for one in drafted if one.record in reused]
+    again = {one.record: one for one in find_posted(session, sender, asked)}
+    return [again.get(outcome.record, outcome) for outcome in outcomes]
 
 
 def _lock(

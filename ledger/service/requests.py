@@ -13,7 +13,7 @@ from ledger import jobs
 from ledger.db import transaction
 from ledger.errors import NotFound
 from ledger.intake import Defaults, Drafted, Fault
-from ledger.intake.bodies import Envelope, entries_of, read_envelope
+from ledger.intake.bodies import Envelope, entries_of, pointer_of, read_envelope
 from ledger.service.books import functional_currency
 from ledger.service.intake import Booked, Sender, post_drafted
 from ledger.vault import vault
@@ -100,12 +100,18 @@ def request_outcomes(session: Session, request_id: int, step: int) -> list[dict[
     return list(found or [])
 
 
-def outcome_row(outcome: Booked | Fault, source_ref: str | None = None) -> dict[str, Any]:
-    """Tell what became of an entry, as it goes over the wire."""
+def outcome_row(
+    outcome: Booked | Fault, source_ref: str | None = None, *, in_columns: bool = False
+) -> dict[str, Any]:
+    """Tell what became of an entry, as it goes over the wire.
+
+    A fault points into the entry; where the request came as columns, into its body.
+    """
     if isinstance(outcome, Fault):
+        pointer = pointer_of(outcome, in_columns=True) if in_columns else outcome.pointer
         return {"index": outcome.record - 1, "source_ref": source_ref,
                 "problem": {"code": outcome.code, "detail": outcome.sentence,
-                            "pointer": outcome.pointer}}  # fmt: skip
+                            "pointer": pointer}}  # fmt: skip
     voucher = outcome.voucher
     return {
         "index": outcome.record - 1, "source_ref": source_ref, "entry_id": outcome.entry_id,
@@ -122,7 +128,11 @@ def _do_step(
     refs = {one.record: one.source_ref for one in drafted}
     outcomes: list[Booked | Fault] = [one for one in part if isinstance(one, Fault)]
     outcomes += post_drafted(session, sender, asked.ref, drafted, each=True)
-    rows = [outcome_row(o, refs.get(o.record)) for o in sorted(outcomes, key=lambda o: o.record)]
+    in_columns = asked.body_format == "columns"
+    rows = [
+        outcome_row(one, refs.get(one.record), in_columns=in_columns)
+        for one in sorted(outcomes, key=lambda o: o.record)
+    ]
     booked = [one for one in outcomes if isinstance(one, Booked)]
     replayed = sum(one.replayed for one in booked)
     session.execute(

@@ -24,7 +24,6 @@ from ledger.db import transaction
 from ledger.errors import Problem
 from ledger.intake import Drafted
 from ledger.journal import BatchDraft, EntryDraft, check_batch
-from ledger.refusals import EntryRefReused
 from ledger.service.answers import (
     Answer,
     IdempotencyKeyReused,
@@ -35,7 +34,7 @@ from ledger.service.answers import (
     keep_all,
 )
 from ledger.service.conditions import lock_conditions
-from ledger.service.intake import Booked, Refused, Sender, find_posted, post_all, post_each
+from ledger.service.intake import Booked, Refused, Sender, post_all, post_each
 from ledger.service.refused import translated
 
 MOST_ENTRIES = 500
@@ -186,13 +185,7 @@ def _post_with_care(
     session: Session, sender: Sender, drafted: Sequence[Drafted]
 ) -> Sequence[Booked | Refused]:
     """Find what was posted before, post what can be, leave nothing of what cannot."""
-    outcomes = post_each(session, sender, drafted, _name)
-    for place, outcome in enumerate(outcomes):
-        if isinstance(outcome, Refused) and isinstance(outcome.problem, EntryRefReused):
-            # Somebody else may have posted this very entry since it was looked for.
-            (one,) = (one for one in drafted if one.record == outcome.record)
-            outcomes[place] = (*find_posted(session, sender, [one]), outcome)[0]
-    return outcomes
+    return post_each(session, sender, drafted, _name)
 
 
 def _refusal(one: Single) -> Problem | None:

@@ -11,7 +11,9 @@ from marshmallow import Schema, ValidationError, fields, pre_load, validate
 from ledger.errors import Invalid
 from ledger.money import format_amount, parse_amount
 from ledger.refusals import AmountNotAString
+from ledger.unstorable import NumberTooLarge
 from ledger.web.gate import require_book_access
+from ledger.web.problems import Refusal
 
 
 class Whole(validate.Validator):
@@ -56,13 +58,15 @@ class Money(fields.Field[int]):
     ) -> int:
         del data
         if isinstance(value, int | float):
-            raise AmountNotAString(
+            raise ValidationError(Refusal(AmountNotAString(
                 'Amounts are strings such as "1234.50", not JSON numbers: '
                 f"put {attr or 'the amount'} in quotes.",
                 field=attr,
-            )
+            )))  # fmt: skip
         try:
             return parse_amount(value)
+        except NumberTooLarge as refusal:
+            raise ValidationError(Refusal(refusal)) from refusal
         except Invalid as refusal:
             raise ValidationError(str(refusal)) from refusal
 

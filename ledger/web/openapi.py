@@ -16,6 +16,7 @@ from werkzeug.exceptions import UnsupportedMediaType
 from ledger.access import SCOPES
 from ledger.errors import Problem
 from ledger.strict_json import NameTwice, read_strictly
+from ledger.unstorable import check_utf8
 from ledger.web.assets import asset_url
 from ledger.web.fields import Money
 from ledger.web.gate import public, view_of
@@ -48,7 +49,7 @@ class ProblemSchema(Schema):
 class JsonUnreadable(Problem):
     """The body of the request is not JSON, or is nested or written beyond reading.
 
-    Raise as: "The body is not JSON in UTF-8. Nothing was changed.".
+    Raise as: "The body is not JSON. Nothing was changed.".
     """
 
     status = HTTPStatus.BAD_REQUEST
@@ -71,7 +72,8 @@ class JsonParser(FlaskParser):
             # An empty body is left to the schema, which says what is missing.
             if getattr(fault, "doc", None) == "":
                 raise
-            raise JsonUnreadable("The body is not JSON in UTF-8. Nothing was changed.") from None
+            check_utf8(req.get_data(cache=True), "the body")
+            raise JsonUnreadable("The body is not JSON. Nothing was changed.") from None
 
 
 class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]

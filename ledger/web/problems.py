@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from importlib import import_module
 from pkgutil import walk_packages
-from typing import Any
+from typing import Any, Self
 
 import structlog
 from flask import (
@@ -110,6 +110,23 @@ _FRAMEWORK = tuple(
 )
 
 
+class Refusal(str):
+    """What a field says of a value whose refusal has a name of its own.
+
+    The faults of a schema are a tree of texts. This one knows its problem, so that the answer has
+    the problem's code and the place, which only the tree knows.
+    """
+
+    __slots__ = ("problem",)
+    problem: Problem
+
+    def __new__(cls, problem: Problem) -> Self:
+        """Make the sentence of a problem that knows it."""
+        made = super().__new__(cls, str(problem))
+        made.problem = problem
+        return made
+
+
 def install(app: Flask) -> None:
     """Render every error that leaves the application."""
     app.register_error_handler(Problem, answer)
@@ -144,13 +161,7 @@ def http_error(error: HTTPException) -> Response:
     facts: dict[str, Any] = getattr(error, "data", None) or {}
     messages = facts.get("errors") or facts.get("messages")
     if messages:
-        errors = list(_pointers(messages))
-        return answer(
-            SchemaMismatch(
-                f"{len(errors)} field(s) of the request are not as documented; see errors.",
-                errors=errors,
-            )
-        )
+        return answer(_of_schema(list(_pointers(messages))))
     status = error.code or HTTPStatus.INTERNAL_SERVER_ERROR
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR and not isinstance(error, NotAcceptable):
         return answer(_internal())
@@ -161,6 +172,23 @@ def http_error(error: HTTPException) -> Response:
         if key.lower() not in {"content-type", "content-length"}:
             response.headers[key] = value
     return response
+
+
+def _of_schema(found: list[tuple[str, str]]) -> Problem:
+    """Make the refusal of fields, each with its place: that of the first which has its own name."""
+    errors = [
+        {"pointer": pointer, "detail": str(said)}
+        | ({"code": said.problem.code()} if isinstance(said, Refusal) else {})
+        for pointer, said in found
+    ]
+    named = next((said.problem for _, said in found if isinstance(said, Refusal)), None)
+    if named is None:
+        return SchemaMismatch(
+            f"{len(errors)} field(s) of the request are not as documented; see errors.",
+            errors=errors,
+        )
+    named.facts["errors"] = errors
+    return named
 
 
 def server_refusal(status: int) -> tuple[dict[str, Any], int]:
@@ -252,7 +280,7 @@ def _body(
     }
 
 
-def _pointers(messages: Any, path: str = "") -> Iterator[dict[str, str]]:
+def _pointers(messages: Any, path: str = "") -> Iterator[tuple[str, str]]:
     """Flatten marshmallow's tree of messages into JSON pointers, the place of the value first."""
     if isinstance(messages, Mapping):
         for name, inner in messages.items():
@@ -260,7 +288,7 @@ def _pointers(messages: Any, path: str = "") -> Iterator[dict[str, str]]:
             yield from _pointers(inner, f"{path}/{name}")
         return
     for message in messages if isinstance(messages, list) else [messages]:
-        yield {"pointer": path, "detail": str(message)}
+        yield path, message if isinstance(message, str) else str(message)
 
 
 def _csrf_error(_error: CSRFError) -> Response:

@@ -26,6 +26,7 @@ from ledger.drafts import (
 from ledger.errors import Problem
 from ledger.journal import ItemDraft, Line
 from ledger.refusals import AmountNotAString, EntryNotBalanced, MalformedEntry
+from ledger.unstorable import NumberTooLarge, TextHoldsNul
 
 DAY = date(2026, 3, 31)
 texts = st.text(st.characters(exclude_categories=["C"]), max_size=20)
@@ -117,20 +118,20 @@ def test_an_unfinished_draft_may_be_kept_but_not_submitted() -> None:
 
 
 @pytest.mark.parametrize(
-    "draft",
+    ("draft", "kind"),
     [
-        bank_charge(10**15, 1),
-        bank_charge(*[1] * 1_001),
-        Draft("NO01", draft_entry("JNL", DAY, DAY, "NUL\0", ())),
-        Draft("NO01", draft_entry("JNL", DAY, DAY, "x" * 501, ())),
-        Draft("NO01", draft_entry("JNL", DAY, DAY, "", (Line("\ud800", 1),))),
-        Draft("NO01", draft_entry("JNL", DAY, DAY, "", ()),
-              (Attachment("a" * 64, "x", 1, "text/plain"),) * 21),
+        (bank_charge(10**15, 1), NumberTooLarge),
+        (bank_charge(*[1] * 1_001), MalformedEntry),
+        (Draft("NO01", draft_entry("JNL", DAY, DAY, "NUL\0", ())), TextHoldsNul),
+        (Draft("NO01", draft_entry("JNL", DAY, DAY, "x" * 501, ())), MalformedEntry),
+        (Draft("NO01", draft_entry("JNL", DAY, DAY, "", (Line("\ud800", 1),))), MalformedEntry),
+        (Draft("NO01", draft_entry("JNL", DAY, DAY, "", ()),
+               (Attachment("a" * 64, "x", 1, "text/plain"),) * 21), MalformedEntry),
     ],
 )  # fmt: skip
-def test_what_no_column_holds_is_refused_at_once(draft: Draft) -> None:
+def test_what_no_column_holds_is_refused_at_once(draft: Draft, kind: type[Problem]) -> None:
     """Even unfinished."""
-    with pytest.raises(MalformedEntry):
+    with pytest.raises(kind):
         check_storable(draft)
 
 
@@ -174,6 +175,8 @@ def test_a_float_is_refused_as_such() -> None:
     for amount in (None, "1,00", "1e3", []):
         with pytest.raises(MalformedEntry, match=r"^/lines/0/amount"):
             draft_of({**GOOD, "lines": [{"account": "1920", "amount": amount}]})
+    with pytest.raises(NumberTooLarge, match=r"^/lines/0/amount"):
+        draft_of({**GOOD, "lines": [{"account": "1920", "amount": "9" * 19}]})
 
 
 def test_versions_are_laid_side_by_side() -> None:

@@ -207,7 +207,7 @@ def test_drafts_are_listed_by_state_and_page(writer: FlaskClient) -> None:
         ({"series": "SAL"}, (422, "unknown-series")),
         ({"book": "XX"}, (404, "unknown-book")),
         ({"text": ""}, (422, "malformed-entry")),
-        ({"text": "NUL\0"}, (422, "malformed-entry")),
+        ({"text": "NUL\0"}, (422, "text-holds-nul")),
     ],
 )
 def test_each_refusal_has_its_own_name(

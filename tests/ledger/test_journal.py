@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger.encoding import encode_entry, entry_hash, leaf_hash, request_hash
+from ledger.errors import Problem
 from ledger.journal import (
     AllocationDraft,
     BatchDraft,
@@ -24,6 +25,7 @@ from ledger.journal import (
     check_batch,
 )
 from ledger.refusals import EntryNotBalanced, MalformedEntry
+from ledger.unstorable import EntryTooLong, NumberTooLarge, TextHoldsNul
 
 DAY = date(2026, 3, 31)
 KNOWN_HASH = "426eb703e552570264d4ffafa710cf0fa2b68f3d4db5f96d957b6207fd418c1a"
@@ -71,28 +73,31 @@ def test_a_base_amount_must_balance_as_well() -> None:
 
 
 @pytest.mark.parametrize(
-    "broken",
+    ("broken", "kind"),
     [
-        _batch(),
-        _batch(replace(ENTRY, lines=())),
-        _batch(_with_line(0, amount_minor=0)),
-        _batch(_with_line(0, amount_minor=2**62)),
-        _batch(_with_line(0, currency="KR")),
-        _batch(_with_line(0, amount_minor=125.0)),
-        _batch(_with_line(0, party_id=2**63)),
-        _batch(_with_line(0, text="half \ud800 a pair")),
-        _batch(_with_line(0, item=replace(ITEM, kid="1\0"))),
-        _batch(allocations=(AllocationDraft(1, 2, 1.5, DAY, "kid"),)),  # type: ignore[arg-type]
-        _batch(replace(ENTRY, text="a\0b")),
-        _batch(replace(ENTRY, source_ref="")),
-        _batch(replace(ENTRY, entry_type="reversal")),
-        _batch(replace(ENTRY, reverses_entry_id=5)),
-        _batch(allocations=(AllocationDraft(1, 2, 0, DAY, "kid"),)),
+        (_batch(), MalformedEntry),
+        (_batch(replace(ENTRY, lines=ENTRY.lines * 20_000)), EntryTooLong),
+        (_batch(replace(ENTRY, lines=())), MalformedEntry),
+        (_batch(_with_line(0, amount_minor=0)), MalformedEntry),
+        (_batch(_with_line(0, amount_minor=2**62)), NumberTooLarge),
+        (_batch(_with_line(0, currency="KR")), MalformedEntry),
+        (_batch(_with_line(0, amount_minor=125.0)), MalformedEntry),
+        (_batch(_with_line(0, party_id=2**63)), NumberTooLarge),
+        (_batch(_with_line(0, text="half \ud800 a pair")), MalformedEntry),
+        (_batch(_with_line(0, item=replace(ITEM, kid="1\0"))), TextHoldsNul),
+        (_batch(allocations=(AllocationDraft(1, 2, 1.5, DAY, "kid"),)), MalformedEntry),  # type: ignore[arg-type]
+        (_batch(replace(ENTRY, text="a\0b")), TextHoldsNul),
+        (_batch(replace(ENTRY, source_ref="")), MalformedEntry),
+        (_batch(replace(ENTRY, entry_type="reversal")), MalformedEntry),
+        (_batch(replace(ENTRY, reverses_entry_id=5)), MalformedEntry),
+        (_batch(allocations=(AllocationDraft(1, 2, 0, DAY, "kid"),)), MalformedEntry),
     ],
 )
-def test_a_malformed_batch_is_refused_before_the_database_is_asked(broken: BatchDraft) -> None:
+def test_a_malformed_batch_is_refused_before_the_database_is_asked(
+    broken: BatchDraft, kind: type[Problem]
+) -> None:
     """Nothing that no journal could hold gets as far as a stage."""
-    with pytest.raises(MalformedEntry):
+    with pytest.raises(kind):
         check_batch(broken)
 
 

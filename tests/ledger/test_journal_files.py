@@ -7,7 +7,7 @@ import csv
 import gzip
 import io
 import json
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from ledger.intake.records import NothingToPost
 from ledger.refusals import TotalsDiffer
 from ledger.service import rates
 from ledger.service.rates import Rate
+from ledger.unstorable import NotUtf8
 
 DEFAULTS = Defaults("file", "NOK")
 
@@ -100,7 +101,29 @@ def test_a_parquet_decimal_is_an_amount_and_a_float_is_not() -> None:
     found = fault(
         as_parquet([{**row, "amount": float(row["amount"])} for row in rows()]), "parquet"
     )
-    assert (found.code, found.pointer) == ("record-malformed", "amount")
+    assert (found.code, found.pointer) == ("amount-not-a-string", "amount")
+
+
+def test_what_other_tools_make_of_days_gaps_and_amounts_is_read() -> None:
+    """A day as midnight, a party in a column of floats with gaps, øre with zeros behind them."""
+    midnight = datetime(2026, 3, 31)  # noqa: DTZ001 - Parquet's timestamp of no zone
+    table = [
+        {**row, "effective_date": midnight, "party_id": party, "amount": Decimal(amount)}
+        for row, party, amount in zip(rows(), (7.0, None), ("5.0000", "-5.0000"), strict=True)
+    ]
+    (drafted,) = read(as_parquet(table), "parquet")
+    assert isinstance(drafted, Drafted)
+    assert drafted.entry.effective_date == date(2026, 3, 31)
+    assert [(x.amount_minor, x.party_id) for x in drafted.entry.lines] == [(500, 7), (-500, None)]
+    for change in (
+        {"effective_date": midnight.replace(hour=1)},
+        {"effective_date": midnight.replace(tzinfo=UTC)},
+        {"party_id": 7.5},
+        {"party_id": float(2**53)},
+        {"amount": Decimal("5.0010")},
+    ):
+        found = fault(as_parquet([{**row, **change} for row in table]), "parquet")
+        assert (found.code, found.pointer) == ("record-malformed", next(iter(change)))
 
 
 @pytest.mark.parametrize(
@@ -109,19 +132,20 @@ def test_a_parquet_decimal_is_an_amount_and_a_float_is_not() -> None:
         (rent(lines=[{"account": "1", "amount": 5}]), "amount-not-a-string", "/lines/0/amount"),
         (rent(lines=[{"account": "1", "amount": 5.0}]), "amount-not-a-string", "/lines/0/amount"),
         (rent("1.005"), "record-malformed", "/lines/0/amount"),
-        (rent("1" + "0" * 40), "record-malformed", "/lines/0/amount"),
+        (rent("1" + "0" * 40), "number-too-large", "/lines/0/amount"),
         (rent("0.00"), "malformed-entry", "/lines/0"),
         (rent(lines=[]), "malformed-entry", ""),
         (rent(lines=[{"account": "1", "amount": "1.00"}]), "entry-not-balanced", ""),
-        (rent(text="a\0b"), "malformed-entry", ""),
+        (rent(text="a\0b"), "text-holds-nul", "/text"),
         (rent(effective_date="31.03.2026"), "record-malformed", "/effective_date"),
         (rent(voucher_no=17), "record-malformed", ""),
         ({"text": "Rent"}, "record-malformed", ""),
         (b"nonsense", "record-malformed", ""),
-        (b'{"text": "\xff"}', "record-malformed", ""),
+        (b'{"text": "\xff"}', "not-utf8", ""),
+        (json.dumps(rent()).encode("utf-16"), "not-utf8", ""),
         (b"[" * 100_000, "record-malformed", ""),
         (json.dumps(rent()).replace('"4300"', '"4300", "party_id": 1' + "0" * 30).encode(),
-         "malformed-entry", "/lines/0"),
+         "number-too-large", "/lines/0"),
     ],
 )  # fmt: skip
 def test_a_bad_record_is_a_fault_with_its_place(record: object, code: str, pointer: str) -> None:
@@ -167,10 +191,11 @@ def test_rows_of_one_entry_must_agree_and_lie_together() -> None:
 
 def test_broken_files_are_refused_as_a_whole() -> None:
     """What is no table at all has no records."""
-    for source, kind in ((b"PAR1 nonsense", "parquet"), (b"entry,\xff\n", "csv"),
-                         (as_csv(rows()) + b'a,"2026\n', "csv")):  # fmt: skip
+    for source, kind in ((b"PAR1 nonsense", "parquet"), (as_csv(rows()) + b'a,"2026\n', "csv")):
         with pytest.raises(JournalFileUnreadable):
             read(source, kind)
+    with pytest.raises(NotUtf8, match="line 1 is not UTF-8"):
+        read(b"entry,\xff\n", "csv")
     with pytest.raises(JournalFileUnreadable, match=r"--format"):
         format_of(Path("journal.txt"))
 
@@ -181,7 +206,7 @@ def test_no_bytes_break_the_reader(source: bytes) -> None:
     for file_format in ("ndjson", "csv"):
         try:
             found = read(source, file_format)
-        except JournalFileUnreadable:
+        except (JournalFileUnreadable, NotUtf8):
             continue
         assert all(isinstance(one, Drafted | Fault) for one in found)
 
@@ -268,6 +293,13 @@ def test_one_bad_entry_stops_a_file_or_only_itself(tmp_path: Path) -> None:
         assert service.verify(session) == []
 
 
+def test_the_help_shows_an_entry_as_it_is_written() -> None:
+    """The example keeps its lines, so that it can be copied, and shows no mark of the formatter."""
+    told = CliRunner().invoke(ledger_cli, ["post", "--help"]).stdout
+    assert '\n  {"effective_date": "2026-03-31", "text": "Rent", "lines": [\n' in told
+    assert "\\b" not in told
+
+
 @pytest.mark.usefixtures("books")
 def test_a_file_from_elsewhere_is_read_or_told_what_it_is(tmp_path: Path) -> None:
     """A byte order mark is no fault; what is packed, separated or encoded otherwise is named."""
@@ -284,7 +316,7 @@ def test_a_file_from_elsewhere_is_read_or_told_what_it_is(tmp_path: Path) -> Non
         path = tmp_path / name
         path.write_bytes(content)
         told = CliRunner().invoke(ledger_cli, ["post", str(path)])
-        assert isinstance(told.exception, JournalFileUnreadable)
+        assert isinstance(told.exception, JournalFileUnreadable | NotUtf8)
         assert said in str(told.exception)
     path = tmp_path / "b.ndjson"
     path.write_bytes(ndjson(rent("99999999999999999999.00")))

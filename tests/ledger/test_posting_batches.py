@@ -202,7 +202,7 @@ def test_a_request_of_nothing_is_refused_unless_it_was_announced(client: FlaskCl
         (b'{"entries": [], "columns": {}}', (422, "posting-request-malformed")),
         (b'{"entries": [], "mode": "some"}', (422, "posting-request-malformed")),
         (b'{"entries": [], "books": "NO01"}', (422, "posting-request-malformed")),
-        (b'{"entries": "\xff"}', (422, "posting-request-malformed")),
+        (b'{"entries": "\xff"}', (400, "not-utf8")),
         (b'{"entries": [' + b"[" * 100_000, (422, "posting-request-malformed")),
         (b'{"columns": {"entry": ["a"], "account": []}}', (422, "posting-request-malformed")),
         (b'{"entries": [' + b",".join([b"{}"] * 5_001) + b"]}", (413, "request-too-large")),

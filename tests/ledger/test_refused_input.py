@@ -82,29 +82,36 @@ CASES = {
         _entry(effective_date="2026-02-30"), "record-malformed", "/effective_date",
         single=SCHEMA, single_at="/effective_date",
     ),
-    "float amount": Case(_line(amount=-5.0), "amount-not-a-string", AMOUNT),
-    "integer amount": Case(_line(amount=-5), "amount-not-a-string", AMOUNT),
-    "1e400": Case(_put('"-5.00"', b"1e400"), "amount-not-a-string", AMOUNT),
+    "float amount": Case(_line(amount=-5.0), "amount-not-a-string", AMOUNT, single_at=AMOUNT),
+    "integer amount": Case(_line(amount=-5), "amount-not-a-string", AMOUNT, single_at=AMOUNT),
+    "1e400": Case(_put('"-5.00"', b"1e400"), "amount-not-a-string", AMOUNT, single_at=AMOUNT),
     "1e400 as text": Case(_line(amount="1e400"), "record-malformed", AMOUNT,
                           single=SCHEMA, single_at=AMOUNT),
     "a tenth of an øre": Case(_line(amount="-5.001"), "record-malformed", AMOUNT,
                               single=SCHEMA, single_at=AMOUNT),
-    "19 digits": Case(_line(amount="-" + "9" * 19), "record-malformed", AMOUNT,
-                      single=SCHEMA, single_at=AMOUNT),
-    "beyond the books": Case(_amount("99999999999999.00"), "malformed-entry", "/lines/0", 1),
+    "19 digits": Case(_line(amount="-" + "9" * 19), "number-too-large", AMOUNT, single_at=AMOUNT),
+    "beyond the books": Case(_amount("99999999999999.00"), "number-too-large", "/lines/0", 1),
     "wrong currency": Case(
         _entry(lines=[{**line, "currency": "QQQ"} for line in LINES]), "unknown-currency", None, 1
     ),
     "no currency code": Case(_line(currency="kr"), "malformed-entry", "/lines/1",
                              single=SCHEMA, single_at="/lines/1/currency"),
-    "party beyond int64": Case(_line(party_id=2**63), "malformed-entry", "/lines/1", 2),
-    "party of 30 digits": Case(_line(party_id=10**30), "malformed-entry", "/lines/1", 2),
+    "party beyond int64": Case(_line(party_id=2**63), "number-too-large", "/lines/1", 2),
+    "party of 30 digits": Case(_line(party_id=10**30), "number-too-large", "/lines/1", 2),
     "party 1e400": Case(
         _put('"-5.00"', b'"-5.00", "party_id": 1e400'), "record-malformed", "/lines/1/party_id",
         single=SCHEMA, single_at="/lines/1/party_id",
     ),
-    "not UTF-8": Case(_put("Bilag", b"Bil\xff"), "record-malformed", single="json-unreadable"),
-    "NUL": Case(_entry(text="Bi\0lag"), "malformed-entry"),
+    "not UTF-8": Case(_put("Bilag", b"Bil\xff"), "not-utf8"),
+    "NUL": Case(_entry(text="Bi\0lag"), "text-holds-nul", "/text"),
+    "NUL in a line": Case(_line(text="\0"), "text-holds-nul", "/lines/1/text", 2),
+    "NUL in a reference of an item": Case(
+        _line(item={"kind": "a", "document_ref": "\0", "document_date": DAY, "due_date": DAY}),
+        "text-holds-nul", "/lines/1/item/document_ref", 2,
+    ),
+    "too many lines": Case(
+        _entry(lines=LINES * 20_000), "entry-too-long", single_at="/lines"
+    ),
     "half a surrogate pair": Case(
         _put("Bilag", b"\\ud800"), "record-malformed", single="malformed-entry"
     ),
@@ -200,17 +207,18 @@ def test_an_entry_is_refused_alike_everywhere(
         batch = _send(client, BATCH, "batch", b'{"entries": [' + case.source + b"]}")
         if name in BROKEN_BODIES:
             assert batch["code"] == "posting-request-malformed"
-        elif case.pointer is None:
-            assert (batch["code"], batch.get("line")) == (case.code, case.line)
         else:
+            if case.pointer is None:
+                assert (batch["code"], batch.get("line")) == (case.code, case.line)
             (told,) = batch["errors"]
-            assert told["code"] == case.code
-            assert told["pointer"] == f"/entries/0{case.pointer}"
+            place = at_line if case.pointer is None else case.pointer
+            assert (told["code"], told["pointer"]) == (case.code, f"/entries/0{place}")
         single = _send(client, SINGLE, "single", case.source)
         assert single["code"] == (case.single or case.code)
         assert single.get("line") == (None if case.single else case.line)
-        if case.single_at:
-            assert [e["pointer"] for e in single["errors"]] == [f"/json{case.single_at}"]
+        if case.single_at or case.line:
+            pointer = case.single_at or case.pointer or at_line
+            assert [e["pointer"] for e in single["errors"]] == [f"/json{pointer}"]
 
 
 def _hold_python(case: Case) -> None:
@@ -257,7 +265,9 @@ def test_totals_that_differ_are_told(client: FlaskClient, tmp_path: Path) -> Non
 
 LARGE = [line for line in LINES for _ in range(50_000)]
 BODIES: dict[str, tuple[str, bytes, str, str]] = {
-    "100,000 lines in an entry": (SINGLE, _entry(lines=LARGE), "application/json", SCHEMA),
+    "100,000 lines in an entry": (
+        SINGLE, _entry(lines=LARGE), "application/json", "entry-too-long"
+    ),
     "100,000 lines in an entry of a batch": (
         BATCH, json.dumps({"entries": [{**GOOD, "lines": LARGE}]}).encode(), "application/json",
         "entries-refused",
@@ -293,3 +303,78 @@ def test_a_body_that_is_no_request_is_refused(name: str, client: FlaskClient) ->
     path, body, kind, code = BODIES[name]
     with nothing_posted():
         assert _send(client, path, "k", body, kind)["code"] == code
+
+
+COLUMNS = {
+    "entry": ["a", "a", "b", "b"], "effective_date": [DAY] * 4, "entry_text": ["x"] * 4,
+    "account": ["7830", "1920"] * 2, "amount": ["5.00", "-5.00"] * 2,
+}  # fmt: skip
+BAD_COLUMNS = {
+    "amount": (["5.00", "-5.00", "5.00", -5.0], "amount-not-a-string", "/columns/amount/3"),
+    "account": (["7830", "1920", "7830", "9999"], "unknown-account", "/columns/entry/3"),
+    "entry_text": (["x", "x", "\0", "\0"], "text-holds-nul", "/columns/entry_text/2"),
+    "text": (["", "", "", "\0"], "text-holds-nul", "/columns/text/3"),
+    "effective_date": ([DAY, DAY, DAY, "x"], "record-malformed", "/columns/effective_date/3"),
+    "currency": (["NOK", "NOK", "QQQ", "QQQ"], "unknown-currency", "/columns/entry/2"),
+    "entry": (["a", "a", "b", "c"], "entry-not-balanced", "/columns/entry/2"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("column", BAD_COLUMNS)
+def test_a_fault_in_columns_points_at_the_column_and_the_place(
+    column: str, client: FlaskClient
+) -> None:
+    """Whether all is refused for it or it alone; the pointer leads to a value of the request."""
+    cells, code, pointer = BAD_COLUMNS[column]
+    columns = {**COLUMNS, column: cells}
+    with nothing_posted():
+        told = _send(client, BATCH, "k-1", json.dumps({"columns": columns}).encode())
+    error = told["errors"][0]
+    assert (error["code"], error["pointer"]) == (code, pointer)
+    name, place = pointer.split("/")[2:]
+    assert int(place) < len(columns[name])
+    each = client.post(BATCH, json={"columns": columns, "mode": "per-entry"},
+                       headers={"Idempotency-Key": "k-2"})  # fmt: skip
+    problem = next(r["problem"] for r in each.json["results"] if "problem" in r)  # type: ignore[index]
+    assert (problem["code"], problem["pointer"]) == (code, pointer)
+
+
+def test_a_refused_entry_is_named_by_its_place_in_what_was_sent(client: FlaskClient) -> None:
+    """Not by its place among those that are left when what is in the books is taken away."""
+    known = [{**GOOD, "source_ref": f"r-{number}"} for number in range(3)]
+    made = client.post(BATCH, json={"entries": known}, headers={"Idempotency-Key": "k-1"})
+    assert made.status_code == 201
+    odd = {**GOOD, "lines": [LINES[0], {**LINES[1], "account": "9999"}]}
+    early = {**GOOD, "effective_date": "2026-02-10"}
+    for key, bad, code, pointer in (
+        ("k-2", odd, "unknown-account", "/entries/4/lines/1"),
+        ("k-3", early, "period-closed", "/entries/4"),
+        ("k-4", known[1], "entry-ref-reused", "/entries/4"),
+    ):
+        body = json.dumps({"entries": [*known, GOOD, bad]}).encode()
+        with nothing_posted():
+            told = _send(client, BATCH, key, body)
+        assert (told["code"], told["record"]) == (code, 5)
+        assert [(e["code"], e["pointer"]) for e in told["errors"]] == [(code, pointer)]
+
+
+def test_a_reference_that_comes_twice_is_told(client: FlaskClient, tmp_path: Path) -> None:
+    """All or nothing: the second is a slip. Each by itself: it is the first, or other content."""
+    same, other = ({**GOOD, "source_ref": "r", "text": text} for text in ("Bilag", "Annet"))
+    file = tmp_path / "twice.ndjson"
+    file.write_text("".join(json.dumps(one) + "\n" for one in (same, GOOD, same, other)))
+    with nothing_posted():
+        faults = _post(file)
+    assert [(f["record"], f["code"]) for f in faults] == [
+        (3, "entry-ref-reused"), (4, "entry-ref-reused")]  # fmt: skip
+    assert faults[0]["detail"].startswith("The reference 'r' is that of record 1 too.")
+    answer = client.post(
+        BATCH, json={"mode": "per-entry", "entries": [same, GOOD, same, other]},
+        headers={"Idempotency-Key": "k"},
+    )  # fmt: skip
+    told: dict[str, Any] = json.loads(answer.data)
+    assert (told["posted"], told["replayed"], told["refused"]) == (2, 1, 1)
+    first, _, again, refused = told["results"]
+    assert (again["entry_id"], again["replayed"]) == (first["entry_id"], True)
+    assert refused["problem"]["code"] == "entry-ref-reused"
+    assert "with other content" in refused["problem"]["detail"]

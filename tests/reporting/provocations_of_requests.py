@@ -78,6 +78,17 @@ _asked(
     json=_entry(lines=[{"account": "7830", "amount": 10}, {"account": "1920", "amount": "-10"}]),
 )  # fmt: skip
 _asked(
+    "number-too-large", "POST", ENTRIES,
+    json=_entry(lines=[{"account": "7830", "amount": "9" * 19},
+                       {"account": "1920", "amount": "-1.00"}]),
+)  # fmt: skip
+_asked("text-holds-nul", "POST", ENTRIES, json=_entry(text="Loss\0"))
+_asked("not-utf8", "POST", ENTRIES, data=b'{"text": "\xe6"}', content_type="application/json")
+_asked(
+    "entry-too-long", "POST", ENTRIES,
+    json=_entry(lines=[{"account": "7830", "amount": "1.00"}] * 10_001),
+)  # fmt: skip
+_asked(
     "entries-refused", "POST", BATCHES,
     json={"entries": [{"effective_date": "2026-03-31", "text": "Loss", "lines": []}]},
 )  # fmt: skip

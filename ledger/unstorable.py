@@ -1,0 +1,54 @@
+"""What no journal can hold, each by a name of its own: a sender mends each in another way."""
+
+from http import HTTPStatus
+
+from ledger.errors import Invalid
+
+
+class NumberTooLarge(Invalid):
+    """A number is larger than the books can hold.
+
+    Raise as: f"{number} is too large: an amount has at most 15 digits before the point.".
+    """
+
+    title = "Number is too large"
+
+
+class TextHoldsNul(Invalid):
+    """A text holds the character NUL, which no database keeps and no reader sees.
+
+    Raise as: f"{where}: {name} holds the character NUL. Take it out.".
+    """
+
+    title = "Text holds NUL"
+
+
+class NotUtf8(Invalid):
+    """What was sent is not UTF-8, so that nobody can tell what its letters are.
+
+    Raise as: f"Octet {place} of {what} is not UTF-8. Save it as UTF-8 and send it again.".
+    """
+
+    status = HTTPStatus.BAD_REQUEST
+    title = "Not UTF-8"
+
+
+class EntryTooLong(Invalid):
+    """An entry has more lines than one voucher can hold.
+
+    Raise as: f"The entry has {count} lines; an entry has at most {most}. Split it into several.".
+    """
+
+    title = "Entry has too many lines"
+
+
+def check_utf8(source: bytes, what: str, **facts: object) -> None:
+    """Raise `NotUtf8`, with the place of the first octet that is not, from 1."""
+    try:
+        source.decode()
+    except UnicodeDecodeError as fault:
+        place = fault.start + 1
+        raise NotUtf8(
+            f"Octet {place} of {what} is not UTF-8. Save it as UTF-8 and send it again.",
+            octet=place, **facts,
+        ) from None  # fmt: skip

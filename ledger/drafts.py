@@ -90,8 +90,10 @@ def content_of(draft: Draft) -> dict[str, Any]:
     }
 
 
-def draft_of(content: Mapping[str, Any]) -> Draft:
+def draft_of(content: Mapping[str, Any], own: str = "NOK") -> Draft:
     """Read a draft from its JSON values; what may be absent may be left out.
+
+    Lines that name no currency are in the `own` one, that of the book.
 
     Raises `MalformedEntry` where a value is missing, unknown or of another kind, with a pointer.
     """
@@ -101,7 +103,7 @@ def draft_of(content: Mapping[str, Any]) -> Draft:
         _day(content, "effective_date", ""),
         _day(content, "document_date", "", content.get("effective_date")),
         _text(content, "text", ""),
-        tuple(_line(line, f"/lines/{at}") for at, line in enumerate(_list(content, "lines"))),
+        tuple(_line(line, f"/lines/{at}", own) for at, line in enumerate(_list(content, "lines"))),
         _text(content, "document_ref", "", None),
     )
     files = tuple(
@@ -221,13 +223,13 @@ def _line_content(line: Line) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _line(content: Mapping[str, Any], where: str) -> Line:
+def _line(content: Mapping[str, Any], where: str, own: str) -> Line:
     _refuse_unknown(content, _LINE_FIELDS, where)
     item = content.get("item")
     return Line(
         account=_text(content, "account", where),
         amount_minor=_required(_amount(content, "amount", where), f"{where}/amount"),
-        currency=_text(content, "currency", where, "NOK"),
+        currency=_text(content, "currency", where, own),
         party_id=_integer(content, "party_id", where),
         vat_code=_text(content, "vat_code", where, None),
         tax_base_minor=_amount(content, "tax_base", where),

@@ -13,12 +13,6 @@ from ledger.web.fields import BookSchema, Money, Whole
 _HASH = Whole("^[0-9a-f]{64}$")
 
 
-class DraftLineSchema(LineSchema):
-    """A line of a draft; in another currency it says what it is in the book's own."""
-
-    base_amount = Money(load_default=None, allow_none=True)
-
-
 class DraftSchema(BookSchema):
     """What a manual journal is to say."""
 
@@ -28,7 +22,7 @@ class DraftSchema(BookSchema):
     text = fields.String(required=True, validate=validate.Length(0, TEXT_LENGTH_MAX))
     document_ref = fields.String(load_default=None, allow_none=True)
     lines = fields.List(
-        fields.Nested(DraftLineSchema), required=True, validate=validate.Length(0, LINES_MAX)
+        fields.Nested(LineSchema), required=True, validate=validate.Length(0, LINES_MAX)
     )
     ready = fields.Boolean(
         load_default=True,

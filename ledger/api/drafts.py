@@ -23,10 +23,11 @@ from ledger.api.draft_schemas import (
     PostingSchema,
     WithdrawSchema,
 )
+from ledger.api.entries import currency_of, lines_of
 from ledger.attachments import SIZE_MAX, Attachment
 from ledger.db import transaction
 from ledger.drafts import Draft, draft_entry
-from ledger.journal import ItemDraft, Line, Posted
+from ledger.journal import Posted
 from ledger.refusals import DraftChanged, UnknownDraft
 from ledger.service import draft_reading, drafting
 from ledger.service.answers import IdempotencyKeyReused
@@ -236,16 +237,7 @@ def file_of(draft_id: int, sha256: str) -> Response:
 
 
 def _draft(body: dict[str, Any]) -> Draft:
-    lines = tuple(
-        Line(
-            account=line["account"], amount_minor=line["amount"], currency=line["currency"],
-            party_id=line["party_id"], vat_code=line["vat_code"], tax_base_minor=line["tax_base"],
-            dimensions=line["dimensions"] or None, text=line["text"],
-            item=ItemDraft(**line["item"]) if line["item"] else None,
-            base_minor=line["base_amount"],
-        )
-        for line in body["lines"]
-    )  # fmt: skip
+    lines = lines_of(currency_of(body["book"]), body["lines"])
     entry = draft_entry(
         body["series"], body["effective_date"], body["document_date"], body["text"], lines,
         body["document_ref"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -11,12 +12,14 @@ from marshmallow import Schema, ValidationError, fields, validate
 from prometheus_client import Histogram
 
 from ledger.access import check_program
+from ledger.db import transaction
 from ledger.errors import Problem
 from ledger.intake.conditions import read_conditions
 from ledger.intake.records import fault_of
 from ledger.journal import EntryDraft, ItemDraft, Line
 from ledger.merging import Merger
 from ledger.service.intake import Sender
+from ledger.service.rates import own_currency
 from ledger.service.singles import MOST_ENTRIES, MOST_LINES, Settled, Single, post_singles
 from ledger.unstorable import EntryTooLong
 from ledger.web import Blueprint, current_actor, scope
@@ -58,7 +61,14 @@ class LineSchema(Schema):
 
     account = fields.String(required=True, metadata={"example": "1920"})
     amount = Money(required=True)
-    currency = fields.String(load_default="NOK", validate=Whole("^[A-Z]{3}$"))
+    currency = fields.String(
+        load_default=None, validate=Whole("^[A-Z]{3}$"),
+        metadata={"description": "The book's own if left out."},
+    )  # fmt: skip
+    base_amount = Money(
+        load_default=None, allow_none=True,
+        metadata={"description": "The amount in the book's currency; by the rate if left out."},
+    )  # fmt: skip
     party_id = fields.Integer(load_default=None, allow_none=True)
     vat_code = fields.String(load_default=None, allow_none=True)
     tax_base = Money(load_default=None, allow_none=True)
@@ -182,6 +192,7 @@ def _single(draft: dict[str, Any], key: str) -> Single:
     """Shape a request as an entry to post; the caller's key is its reference for ever."""
     actor = current_actor().reference
     path, number = request.path, request_id()
+    own = currency_of(draft["book"])
 
     def told(refusal: Problem) -> dict[str, Any]:
         """Give the body of a refusal, to be kept under the key."""
@@ -189,10 +200,10 @@ def _single(draft: dict[str, Any], key: str) -> Single:
 
     return Single(
         Sender(draft["book"], f"REST:{actor}", actor),
-        _entry(draft, key),
+        _entry(draft, key, own),
         asked_with(key),
         told,
-        read_conditions(draft["conditions"], None),
+        read_conditions(draft["conditions"], own),
     )
 
 
@@ -206,21 +217,32 @@ def _by_itself(refusal: Problem) -> Problem:
     return type(refusal)(fault.sentence, **{**facts, "errors": [error]})
 
 
-def _entry(draft: dict[str, Any], key: str) -> EntryDraft:
-    lines = tuple(
+def currency_of(book: str) -> str:
+    """Give the currency of a book; the database is asked once a process, not each time."""
+    with transaction() as session:
+        return own_currency(session, book)
+
+
+def lines_of(own: str, sent: Iterable[Mapping[str, Any]]) -> tuple[Line, ...]:
+    """Shape the lines of a request; those that name no currency are in the book's `own`."""
+    return tuple(
         Line(
             account=line["account"],
             amount_minor=line["amount"],
-            currency=line["currency"],
+            currency=line["currency"] or own,
             party_id=line["party_id"],
             vat_code=line["vat_code"],
             tax_base_minor=line["tax_base"],
-            dimensions=line["dimensions"],
+            dimensions=line["dimensions"] or None,
             text=line["text"],
             item=ItemDraft(**line["item"]) if line["item"] else None,
+            base_minor=line["base_amount"],
         )
-        for line in draft["lines"]
+        for line in sent
     )
+
+
+def _entry(draft: dict[str, Any], key: str, own: str) -> EntryDraft:
     return EntryDraft(
         series=draft["series"],
         effective_date=draft["effective_date"],
@@ -228,7 +250,7 @@ def _entry(draft: dict[str, Any], key: str) -> EntryDraft:
         entry_type=draft["entry_type"],
         source_ref=key,
         text=draft["text"],
-        lines=lines,
+        lines=lines_of(own, draft["lines"]),
         document_ref=draft["document_ref"],
         reverses_entry_id=draft["reverses_entry_id"],
     )

@@ -18,6 +18,7 @@ from ledger.api.clocks import (
     read_list,
     reading,
 )
+from ledger.api.entries import currency_of
 from ledger.db import transaction
 from ledger.intake.conditions import read_conditions
 from ledger.journal import AllocationDraft, BatchDraft
@@ -233,7 +234,7 @@ class Allocations(MethodView):
         )  # fmt: skip
         batch = BatchDraft(
             wanted["book"], f"REST:{actor}", f"allocations/{headers['key']}", actor, (), drafted,
-            conditions=read_conditions(wanted["conditions"], None),
+            conditions=read_conditions(wanted["conditions"], currency_of(wanted["book"])),
         )  # fmt: skip
         with transaction() as session:
             posted = service.allocate(session, batch)

@@ -10,12 +10,14 @@ from typing import Any, BinaryIO
 import click
 from sqlalchemy.orm import Session
 
-from ledger.cli.options import book_option, json_option, now
+from ledger.cli.options import BOOK, book_option, json_option, now
 from ledger.db import transaction
 from ledger.drafts import STATES, content_hash, content_of, draft_of
 from ledger.errors import Invalid
 from ledger.money import format_amount, parse_amount
 from ledger.service import access, draft_reading, drafting
+from ledger.service.books import functional_currency
+from ledger.strict_json import read_strictly
 from ledger.vault import vault
 
 _SHORTEST_HASH = 8
@@ -43,8 +45,10 @@ def add_command(
     file: BinaryIO, username: str, key: str | None, *, unfinished: bool, as_json: bool
 ) -> None:
     """Open a draft from FILE, JSON as the REST API takes it; - is standard input."""
-    draft = draft_of(_read_json(file))
+    content = _read_json(file)
     with transaction() as session:
+        book = content.get("book", BOOK) if isinstance(content, dict) else BOOK
+        draft = draft_of(content, functional_currency(session, str(book)))
         actor = access.named_staff(session, username, "ledger:post", draft.book, now=now())
         key = key or f"command-line {content_hash(content_of(draft)).hex()}"
         view, known = drafting.create_draft(
@@ -228,9 +232,10 @@ def _draft_as(
 
 def _read_json(file: BinaryIO) -> Any:
     try:
-        return json.loads(file.read())
+        return read_strictly(file.read().decode())
     except (ValueError, RecursionError) as fault:
-        raise Invalid(f"{file.name} is not JSON in UTF-8: {fault}. Nothing was changed.") from None
+        name = getattr(file, "name", "standard input")
+        raise Invalid(f"{name} is not JSON in UTF-8: {fault}. Nothing was changed.") from None
 
 
 def _whole_hash(view: draft_reading.DraftView, prefix: str) -> bytes:

@@ -12,7 +12,7 @@ from flask.testing import FlaskClient
 from openapi_spec_validator import validate
 
 from ledger import api as ledger_api
-from ledger import web
+from ledger import service, web
 from ledger.db import transaction
 from ledger.service import access
 from ledger.web.gate import route_scopes
@@ -288,3 +288,27 @@ def test_the_routes_name_these_scopes() -> None:
         ("GET", "/api/v1/posting-batches/<int:request_id>"): "ledger:post",
         ("GET", "/api/v1/posting-batches/<int:request_id>/results"): "ledger:post",
     }
+
+
+def test_a_line_without_a_currency_is_in_that_of_its_book(client: FlaskClient) -> None:
+    """In a single entry and in a draft, as in files; another currency may bring its own base."""
+    with transaction() as session:
+        service.seed_book(session, "SE01", "Sydlys AB", "SEK")
+        service.open_periods(session, "SE01", 2026)
+    made = post(client, book="SE01")
+    assert made.status_code == 201, made.data
+    found = client.get(f"/api/v1/entries/{made.json['entry_id']}?book=SE01").json
+    assert {line["currency"] for line in found["lines"]} == {"SEK"}
+    lines = [
+        {"account": "7830", "amount": "10.00", "currency": "EUR", "base_amount": "115.00"},
+        {"account": "1920", "amount": "-10.00", "currency": "EUR", "base_amount": "-115.00"},
+    ]
+    assert post(client, "k-2", book="SE01", lines=lines).status_code == 201
+    balances = client.get("/api/v1/balances?book=SE01").json["accounts"]
+    assert [(b["currency"], b["base_balance"]) for b in balances if b["account"] == "7830"] == [
+        ("EUR", "115.00"), ("SEK", "125.50"),
+    ]  # fmt: skip
+    draft = client.post("/api/v1/drafts", json={**ENTRY, "book": "SE01", "ready": False},
+                        headers={"Idempotency-Key": "d-1"})  # fmt: skip
+    assert draft.status_code == 201, draft.data
+    assert {line["currency"] for line in draft.json["latest"]["journal"]["lines"]} == {"SEK"}

@@ -12,10 +12,11 @@ import pytest
 from click.testing import CliRunner, Result
 from flask.testing import FlaskClient
 
+from ledger import service
 from ledger.cli.ledger import ledger_cli
 from ledger.db import transaction
-from ledger.errors import NotFound, Problem
-from ledger.refusals import OwnDraft
+from ledger.errors import Invalid, NotFound, Problem
+from ledger.refusals import MalformedEntry, OwnDraft
 from ledger.service import access
 from tests.ledger.test_api import ENTRY, code_of, make_app
 
@@ -255,6 +256,23 @@ def test_two_people_at_the_command_line(books: str, tmp_path: Path) -> None:
     assert "approved by staff:berit" in run("show", "1").output
     listed = run("list", "--state", "posted").output
     assert "Bank charge" in listed
+
+
+def test_a_draft_at_the_command_line_is_read_as_strictly_as_over_rest(books: str) -> None:
+    """Lines are in the currency of their book, and a name that is said twice is refused."""
+    with transaction() as session:
+        service.seed_book(session, "SE01", "Sydlys AB", "SEK")
+        service.open_periods(session, "SE01", 2026)
+        access.add_staff(session, "anna", ["accountant"], "calm and quiet desk", actor="test",
+                         now=datetime.now(UTC))  # fmt: skip
+    run("add", "-", "--as", "anna", input=json.dumps({**ENTRY, "book": "SE01"}))
+    seen = json.loads(run("show", "1", "--json").output)["content"]
+    assert {line["currency"] for line in seen["lines"]} == {"SEK"}
+    twice = json.dumps(ENTRY).replace("{", '{"text": "Other", ', 1)
+    with pytest.raises(Invalid, match="said twice"):
+        run("add", "-", "--as", "anna", input=twice)
+    with pytest.raises(MalformedEntry, match="must be an object"):
+        run("add", "-", "--as", "anna", input="[]")
 
 
 def test_a_command_acts_only_for_known_staff(books: str) -> None:

@@ -269,7 +269,7 @@ def rules_command(on: date | None, book: str, *, as_json: bool) -> None:
                    f"from {rule.valid_from}")  # fmt: skip
 
 
-@click.command("assert")
+@click.command("assert", context_settings={"ignore_unknown_options": True})  # -5.00 is an amount.
 @click.argument("account")
 @click.argument("amount")
 @day_option("--on", "The day at whose end it must hold.", required=True)

@@ -145,3 +145,13 @@ def test_series_are_listed_with_their_last_numbers(books: str, drafts: Drafts) -
     listed = json.loads(run("series", "--json"))["voucher_series"]
     (journal,) = (one for one in listed if one["code"] == "JNL")
     assert journal["years"] == [{"year": 2026, "last_number": 1}]
+
+
+def test_an_asserted_balance_may_be_negative(books: str) -> None:
+    """What begins with a minus sign is an amount, and no option that nobody knows."""
+    told = run("assert", "1920", "-125.50", "--on", "2026-03-31", "--source", "bank")
+    assert told == "1920 must be -125.50 NOK at the end of 2026-03-31.\n"
+    known = CliRunner().invoke(ledger_cli, ["assertions", "--json"])
+    assert json.loads(known.stdout)["assertions"][0]["expected"] == "-125.50"
+    slip = ["assert", "1920", "5.00", "--onn", "2026-03-31", "--source", "bank"]
+    assert CliRunner().invoke(ledger_cli, slip).exit_code == 2

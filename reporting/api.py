@@ -73,9 +73,23 @@ class AgingRowSchema(Schema):
     balance = Money(required=True)
 
 
-class AgingSchema(ResolvedSchema):
-    """The aging list of a day, equal to the control accounts or refused."""
+class AgingArguments(ClockArguments):
+    """Both clocks, and the one currency of the list."""
 
+    currency = fields.String(
+        load_default=None, validate=Whole("^[A-Z]{3}$"),
+        metadata={"description": "Claims in this currency; the book's own if left out."},
+    )  # fmt: skip
+
+
+class AgingSchema(ResolvedSchema):
+    """The aging list of a day in one currency, equal to the control accounts or refused."""
+
+    currency = fields.String(required=True)
+    other_currencies = fields.List(
+        fields.String(), required=True,
+        metadata={"description": "Claims are open in these too: ask for each by itself."},
+    )  # fmt: skip
     buckets = fields.List(fields.String(), required=True)
     rows = fields.List(fields.Nested(AgingRowSchema), required=True)
     totals = fields.List(Money(), required=True, metadata={"description": "Buckets, then credits."})
@@ -215,7 +229,7 @@ class Aging(MethodView):
     """Open claims by days past due."""
 
     @scope("receivables:read")
-    @blueprint.arguments(ClockArguments, location="query")
+    @blueprint.arguments(AgingArguments, location="query")
     @blueprint.response(HTTPStatus.OK, AgingSchema)
     @tabled(blueprint, "aging-list", lambda body: [workbook.aging_sheet(body["report"])])
     def get(self, wanted: dict[str, Any]) -> dict[str, Any]:
@@ -223,7 +237,7 @@ class Aging(MethodView):
         with reading(wanted) as (session, resolved):
             book, known = wanted["book"], wanted["known_as_of"]
             as_of = wanted["effective_as_of"] or default_day(session, book, known)
-            report = service.aging_report(session, book, as_of, known)
+            report = service.aging_report(session, book, as_of, known, wanted["currency"])
         return {**resolved, **aging_body(report)}
 
 
@@ -316,6 +330,8 @@ def aging_body(report: service.AgingReport) -> dict[str, Any]:
     totals = aging.totals_minor.tolist()
     return {
         "book": report.book,
+        "currency": report.currency,
+        "other_currencies": list(report.others),
         "effective_as_of": aging.as_of,
         "buckets": BUCKETS,
         "rows": rows,

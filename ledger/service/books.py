@@ -70,7 +70,7 @@ def require_book(session: Session, book: str) -> None:
     """Raise `UnknownBook` unless there is a book of this code; an empty report would mislead."""
     codes = session.execute(text("SELECT code FROM book ORDER BY code")).scalars().all()
     if book not in codes:
-        known = ", ".join(codes) or "none; make one with hovedbok ledger init"
+        known = ", ".join(codes) or "none; make one with hovedbok ledger init --year YEAR"
         raise UnknownBook(f"There is no book {book}. Known: {known}.", book=book)
 
 

@@ -59,22 +59,24 @@ def _options(command: Any) -> Any:
 @day_option(
     "--as-of", "Count claims up to and including this day; by default the newest day posted on."
 )
+@click.option("--currency", help="Claims in this currency; those in the book's own if left out.")
 @_options
 def aging(
-    *, book: str, as_of: date | None, known_as_of: int | None, xlsx: Path | None, as_json: bool
-) -> None:
+    *, book: str, as_of: date | None, known_as_of: int | None, currency: str | None,
+    xlsx: Path | None, as_json: bool,
+) -> None:  # fmt: skip
     """List what customers owe by days past due; refused unless it equals the control accounts."""
     with transaction("auditor") as session:
         clocks = begin_reading(session, book, as_of, known_as_of)
         day = as_of or newest_day(session, book, known_as_of, now=now())
-        report = service.aging_report(session, book, day, known_as_of)
+        report = service.aging_report(session, book, day, known_as_of, currency)
         if xlsx is not None:
             service.write_workbook(session, xlsx, book, day, known_as_of)
     clocks = replace(clocks, effective_as_of=day)
     if as_json:
         click.echo(json.dumps({**_aging_json(report), **clocks_json(clocks)}, ensure_ascii=False))
         return
-    click.echo(f"Aging list of {book}, {no.long_date(day)}, NOK")
+    click.echo(f"Aging list of {book}, {no.long_date(day)}, {report.currency}")
     figures = range(3, 3 + len(BUCKETS) + 2)
     rows = [
         [str(account), str(party), str(name), *(no.kroner(int(str(a))) for a in amounts)]
@@ -90,6 +92,8 @@ def aging(
         click.echo(text)
     for account, control in sorted(report.control_minor.items()):
         click.echo(f"Equals account {account} in the journal: {no.kroner(control)}")
+    for other in report.others:
+        click.echo(f"There are open claims in {other} too: --currency {other} lists them.")
     click.echo(clocks_line(clocks))
     _say_where(xlsx)
 
@@ -141,7 +145,8 @@ def _aging_json(report: service.AgingReport) -> dict[str, object]:
     totals = report.aging.totals_minor.tolist()
     return {
         "book": report.book,
-        "currency": "NOK",
+        "currency": report.currency,
+        "other_currencies": list(report.others),
         "rows": rows,
         "totals": _buckets([*totals, sum(totals)]),
         "control": {

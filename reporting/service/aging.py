@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
@@ -11,14 +11,12 @@ import numpy as np
 from sqlalchemy.orm import Session
 
 from ledger import service as ledger
-from ledger.errors import Invalid
 from party import service as party
 from reporting.aging import AgingList, Items, age, check_ties
 from reporting.statements import BalanceRow, TrialBalance
 from reporting.statements import trial_balance as shape_trial_balance
 
 OSLO = ZoneInfo("Europe/Oslo")
-CURRENCY = "NOK"
 # The receivable family: its accounts hold claims on customers, each claim an open item.
 RECEIVABLES = ("1500", "1505", "1510", "1515", "1540", "1549", "1571")
 UNALLOCATED = "2991"
@@ -29,6 +27,8 @@ class AgingReport:
     """The list, the proof (journal's figure per account) and the names to show beside it."""
 
     book: str
+    currency: str  # Of every amount; a list is of one currency.
+    others: tuple[str, ...]  # Currencies that have open claims too, each in a list of its own.
     aging: AgingList
     control_minor: Mapping[str, int]  # From the journal, per receivable account. [øre]
     names: Mapping[int, str]  # By party; kept out of the journal, so looked up here.
@@ -59,26 +59,28 @@ def newest_day(
 
 
 def aging_report(
-    session: Session, book: str, as_of: date, known_as_of: int | None = None
-) -> AgingReport:
-    """Age the open claims of a book and prove them against the control accounts.
+    session: Session, book: str, as_of: date, known_as_of: int | None = None,
+    currency: str | None = None,
+) -> AgingReport:  # fmt: skip
+    """Age the open claims of a book in one currency and prove them against the control accounts.
 
-    Claims and journal are both read as they were known at the position.
+    Claims and journal are both read as they were known at the position. Without `currency` the list
+    is in the book's own.
 
     Raises
     ------
     DoesNotTie : open items and journal differ on an account; both numbers are printed.
-    Invalid : a claim is in another currency than the book's.
     NotYetKnown : no seal has reached the position.
     """
-    claims = [
+    currency = currency or ledger.functional_currency(session, book)
+    everything = [
         item
         for item in ledger.open_items(
             session, book, as_of, known_as_of=known_as_of, accounts=RECEIVABLES
         )
         if item.outstanding_minor
     ]
-    _check_currency(claims)
+    claims = [item for item in everything if item.currency == currency]
     listed = age(
         Items(
             party_id=np.array([item.party_id for item in claims], np.int64),
@@ -91,12 +93,14 @@ def aging_report(
     control = {
         balance.account: balance.balance_minor
         for balance in ledger.trial_balance(session, book, as_of, known_as_of)
-        if balance.account in RECEIVABLES and balance.currency == CURRENCY
+        if balance.account in RECEIVABLES and balance.currency == currency
     }
     check_ties(listed.by_account(), control, as_of)
     labels = party.party_labels(session, sorted(set(listed.party_id.tolist())))
     return AgingReport(
         book,
+        currency,
+        tuple(sorted({item.currency for item in everything} - {currency})),
         listed,
         control,
         names={party_id: name for party_id, (_, name) in labels.items()},
@@ -148,13 +152,3 @@ def unmatched_payments(
         )
         if item.outstanding_minor
     ]
-
-
-def _check_currency(claims: Sequence[ledger.OpenItem]) -> None:
-    for item in claims:
-        if item.currency != CURRENCY:
-            raise Invalid(
-                f"Open item {item.open_item_id} is in {item.currency}; the aging list is in "
-                f"{CURRENCY}. Revalue the item first.",
-                open_item_id=item.open_item_id,
-            )

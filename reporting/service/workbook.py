@@ -67,10 +67,14 @@ def write_workbook(
     """
     clocks = ledger.resolve_clocks(session, as_of, known_as_of)
     aging = aging_report(session, book, as_of, known_as_of)
+    others = [
+        aging_report(session, book, as_of, known_as_of, currency) for currency in aging.others
+    ]
     balance = trial_balance(session, book, as_of, known_as_of)
     sheets = [
         trial_balance_sheet(balance),
         aging_sheet(aging),
+        *(aging_sheet(other, f"Aging list {other.currency}") for other in others),
         invoices_sheet(session, book, as_of, known_as_of),
         unmatched_sheet(session, book, as_of, known_as_of),
     ]
@@ -113,7 +117,7 @@ def trial_balance_sheet(balance: TrialBalance) -> Table:
     return Table("Trial balance", columns, rows, (0,), Groups(_CURRENCY_AT, turnover))
 
 
-def aging_sheet(report: AgingReport) -> Table:
+def aging_sheet(report: AgingReport, title: str = "Aging list") -> Table:
     """Shape the aging list as a sheet; the balance is checked against the journal's accounts."""
     aging = report.aging
     columns = [*aging.totals_minor.tolist(), sum(report.control_minor.values())]
@@ -121,7 +125,7 @@ def aging_sheet(report: AgingReport) -> Table:
         (account, report.customer_nos.get(int(str(party_id)), ""), *rest)
         for account, party_id, *rest in aging_rows(report)
     ]
-    return Table("Aging list", _AGING, rows, columns)
+    return Table(title, _AGING, rows, columns)
 
 
 def aging_rows(report: AgingReport) -> Iterator[tuple[Value, ...]]:

@@ -116,13 +116,18 @@ def _aging() -> str:
     return render_template(
         "aging.html", rows=rows[:_ROWS_SHOWN], count=len(rows), shown=_ROWS_SHOWN, totals=totals,
         buckets=BUCKETS, control=sorted(report.control_minor.items()), read=read,
-        sums=report.aging.by_account(),
+        sums=report.aging.by_account(), currency=report.currency, others=report.others,
+        asked=_asked_currency(),
     )  # fmt: skip
 
 
 def _aged(read: Reading) -> service.AgingReport:
     assert read.day is not None, "an aging list is read by the newest day where none is said"
-    return service.aging_report(read.session, read.book, read.day, read.known)
+    return service.aging_report(read.session, read.book, read.day, read.known, _asked_currency())
+
+
+def _asked_currency() -> str | None:
+    return request.args.get("currency", "").strip().upper() or None
 
 
 def _most_overdue(row: tuple[Value, ...]) -> tuple[int, int]:

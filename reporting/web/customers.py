@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -63,6 +64,7 @@ def _customer(party_id: int) -> str:
     with reading() as read:
         customer = sources.customer(read.session, party_id)
         as_of = read.day or default_day(read.session, read.book, read.known)
+        own = ledger.functional_currency(read.session, read.book)
         items: list[ledger.OpenItem] = []
         invoices: list[service.IssuedInvoice] = []
         if g.actor.may("receivables:read"):
@@ -83,13 +85,19 @@ def _customer(party_id: int) -> str:
         timeline=timeline(items, invoices),
         open_items=[item for item in items if item.outstanding_minor],
         payments=[item for item in items if item.original_minor < 0],
-        outstanding=sum(item.outstanding_minor for item in receivable),
-        overdue=sum(
-            item.outstanding_minor
-            for item in receivable
-            if item.outstanding_minor > 0 and item.due_date < as_of
-        ),
+        sums=_sums(receivable, own, as_of),
     )  # fmt: skip
+
+
+def _sums(claims: Sequence[ledger.OpenItem], own: str, as_of: date) -> list[tuple[str, int, int]]:
+    """Sum what is left, and what of it is past due, per currency; the book's own stands first."""
+    outstanding, overdue = Counter[str](), Counter[str]()
+    for item in claims:
+        outstanding[item.currency] += item.outstanding_minor
+        if item.outstanding_minor > 0 and item.due_date < as_of:
+            overdue[item.currency] += item.outstanding_minor
+    others = sorted(set(outstanding) - {own})
+    return [(code, outstanding[code], overdue[code]) for code in (own, *others)]
 
 
 def timeline(

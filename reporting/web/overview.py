@@ -118,18 +118,20 @@ def _balance(read: Reading) -> Iterator[Tile]:
 
 def _receivables(read: Reading) -> Iterator[Tile]:
     items = ledger.open_items(read.session, read.book, read.day, known_as_of=read.known)
-    claims = [item for item in items if item.account in RECEIVABLES]
-    outstanding = sum(item.outstanding_minor for item in claims)
-    late = sum(
-        item.outstanding_minor
-        for item in claims
-        if item.outstanding_minor > 0 and read.day is not None and item.due_date < read.day
-    )
-    yield Tile(
-        "Outstanding from customers", kroner(outstanding),
-        f"{kroner(late)} is past due" if late else "Nothing is past due",
-        "desk.aging", "wait" if late else "good",
-    )  # fmt: skip
+    outstanding, late = Counter[str](), Counter[str]()
+    for item in items:
+        if item.account in RECEIVABLES:
+            outstanding[item.currency] += item.outstanding_minor
+            if item.outstanding_minor > 0 and read.day is not None and item.due_date < read.day:
+                late[item.currency] += item.outstanding_minor
+    own = ledger.functional_currency(read.session, read.book)
+    for currency in (own, *sorted(set(outstanding) - {own})):
+        yield Tile(
+            "Outstanding from customers" + ("" if currency == own else f", {currency}"),
+            kroner(outstanding[currency]),
+            f"{kroner(late[currency])} is past due" if late[currency] else "Nothing is past due",
+            "desk.aging", "wait" if late[currency] else "good",
+        )  # fmt: skip
     unmatched = service.unmatched_payments(read.session, read.book, read.day, read.known)
     waiting = sum(payment.outstanding_minor for payment in unmatched)
     count = f"{whole_number(len(unmatched))} payment{'' if len(unmatched) == 1 else 's'}"

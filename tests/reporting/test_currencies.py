@@ -1,0 +1,87 @@
+"""Claims in several currencies: one list for each, and no sum over two of them."""
+
+from __future__ import annotations
+
+import json
+from datetime import date
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import openpyxl
+import pytest
+from click.testing import CliRunner
+from flask.testing import FlaskClient
+
+from ledger import service as ledger
+from ledger.db import transaction
+from ledger.journal import BatchDraft, EntryDraft, ItemDraft, Line
+from reporting import service
+from reporting.cli.report import report_cli
+from tests.reporting.desk_books import open_books
+from tests.reporting.test_desk import enter, make_app, text_of
+
+DAY = date(2026, 4, 30)
+
+
+@pytest.fixture
+def client(db: str) -> FlaskClient:
+    """A collector at the desk, over books with claims in kroner and one of 100 euro, overdue."""
+    open_books()
+    item = ItemDraft("invoice", "ROAM-1", None, date(2026, 3, 31), date(2026, 4, 14))
+    entry = EntryDraft("JNL", date(2026, 3, 31), date(2026, 3, 31), "import", "roam-1", "Roaming", (
+        Line("1510", 10_000, "EUR", party_id=7, item=item, base_minor=115_000),
+        Line("3040", -10_000, "EUR", base_minor=-115_000),
+    ))  # fmt: skip
+    with transaction() as session:
+        ledger.post_batch(session, BatchDraft("NO01", "roaming", "roam-1", "x", (entry,)))
+    made = make_app().test_client()
+    enter(made, "collector")
+    return made
+
+
+def test_the_aging_list_is_of_one_currency_and_names_the_others(client: FlaskClient) -> None:
+    """A claim on a roaming partner neither stops the list of consumers nor is added to it."""
+    with transaction() as session:
+        kroner = service.aging_report(session, "NO01", DAY)
+        euro = service.aging_report(session, "NO01", DAY, currency="EUR")
+    assert (kroner.currency, kroner.others) == ("NOK", ("EUR",))
+    assert (euro.currency, euro.others) == ("EUR", ("NOK",))
+    assert euro.control_minor == {"1510": 10_000}
+    assert euro.aging.totals_minor.tolist() == [0, 10_000, 0, 0, 0, 0, 0, 0]
+    page = text_of(client, "/aging?effective_as_of=2026-04-30")
+    assert "Open claims in NOK" in page
+    assert "currency=EUR" in client.get("/aging?effective_as_of=2026-04-30").text
+    page = text_of(client, "/aging?effective_as_of=2026-04-30&currency=EUR")
+    assert "Open claims in EUR" in page
+    assert "100,00" in page
+    sheet = client.get("/aging/excel?effective_as_of=2026-04-30&currency=EUR")
+    opened = openpyxl.load_workbook(BytesIO(sheet.data))["Aging list"]
+    assert [row[0] for row in opened.iter_rows(values_only=True)].count("1510") == 1
+
+
+def test_programs_and_the_command_line_ask_for_a_currency(
+    client: FlaskClient, tmp_path: Path
+) -> None:
+    """Which one is echoed; a workbook holds a sheet for each."""
+    found: Any = client.get("/api/v1/aging?effective_as_of=2026-04-30&currency=EUR").json
+    assert (found["currency"], found["other_currencies"]) == ("EUR", ["NOK"])
+    assert found["control"] == {"1510": "100.00"}
+    words = ["aging", "--as-of", "2026-04-30"]
+    told = CliRunner().invoke(report_cli, words, catch_exceptions=False).stdout
+    assert "There are open claims in EUR too: --currency EUR lists them." in told
+    euro = CliRunner().invoke(report_cli, [*words, "--currency", "EUR", "--json"])
+    assert json.loads(euro.stdout)["totals"]["balance"] == "100.00"
+    CliRunner().invoke(report_cli, [*words, "--xlsx", str(tmp_path / "x.xlsx")],
+                       catch_exceptions=False)  # fmt: skip
+    names = openpyxl.load_workbook(tmp_path / "x.xlsx").sheetnames
+    assert {"Aging list", "Aging list EUR"} <= set(names)
+
+
+def test_pages_sum_each_currency_apart(client: FlaskClient) -> None:
+    """The overview and the page of the customer who owes in both."""
+    page = text_of(client, "/?effective_as_of=2026-04-30")
+    assert "Outstanding from customers, EUR" in page
+    page = text_of(client, "/customers/7?effective_as_of=2026-04-30")
+    assert "as posted, in NOK" in page
+    assert "as posted, in EUR" in page

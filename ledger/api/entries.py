@@ -100,7 +100,10 @@ class EntryDraftSchema(BookSchema):
     document_date = fields.Date(
         load_default=None, metadata={"description": "The effective date if left out."}
     )
-    entry_type = fields.String(load_default="manual")
+    entry_type = fields.String(
+        load_default="import",
+        metadata={"description": "What kind of voucher it is; manual is what people write."},
+    )
     text = fields.String(required=True, validate=validate.Length(1, 500))
     document_ref = fields.String(load_default=None, allow_none=True)
     reverses_entry_id = fields.Integer(load_default=None, allow_none=True)

@@ -312,3 +312,21 @@ def test_a_line_without_a_currency_is_in_that_of_its_book(client: FlaskClient) -
                         headers={"Idempotency-Key": "d-1"})  # fmt: skip
     assert draft.status_code == 201, draft.data
     assert {line["currency"] for line in draft.json["latest"]["journal"]["lines"]} == {"SEK"}
+
+
+def test_a_claim_is_posted_as_a_single_entry(client: FlaskClient) -> None:
+    """A program sends what its system says, as in files: it is no manual journal by default."""
+    item = {"kind": "invoice", "document_ref": "I-1", "document_date": "2026-03-31",
+            "due_date": "2026-04-14"}  # fmt: skip
+    lines = [{"account": "1500", "amount": "125.00", "party_id": 7, "item": item},
+             {"account": "3010", "amount": "-125.00"}]  # fmt: skip
+    assert code_of(post(client, lines=lines, entry_type="manual")) == (
+        422,
+        "manual-posting-refused",
+    )
+    made = post(client, "k-2", lines=lines)
+    assert made.status_code == 201, made.data
+    read = client.get(f"/api/v1/entries/{made.json['entry_id']}").json
+    assert read["entry_type"] == "import"
+    (left,) = client.get("/api/v1/open-items?party_id=7").json["items"]
+    assert left["outstanding"] == "125.00"

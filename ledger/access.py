@@ -21,6 +21,7 @@ SCOPES: Mapping[str, str] = {
     "periods:close": "run the checks of a month, close and reopen it, close a year",
     "periods:waive": "waive a check of a close, and let somebody into a closed month",
     "chart:write": "change the chart, dimensions and rates of exchange",
+    "registers:write": "change VAT codes and posting rules",
     "webhooks:write": "be told of events",
     "receivables:read": "read open items, aging lists and unallocated payments",
     "receivables:write": "allocate payments and undo allocations",
@@ -43,7 +44,8 @@ _BOOKS = frozenset(
 
 ROLES: Mapping[str, frozenset[str]] = {
     "accountant": _BOOKS
-    | {"ledger:post", "periods:close", "receivables:write", "chart:write", "mediation:read"},
+    | {"ledger:post", "periods:close", "receivables:write", "chart:write"}
+    | {"registers:write", "mediation:read"},
     "collector": _BOOKS - {"ledger:read"} | {"receivables:write"},
     "operations": frozenset(
         {

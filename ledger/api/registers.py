@@ -1,22 +1,30 @@
-"""What postings may name, over REST: one book, currencies, VAT codes and voucher series."""
+"""What postings name, over REST: currencies, VAT codes, posting rules and voucher series.
+
+Codes and rules are dated and never changed: one ends and the next begins.
+"""
 
 from __future__ import annotations
 
+from hashlib import sha256
 from http import HTTPStatus
 from typing import Any
 
 from flask.views import MethodView
-from marshmallow import Schema, fields
+from marshmallow import Schema, fields, validate
 
 from ledger.api.structure import ChartQuery
 from ledger.db import transaction
-from ledger.service import registers
-from ledger.web import Blueprint, scope
-from ledger.web.fields import BookSchema
+from ledger.service import books, registers
+from ledger.service.books import PostingRuleView
+from ledger.service.registers import VatCode
+from ledger.web import Blueprint, current_actor, scope
+from ledger.web.etags import require_match
+from ledger.web.fields import BookSchema, IdempotencyKeySchema, Whole
+from ledger.web.once import once
 
 blueprint = Blueprint(
     "ledger-registers", __name__, url_prefix="/api/v1",
-    description="Currencies, VAT codes and voucher series",
+    description="Currencies, VAT codes, posting rules and voucher series",
 )  # fmt: skip
 
 
@@ -35,23 +43,67 @@ class CurrenciesSchema(Schema):
     currencies = fields.List(fields.Nested(CurrencySchema), required=True)
 
 
+class ReasonSchema(BookSchema):
+    """Why a register is changed; an auditor reads it."""
+
+    reason = fields.String(required=True, validate=validate.Length(1, 500))
+
+
 class VatCodeSchema(Schema):
     """A VAT code and its rate, on the days [valid_from, valid_to)."""
 
-    code = fields.String(required=True)
-    name = fields.String(required=True)
-    saft_code = fields.String(required=True)
+    code = fields.String(required=True, validate=Whole("^[A-Za-z0-9_-]{1,10}$"))
+    name = fields.String(required=True, validate=validate.Length(1, 200))
+    saft_code = fields.String(required=True, validate=Whole("^[A-Za-z0-9]{1,9}$"))
     rate_bp = fields.Integer(
-        required=True, metadata={"description": "Hundredths of a per cent: 2500 is 25 %."}
-    )
+        required=True, strict=True,
+        metadata={"description": "Hundredths of a per cent: 2500 is 25 %."},
+    )  # fmt: skip
     valid_from = fields.Date(required=True)
-    valid_to = fields.Date(required=True, allow_none=True)
+    valid_to = fields.Date(dump_only=True, allow_none=True)
 
 
 class VatCodesSchema(ChartQuery):
     """The VAT codes of a book."""
 
     vat_codes = fields.List(fields.Nested(VatCodeSchema), required=True)
+
+
+class NewVatCodeSchema(VatCodeSchema, ReasonSchema):
+    """A VAT code to add, or the next rate of one that has ended."""
+
+
+class VatCodeEndSchema(ReasonSchema):
+    """The last day a VAT code may be posted with."""
+
+    last_day = fields.Date(required=True)
+
+
+class DatedVatCodeSchema(BookSchema):
+    """A VAT code with every rate it has had, the first one first."""
+
+    code = fields.String(required=True)
+    rates = fields.List(fields.Nested(VatCodeSchema), required=True)
+
+
+class RuleSchema(Schema):
+    """Which account an event's leg uses from a day on; '*' is any selector."""
+
+    event = fields.String(required=True, validate=validate.Length(1, 100))
+    leg = fields.String(required=True, validate=validate.Length(1, 100))
+    selector = fields.String(load_default="*", validate=validate.Length(1, 100))
+    account = fields.String(required=True, validate=Whole("^[0-9]{4,10}$"))
+    valid_from = fields.Date(required=True)
+
+
+class RulesSchema(ChartQuery):
+    """The posting rules of a book."""
+
+    rules = fields.List(fields.Nested(RuleSchema), required=True)
+
+
+class NewRuleSchema(RuleSchema, ReasonSchema):
+    """A posting rule to add; the one before it holds until its first day."""
 
 
 class LastNumberSchema(Schema):
@@ -102,6 +154,75 @@ class VatCodes(MethodView):
             found = registers.vat_codes(session, wanted["book"], wanted["on"])
         return {**wanted, "vat_codes": found}
 
+    @scope("registers:write")
+    @once
+    @blueprint.arguments(NewVatCodeSchema)
+    @blueprint.arguments(IdempotencyKeySchema, location="headers")
+    @blueprint.response(HTTPStatus.CREATED, VatCodeSchema)
+    def post(self, wanted: dict[str, Any], _headers: dict[str, str]) -> VatCode:
+        """Add a VAT code, or the next rate of one that has ended."""
+        book, reason = wanted.pop("book"), wanted.pop("reason")
+        made = VatCode(**wanted, valid_to=None)
+        with transaction() as session:
+            registers.add_vat_code(session, book, made, actor=current_actor().reference,
+                                   reason=reason)  # fmt: skip
+        return made
+
+
+@blueprint.route("/vat-codes/<code>")
+class OneVatCode(MethodView):
+    """One VAT code with its rates; its ETag changes with every one of them."""
+
+    @scope("ledger:read")
+    @blueprint.arguments(BookSchema, location="query")
+    @blueprint.response(HTTPStatus.OK, DatedVatCodeSchema)
+    def get(self, wanted: dict[str, Any], code: str) -> Any:
+        """Show a VAT code with every rate it has had."""
+        with transaction() as session:
+            rates = registers.vat_code_rates(session, wanted["book"], code)
+        return _dated(wanted["book"], code, rates)
+
+    @scope("registers:write")
+    @blueprint.arguments(VatCodeEndSchema)
+    @blueprint.response(HTTPStatus.OK, DatedVatCodeSchema)
+    def patch(self, change: dict[str, Any], code: str) -> Any:
+        """End a VAT code after a day; If-Match names the state that was read."""
+        book = change["book"]
+        with transaction() as session:
+            require_match(_etag(registers.vat_code_rates(session, book, code)), f"VAT code {code}")
+            registers.end_vat_code(session, book, code, change["last_day"], reason=change["reason"],
+                                   actor=current_actor().reference)  # fmt: skip
+            rates = registers.vat_code_rates(session, book, code)
+        return _dated(book, code, rates)
+
+
+@blueprint.route("/posting-rules")
+class PostingRules(MethodView):
+    """Which account each event uses; a rule is never changed, a later one follows it."""
+
+    @scope("ledger:read")
+    @blueprint.arguments(ChartQuery, location="query")
+    @blueprint.response(HTTPStatus.OK, RulesSchema)
+    def get(self, wanted: dict[str, Any]) -> dict[str, Any]:
+        """List the posting rules, all or those that hold on a day."""
+        with transaction() as session:
+            found = books.posting_rules(session, wanted["book"], wanted["on"])
+        return {**wanted, "rules": found}
+
+    @scope("registers:write")
+    @once
+    @blueprint.arguments(NewRuleSchema)
+    @blueprint.arguments(IdempotencyKeySchema, location="headers")
+    @blueprint.response(HTTPStatus.CREATED, RuleSchema)
+    def post(self, wanted: dict[str, Any], _headers: dict[str, str]) -> PostingRuleView:
+        """Say which account an event's leg uses from a day on."""
+        book, reason = wanted.pop("book"), wanted.pop("reason")
+        rule = PostingRuleView(**wanted)
+        with transaction() as session:
+            registers.add_posting_rule(session, book, rule, actor=current_actor().reference,
+                                       reason=reason)  # fmt: skip
+        return rule
+
 
 @blueprint.route("/voucher-series")
 class VoucherSeries(MethodView):
@@ -115,3 +236,13 @@ class VoucherSeries(MethodView):
         with transaction() as session:
             found = registers.voucher_series(session, wanted["book"])
         return {**wanted, "voucher_series": found}
+
+
+def _dated(book: str, code: str, rates: list[VatCode]) -> Any:
+    found = {"book": book, "code": code, "rates": rates}
+    return found, HTTPStatus.OK, {"ETag": f'"{_etag(rates)}"'}
+
+
+def _etag(rates: list[VatCode]) -> str:
+    """Name the state of a VAT code by its content: its rows have no number of their own."""
+    return sha256(repr(rates).encode()).hexdigest()[:16]

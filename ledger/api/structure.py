@@ -1,4 +1,4 @@
-"""The structure of a book over REST: chart, dimensions, rates, rules, VAT codes, assertions."""
+"""The structure of a book over REST: chart, dimensions, rates of exchange, assertions."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ledger import service
 from ledger.api.clocks import ClockArguments, ResolvedSchema, reading
 from ledger.db import transaction
 from ledger.exchange import format_rate, parse_rate
-from ledger.service import assertions, books, chart, dimensions, rates
+from ledger.service import assertions, chart, dimensions, rates
 from ledger.service.assertions import Assertion
 from ledger.service.chart import ChartAccount
 from ledger.service.dimensions import RULES, DimensionRule
@@ -26,7 +26,7 @@ from ledger.web.once import once
 
 blueprint = Blueprint(
     "structure", __name__, url_prefix="/api/v1",
-    description="Chart, dimensions, rates of exchange, posting rules, balance assertions",
+    description="Chart, dimensions, rates of exchange, balance assertions",
 )  # fmt: skip
 _CURRENCY = Whole("^[A-Z]{3}$")
 
@@ -128,22 +128,6 @@ class RatesSchema(BookSchema):
     """Rates of exchange, the latest first."""
 
     rates = fields.List(fields.Nested(ExchangeRateSchema), required=True)
-
-
-class RuleSchema(Schema):
-    """Which account an event's leg uses from a day on; '*' is any selector."""
-
-    event = fields.String(required=True)
-    leg = fields.String(required=True)
-    selector = fields.String(required=True)
-    account = fields.String(required=True)
-    valid_from = fields.Date(required=True)
-
-
-class RulesSchema(ChartQuery):
-    """The posting rules of a book."""
-
-    rules = fields.List(fields.Nested(RuleSchema), required=True)
 
 
 class AssertionSchema(BookSchema):
@@ -302,20 +286,6 @@ class ExchangeRates(MethodView):
             own = service.functional_currency(session, wanted["book"])
             rates.set_rate(session, own, made, actor=current_actor().reference)
         return {**wanted, "rate": format_rate(made.rate_e8)}
-
-
-@blueprint.route("/posting-rules")
-class PostingRules(MethodView):
-    """Which account each event uses."""
-
-    @scope("ledger:read")
-    @blueprint.arguments(ChartQuery, location="query")
-    @blueprint.response(HTTPStatus.OK, RulesSchema)
-    def get(self, wanted: dict[str, Any]) -> dict[str, Any]:
-        """List the posting rules, all or those that hold on a day."""
-        with transaction() as session:
-            found = books.posting_rules(session, wanted["book"], wanted["on"])
-        return {**wanted, "rules": found}
 
 
 @blueprint.route("/balance-assertions")

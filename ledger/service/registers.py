@@ -12,7 +12,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from ledger.errors import Invalid
-from ledger.refusals import NoPostingRule, PeriodClosed
+from ledger.refusals import NoPostingRule, PeriodClosed, UnknownVatCode
 from ledger.service.books import PostingRuleView, posting_rules, require_book
 from ledger.service.periods import period_states
 from ledger.service.refused import translated
@@ -79,6 +79,17 @@ def vat_codes(session: Session, book: str, on: date | None = None) -> list[VatCo
         {"book": book, "on": on},
     )
     return [VatCode(*row) for row in rows]
+
+
+def vat_code_rates(session: Session, book: str, code: str) -> list[VatCode]:
+    """List the rates that a VAT code has had, the first one first.
+
+    Raises `UnknownBook`, `UnknownVatCode`.
+    """
+    found = [one for one in vat_codes(session, book) if one.code == code]
+    if not found:
+        raise UnknownVatCode(f"Book {book} has no VAT code {code}.", vat_code=code)
+    return found
 
 
 def add_vat_code(session: Session, book: str, made: VatCode, *, actor: str, reason: str) -> None:

@@ -33,7 +33,7 @@ client = _client
 WITHOUT_CLOCKS = {
     "Registers: their rows are dated themselves, and sealed by copy without a position.": (
         "accounts", "accounts/{account}", "books", "books/{book}", "currencies", "dimensions",
-        "exchange-rates", "posting-rules", "vat-codes", "voucher-series",
+        "exchange-rates", "posting-rules", "vat-codes", "vat-codes/{code}", "voucher-series",
     ),
     "Locks: each names its instant, and whoever asks wants to know what may be posted now.": (
         "periods", "periods/{period}", "periods/{period}/checklist",

@@ -19,6 +19,7 @@ from ledger import db, service
 from ledger.db import migrate
 from ledger.db.server import SUPERUSER, PrivateServer
 from ledger.journal import AllocationDraft, BatchDraft, EntryDraft, ItemDraft, Line, Posted
+from ledger.service.dimensions import add_dimension
 
 BOOK = "NO01"
 INVOICED, DUE, PAID = date(2026, 3, 31), date(2026, 4, 14), date(2026, 4, 20)
@@ -41,6 +42,8 @@ def fresh_books(**settings: str) -> Iterator[psycopg.Connection]:
             db.configure(server.addresses)
             with db.transaction() as session:
                 service.seed_book(session, BOOK)
+                for code in ("product", "area"):
+                    add_dimension(session, BOOK, code, code.title())
                 service.open_periods(session, BOOK, 2026)
             database = server.url("service").rpartition("?")[0].rpartition("/")[2]
             address = server.url(SUPERUSER, database).replace("+psycopg", "", 1)

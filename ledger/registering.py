@@ -1,11 +1,11 @@
-"""Why the books refuse to change what postings name: rates of VAT and posting rules.
+"""Why the books refuse what postings name, or a change of it: VAT, rules, dimensions.
 
 `ledger.refusals` maps them from the database together with its own.
 """
 
 from collections.abc import Mapping
 
-from ledger.errors import Conflict, Problem
+from ledger.errors import Conflict, Invalid, Problem
 
 
 class VatCodeInUse(Conflict):
@@ -20,4 +20,13 @@ class PostingRuleTaken(Conflict):
     title = "Posting rule of that day is taken"
 
 
-REGISTERING: Mapping[str, type[Problem]] = {"HB062": VatCodeInUse}
+class UnknownDimension(Invalid):
+    """The book has registered no such dimension.
+
+    Raise as: f"Book {book} has no dimension {code}. Register it first.".
+    """
+
+    title = "Unknown dimension"
+
+
+REGISTERING: Mapping[str, type[Problem]] = {"HB062": VatCodeInUse, "HB063": UnknownDimension}

@@ -21,7 +21,7 @@ from ledger import db as ledger_db
 from ledger import places, service, vault
 from ledger.db import migrate
 from ledger.db.server import SUPERUSER, PrivateServer, admit_logins, furnish_database
-from ledger.service import access
+from ledger.service import access, dimensions
 
 # Durability is relaxed except where it is what is tested (those start a server of their own).
 # Autovacuum takes transaction ids at times of its own, and any open one holds the seals back.
@@ -100,12 +100,19 @@ def pg() -> PrivateServer:
     return server
 
 
+def register_dimensions(session: Session, book: str) -> None:
+    """Register what the drafts of the tests carry, without lists of values."""
+    for code in ("product", "area"):
+        dimensions.add_dimension(session, book, code, code.title())
+
+
 @pytest.fixture(name="_seeded", scope="session")
 def _seeded_template(pg: PrivateServer) -> str:
     """A template with a book NO01 and 2026's periods open: the one that `db` copies if asked."""
     _copy(pg, _TEMPLATE, _SEEDED)
     with _as_own_database(pg, _SEEDED), ledger_db.transaction() as session:
         service.seed_book(session, "NO01")
+        register_dimensions(session, "NO01")
         service.open_periods(session, "NO01", 2026)
     return _SEEDED
 

@@ -138,7 +138,7 @@ def add_dimension_command(code: str, name: str, book: str) -> None:
     """Register a dimension."""
     with transaction() as session:
         dimensions.add_dimension(session, book, code, name)
-    click.echo(f"Dimension {code} is registered; its values must be too.")
+    click.echo(f"Dimension {code} is registered. It takes any value until you register one.")
 
 
 @dimension_cli.command("value")
@@ -182,7 +182,7 @@ def list_dimensions_command(book: str, *, as_json: bool) -> None:
         click.echo(json.dumps({"dimensions": [asdict(d) for d in found]}, default=str))
         return
     for one in found:
-        click.echo(f"{one.code} {one.name}: {', '.join(v[0] for v in one.values) or 'no values'}")
+        click.echo(f"{one.code} {one.name}: {', '.join(v[0] for v in one.values) or 'any value'}")
         for rule in one.rules:
             click.echo(f"  {rule.rule} on {rule.account_prefix or '*'} from {rule.valid_from}")
 

@@ -27,6 +27,10 @@ _INSERTS = {
         " CAST(:valid_from AS date), CAST(nullif(:valid_to, '') AS date)"
         " FROM book WHERE code = :book ON CONFLICT DO NOTHING"
     ),
+    "dimensions": (
+        "INSERT INTO dimension (book_id, code, name)"
+        " SELECT book_id, :code, :name FROM book WHERE code = :book ON CONFLICT DO NOTHING"
+    ),
     "voucher_series": (
         "INSERT INTO voucher_series (book_id, code, document_type, module, description)"
         " SELECT book_id, :code, :document_type, :module, :description"
@@ -43,7 +47,7 @@ _INSERTS = {
 def seed_book(
     session: Session, book: str, legal_entity: str = "Nordlys Mobil AS", currency: str = "NOK"
 ) -> None:
-    """Make a book with the house's chart, VAT codes, voucher series and posting rules.
+    """Make a book with the house's chart, VAT codes, dimensions, voucher series and posting rules.
 
     Idempotent: what is there is left as it is, what is missing is added. Raises `UnknownCurrency`.
     """
@@ -61,7 +65,7 @@ def seed_book(
 
 
 def read_seed(name: str) -> list[dict[str, str]]:
-    """Read a seed file: accounts, vat_codes, voucher_series or posting_rules."""
+    """Read a seed file: accounts, vat_codes, dimensions, voucher_series or posting_rules."""
     content = (_SEED / f"{name}.csv").read_text("utf-8")
     return list(csv.DictReader(content.splitlines()))
 

@@ -1,27 +1,23 @@
-"""Dimensions: registered with their values, and required or forbidden account by account.
+"""Dimensions: registered by name, with a list of values or none, required or forbidden by account.
 
-The database checks every line that is inserted; see migrations/sql/0012_structure.
+A dimension without values takes any; from its first value on it takes those. Names are checked once
+for each set that is new, here and in the database (migrations/sql/0037_dimensions); values and
+rules by the database, for every line that is inserted.
 """
 
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from ledger.errors import NotFound
+from ledger.journal import BatchDraft
+from ledger.registering import UnknownDimension
 from ledger.service.books import require_book
 
 RULES = ("required", "allowed", "forbidden")
-
-
-class UnknownDimension(NotFound):
-    """The book has registered no such dimension.
-
-    Raise as: f"Book {book} has no dimension {code}. Register it first.".
-    """
-
-    title = "Unknown dimension"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +41,7 @@ class DimensionView:
 
 
 def add_dimension(session: Session, book: str, code: str, name: str) -> None:
-    """Register a dimension; from then on its values must be registered too. Idempotent."""
+    """Register a dimension; it takes any value until one of its own is registered. Idempotent."""
     require_book(session, book)
     session.execute(
         text("INSERT INTO dimension (book_id, code, name) SELECT book_id, :code, :name FROM book"
@@ -116,6 +112,41 @@ def _dimension_id(session: Session, book: str, code: str) -> int:
         {"book": book, "code": code},
     )  # fmt: skip
     if found is None:
-        raise UnknownDimension(f"Book {book} has no dimension {code}. Register it first.",
-                               dimension=code)  # fmt: skip
+        raise _unknown(book, code)
     return int(found)
+
+
+def require_registered(session: Session, book: str, keys: Iterable[str]) -> None:
+    """Check the names in canonical keys of dimension sets. Raises `UnknownDimension`."""
+    named = {pair.partition("=")[0] for key in keys for pair in key.split(";")}
+    registered = session.scalars(
+        text("SELECT d.code FROM dimension d JOIN book b USING (book_id) WHERE b.code = :book"),
+        {"book": book},
+    )
+    if unknown := sorted(named.difference(registered)):
+        raise _unknown(book, unknown[0])
+
+
+@contextmanager
+def on_their_line(draft: BatchDraft) -> Iterator[None]:
+    """Say of an unknown dimension which line of the batch carries it."""
+    try:
+        yield
+    except UnknownDimension as refusal:
+        name = refusal.facts["dimension"]
+        entry, line = next(
+            (position, line_no)
+            for position, entry in enumerate(draft.entries)
+            for line_no, line in enumerate(entry.lines, 1)
+            if name in (line.dimensions or {})
+        )
+        raise UnknownDimension(
+            f"Entry {entry} line {line}: {refusal}",
+            **{**refusal.facts, "entry": entry, "line": line,
+               "pointer": f"/lines/{line - 1}/dimensions/{name}"},
+        ) from refusal  # fmt: skip
+
+
+def _unknown(book: str, code: str) -> UnknownDimension:
+    return UnknownDimension(f"Book {book} has no dimension {code}. Register it first.",
+                            dimension=code)  # fmt: skip

@@ -22,6 +22,7 @@ _OTHER_EYES = ("require_other_eyes", 1 | 2 | 4, "ledger_require_other_eyes")
 _APPROVED = ("require_approval", 1 | 2 | 4, "ledger_require_approval")
 _POLICY_DATES = ("keep_policy_dates", 1 | 2 | 4, "ledger_keep_policy_dates")
 _DIMENSIONS = ("require_dimensions", 4, "ledger_require_dimensions")
+_REGISTERED = ("require_registered", 4, "ledger_require_registered")
 _CHECKLIST = ("keep_checklist", 1 | 2 | 4, "ledger_keep_checklist")
 _WAIVER = ("keep_waiver", 1 | 2 | 4, "ledger_keep_waiver")
 _ACCESS_DATES = ("keep_access_dates", 1 | 2 | 4, "ledger_keep_access_dates")
@@ -41,7 +42,7 @@ GUARDS: dict[str, tuple[tuple[str, int, str], ...]] = {
     "event_outbox": _WHOLE,
     "audit_event": (_CHANGE, _TRUNCATE),
     "account_version": (_CHANGE, _TRUNCATE),
-    "dimension_set": (_CHANGE, _TRUNCATE),
+    "dimension_set": (_CHANGE, _TRUNCATE, _REGISTERED),
     "posting_rule": (_CHANGE, _TRUNCATE),
     "period": (_CHANGE, _TRUNCATE),
     "period_lock_event": (_CHANGE, _TRUNCATE, _HARD_LOCK),

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from ledger.columns import BatchColumns
 from ledger.db import driver_connection
+from ledger.service.dimensions import require_registered
 
 Array = np.ndarray[Any, Any]
 Numbers = Any  # pyarrow.Int64Array: null where a name stands for nothing
@@ -113,11 +114,23 @@ _KNOWN = """
 
 
 def dimension_sets(session: Session, book: str, keys: Iterable[str]) -> dict[str, int]:
-    """Find or register dimension sets by their canonical keys; "" is set 0."""
+    """Find or register dimension sets by their canonical keys; "" is set 0.
+
+    Raises `UnknownDimension` where a new set names a dimension that the book has not registered.
+    """
     wanted = sorted(key for key in keys if key)
     if not wanted:
         return {"": 0}
-    given = {"book": book, "keys": wanted}
+    known = _known_sets(session, book, wanted)
+    new = [key for key in wanted if key not in known]
+    if new:
+        require_registered(session, book, new)
+        _register_sets(session, book, new)
+        known = _known_sets(session, book, wanted)
+    return {"": 0, **known}
+
+
+def _register_sets(session: Session, book: str, keys: list[str]) -> None:
     session.execute(
         text(
             "INSERT INTO dimension_set (book_id, canonical_key)"
@@ -126,13 +139,16 @@ def dimension_sets(session: Session, book: str, keys: Iterable[str]) -> dict[str
             "  WHERE d.book_id = book.book_id AND d.canonical_key = k)"
             " ON CONFLICT DO NOTHING"
         ),
-        given,
+        {"book": book, "keys": keys},
     )
+
+
+def _known_sets(session: Session, book: str, keys: list[str]) -> dict[str, int]:
     rows = session.execute(
         text(
             "SELECT canonical_key, dim_set_id FROM dimension_set JOIN book USING (book_id)"
             " WHERE code = :book AND canonical_key = ANY (CAST(:keys AS text[]))"
         ),
-        given,
+        {"book": book, "keys": keys},
     )
-    return {"": 0, **{row.canonical_key: row.dim_set_id for row in rows}}
+    return {row.canonical_key: row.dim_set_id for row in rows}

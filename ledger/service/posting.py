@@ -9,6 +9,7 @@ from ledger.db import driver_connection
 from ledger.journal import BatchDraft, Posted, Voucher
 from ledger.refusals import MalformedEntry, SourceRefReused
 from ledger.service.conditions import check_conditions, lock_conditions
+from ledger.service.dimensions import on_their_line
 from ledger.service.few import Few
 from ledger.service.rates import exchanged, own_currency
 from ledger.service.refused import translated
@@ -55,7 +56,7 @@ def post_batch(session: Session, draft: BatchDraft) -> Posted:
         draft.book, draft.source_system, draft.source_ref, draft.actor, content, held.entries,
         held.lines, json.dumps(held.debits), draft.approved_by,
     )  # fmt: skip
-    with translated():
+    with on_their_line(draft), translated():
         batch_id, replayed = batch.call(session, envelope)
     if not replayed:
         check_conditions(session, draft.book, draft.conditions, _whose(draft), but=batch_id)

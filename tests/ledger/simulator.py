@@ -24,6 +24,7 @@ from ledger.journal import AllocationDraft, BatchDraft, EntryDraft, ItemDraft, L
 from ledger.service import assertions, events, rates
 from ledger.service.posting import read_posted
 from ledger.service.signing import Signer
+from tests.conftest import register_dimensions
 from tests.ledger.conftest import seal_all
 from tests.ledger.crashes import CUTS, Cut, GaveUp, Saboteur, insist
 from tests.ledger.model import OWN, Item, Model
@@ -58,6 +59,7 @@ class World:
         """Seed the book with two years and rates of the euro."""
         with transaction() as session:
             service.seed_book(session, self.book)
+            register_dimensions(session, self.book)
             for year in sorted(self.model.years):
                 service.open_periods(session, self.book, year)
             for days, rate in ((-30, 1165), (20, 1180), (45, 1140), (80, 1203)):

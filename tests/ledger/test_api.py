@@ -98,6 +98,22 @@ def test_the_same_key_with_other_content_is_refused(client: FlaskClient) -> None
     assert code_of(post(client, text="Something else")) == (422, "idempotency-key-reused")
 
 
+def test_a_dimension_that_nobody_registered_is_refused_where_it_stands(
+    client: FlaskClient,
+) -> None:
+    """With the line and a pointer to it, and nothing is posted; a registered one is taken."""
+    lines = [dict(line) for line in ENTRY["lines"]]
+    lines[0]["dimensions"] = {"area": "north", "prodct": "mobile"}
+    refused = post(client, lines=lines)
+    assert code_of(refused) == (422, "unknown-dimension")
+    body = json.loads(refused.data)
+    assert (body["line"], body["pointer"]) == (1, "/lines/0/dimensions/prodct")
+    lines[0]["dimensions"] = {"area": "north", "product": "mobile"}
+    sent = post(client, "k-2", lines=lines)
+    assert sent.status_code == 201, sent.data
+    assert sent.json["voucher"]["number"] == 1
+
+
 def test_a_post_without_a_key_is_refused(client: FlaskClient) -> None:
     """A machine that cannot retry safely is told so at once."""
     sent = client.post("/api/v1/entries", json=ENTRY)

@@ -25,14 +25,17 @@ from ledger.refusals import (
     MalformedEntry,
     UnknownCurrency,
 )
+from ledger.registering import UnknownDimension
 from ledger.service import assertions, chart, dimensions, rates, revaluation
 from ledger.service.assertions import Assertion, AssertionDiffers
 from ledger.service.chart import AccountTaken, ChartAccount
-from ledger.service.dimensions import DimensionRule, UnknownDimension
+from ledger.service.dimensions import DimensionRule
 from ledger.service.rates import Rate, RateFixed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from tests.ledger.conftest import Drafts
 
 MARCH, APRIL = date(2026, 3, 31), date(2026, 4, 30)
 
@@ -122,12 +125,70 @@ def test_an_account_needs_or_refuses_a_dimension(book: Session) -> None:
         sale("3000", MARCH, product="mobil")
     with pytest.raises(DimensionRefused, match="3080 does not take"):
         sale("3080", MARCH, product="mobile")
-    sale("3080", MARCH, area="north")  # Free text: area is not registered.
+    with pytest.raises(UnknownDimension, match="line 2: Book NO01 has no dimension area"):
+        sale("3080", MARCH, area="north")
+    dimensions.add_dimension(book, "NO01", "area", "Area")
+    sale("3080", MARCH, area="north")  # Any value: area has no list.
     sale("3000", APRIL)
     with pytest.raises(DimensionRefused):
         sale("3000", APRIL, product="mobile")  # Half-open: it ended that day.
     with pytest.raises(UnknownDimension):
-        dimensions.add_value(book, "NO01", "area", "north", "North")
+        dimensions.add_value(book, "NO01", "county", "north", "North")
+
+
+@pytest.mark.parametrize("entries", [2, 200])  # As arguments of a call, and through a stage.
+def test_a_dimension_that_nobody_registered_is_refused_on_its_line(
+    books: str, drafts: Drafts, entries: int
+) -> None:
+    """Revenue of a mistyped product would be in no report of products."""
+    good = [drafts.invoice(f"i-{number}") for number in range(entries)]
+    lines = (Line("1920", 1_00), Line("3000", -1_00, dimensions={"area": "x", "prodct": "mobile"}))
+    typed = EntryDraft("JNL", MARCH, MARCH, "test", "typed", "A slip", lines)
+    with transaction() as session, pytest.raises(UnknownDimension) as refused:
+        service.post_batch(session, drafts.batch("b-1", *good, typed))
+    facts = {"dimension": "prodct", "entry": entries, "line": 2,
+             "pointer": "/lines/1/dimensions/prodct"}  # fmt: skip
+    assert refused.value.facts == facts
+    with transaction() as session:
+        assert service.trial_balance(session, "NO01") == []
+        service.post_batch(session, drafts.batch("b-1", *good))
+
+
+def test_a_dimension_has_a_list_from_its_first_value_on(book: Session) -> None:
+    """Before that it takes any value; what was posted then can still be reversed and read."""
+    dimensions.add_dimension(book, "NO01", "campaign", "Campaign")
+
+    def sale(campaign: str) -> None:
+        with book.begin_nested():
+            post(book, campaign, Line("1920", 1_00),
+                 Line("3000", -1_00, dimensions={"campaign": campaign}))  # fmt: skip
+
+    sale("spring")
+    dimensions.add_value(book, "NO01", "campaign", "autumn", "Autumn")
+    sale("autumn")
+    with pytest.raises(DimensionRefused, match="campaign=winter, which is not a value"):
+        sale("winter")
+
+
+def test_a_set_of_nobodys_dimensions_is_refused_by_the_database(books: str) -> None:
+    """Whoever writes it, the owner too; of the dimensions of another book as well."""
+    with transaction() as session:
+        service.seed_book(session, "NO02")
+    insert = text("INSERT INTO dimension_set (book_id, canonical_key)"
+                  " SELECT book_id, :key FROM book WHERE code = :book")  # fmt: skip
+    for role in ("service", "owner"):
+        for of, key in (("NO01", "area=x;prodct=mobile"), ("NO02", "product=mobile")):
+            with transaction(role) as session:
+                with pytest.raises(DBAPIError) as refused:
+                    session.execute(insert, {"book": of, "key": key})
+                session.rollback()
+            assert getattr(refused.value.orig, "sqlstate", None) == "HB063"
+
+
+def test_what_the_house_posts_itself_is_registered(book: Session) -> None:
+    """Late revenue, partners and providers need nobody to register anything."""
+    known = {one.code for one in dimensions.dimensions(book, "NO01")}
+    assert known == {"service_period", "partner", "provider"}
 
 
 def test_a_direct_insert_meets_the_dimension_rules_too(db: str) -> None:

@@ -22,6 +22,7 @@ from ledger.journal import BatchDraft, EntryDraft, ItemDraft, Line
 from ledger.money import format_amount
 from reporting.cli.export import export_command
 from reporting.service import journal_workbook
+from tests.conftest import register_dimensions
 from tests.ledger.nasty import NASTY
 from tests.ledger.test_plaintext import hledger, hledger_balances
 
@@ -39,6 +40,7 @@ def _books(db: str) -> str:
     """A book with entries in three months and two currencies, and every nasty text there is."""
     with transaction() as session:
         service.seed_book(session, BOOK)
+        register_dimensions(session, BOOK)
         service.open_periods(session, BOOK, 2026)
         entries = []
         for number, text in enumerate(NASTY, 1):

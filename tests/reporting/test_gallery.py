@@ -49,6 +49,7 @@ from rating.rounding import by_magnitude
 from rating.tiers import PeriodPrice, Tier, price_quantities
 from reporting.cli.docs import read_gallery
 from reporting.invoicing import build
+from tests.conftest import register_dimensions
 from tests.flows.transcript import fits
 from tests.ledger.conftest import APRIL, MARCH, Drafts
 from tests.mediation.bank_files import PAYMENT, lines_of, octets_of, transmission
@@ -94,6 +95,7 @@ def test_commands_of_the_gallery_are_refused_as_written(
     _lay_out(home)
     with transaction() as session:
         service.seed_book(session, "NO01")
+        register_dimensions(session, "NO01")
         if code == "tariff-version-taken":
             rating.load_tariff(session, TARIFF.encode())
         if code == "username-taken":
@@ -119,6 +121,7 @@ def test_commands_of_the_gallery_are_refused_as_written(
 def test_calls_of_the_gallery_are_refused_as_written(code: str, session: Session) -> None:
     """The service, or the rule beneath it, says the sentence of the page."""
     service.seed_book(session, "NO01")
+    register_dimensions(session, "NO01")
     service.open_periods(session, "NO01", 2026)
     with pytest.raises(Problem) as caught:
         PROVOKED[code](session)

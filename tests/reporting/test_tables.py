@@ -19,6 +19,7 @@ from ledger.service import access
 from ledger.service.signing import open_signer
 from ledger.web import tabled
 from reporting.formats import xlsx
+from tests.conftest import register_dimensions
 from tests.ledger.conftest import APRIL, BOOK, MARCH, Drafts, seal_all
 from tests.reporting.test_desk import make_app
 
@@ -42,6 +43,7 @@ def client(db: str) -> FlaskClient:
     """A client over an invoice, its payment and a journal whose texts are formulas."""
     with transaction() as session:
         ledger.seed_book(session, BOOK)
+        register_dimensions(session, BOOK)
         ledger.open_periods(session, BOOK, 2026)
     use = AllocationDraft((1, 2), (0, 1), 40_00, APRIL, "kid")
     lines = (Line("7830", 1_00, text='=HYPERLINK("http://evil")'), Line("1920", -1_00, text="@x"))

@@ -17,6 +17,7 @@ from party.models import Party, Subscription, SubscriptionIdentifier
 from rating import service as rating
 from rating.charges import Booked, ChargeKey
 from reporting.invoicing import BillingAccount, Charge
+from tests.conftest import register_dimensions
 
 BOOK, PERIOD, LAST_DAY = "NO01", "2026-03", date(2026, 3, 31)
 SUBSCRIPTION = 5_000  # The subscription of account 7 is 5007, its number 47 90 00 00 07.
@@ -30,6 +31,7 @@ class Unbilled:
         self._batches = 0
         with transaction() as session:
             ledger.seed_book(session, BOOK)
+            register_dimensions(session, BOOK)
             ledger.open_periods(session, BOOK, 2026)
 
     def owes(self, account: BillingAccount, *charges: Charge, known: bool = True) -> list[int]:

@@ -11,7 +11,7 @@ from flask.views import MethodView
 from marshmallow import Schema, fields, validate
 
 from ledger.db import transaction
-from ledger.errors import NotFound
+from ledger.errors import Invalid, NotFound
 from ledger.vault import vault
 from ledger.web import Api, Blueprint, scope
 from ledger.web.fields import IdempotencyKeySchema
@@ -135,6 +135,62 @@ class ReverseSchema(Schema):
     )
 
 
+class RerunSchema(Schema):
+    """Which suspended rows of orders and lists are run again, and why."""
+
+    reason = fields.String(
+        required=True, validate=validate.Length(1, 500),
+        metadata={"example": "The order that adds the subscription has come."},
+    )  # fmt: skip
+    file_id = fields.Integer(
+        load_default=None, allow_none=True, strict=True,
+        metadata={"description": "Only the rows of this file; left out, of all."},
+    )  # fmt: skip
+    dry_run = fields.Boolean(
+        load_default=False, metadata={"description": "Say what would happen; record nothing."}
+    )
+
+
+class CorrectionSchema(Schema):
+    """What a suspended row should say, by column, and why; or that it will never be applied."""
+
+    reason = fields.String(required=True, validate=validate.Length(1, 500))
+    values = fields.Dict(
+        keys=fields.String(), values=fields.String(), load_default=dict,
+        metadata={"example": {"offering": "MOBIL-5GB"}},
+    )  # fmt: skip
+    give_up = fields.Boolean(
+        load_default=False, metadata={"description": "End its waiting; it takes no values."}
+    )
+    dry_run = fields.Boolean(load_default=False)
+
+
+class RowOutcomeSchema(Schema):
+    """What became of a row, or would."""
+
+    file_id = fields.Integer(required=True)
+    file_name = fields.String(required=True)
+    line_no = fields.Integer(required=True)
+    state = fields.String(
+        required=True, metadata={"description": "applied, already, suspended, or given up."}
+    )
+    reason = fields.String(required=True, metadata={"description": "Why it still waits."})
+    detail = fields.String(required=True)
+
+
+class RerunOutcomeSchema(Schema):
+    """What became of the rows that waited, by file and line."""
+
+    recorded = fields.Boolean(required=True)
+    rows = fields.List(fields.Nested(RowOutcomeSchema), required=True)
+
+
+class CorrectedSchema(RowOutcomeSchema):
+    """What became of the row that was corrected or given up."""
+
+    recorded = fields.Boolean(required=True)
+
+
 class WithdrawnSchema(Schema):
     """What taking back a file withdraws, or would."""
 
@@ -238,6 +294,53 @@ class Suspense(MethodView):
             "records": records,
             "next": records[-1].suspense_id if full else None,
         }
+
+
+@blueprint.route("/suspense/reruns")
+class SuspenseReruns(MethodView):
+    """Suspended rows of orders and lists, run once more."""
+
+    @scope("mediation:run")
+    @once
+    @blueprint.arguments(RerunSchema)
+    @blueprint.arguments(IdempotencyKeySchema, location="headers")
+    @blueprint.response(HTTPStatus.OK, RerunOutcomeSchema)
+    def post(self, wanted: dict[str, Any], _headers: dict[str, str]) -> dict[str, Any]:
+        """Run suspended rows again, in the order in which they came; each is applied once."""
+        file = None if wanted["file_id"] is None else str(wanted["file_id"])
+        with transaction() as session:
+            rows = service.rerun_rows(
+                session, vault(), g.actor.reference, wanted["reason"], file=file,
+                dry_run=wanted["dry_run"],
+            )  # fmt: skip
+        return {"rows": rows, "recorded": not wanted["dry_run"]}
+
+
+@blueprint.route("/files/<int:file_id>/rows/<int:line_no>/corrections")
+class RowCorrections(MethodView):
+    """A suspended row of a file, corrected or given up."""
+
+    @scope("mediation:run")
+    @once
+    @blueprint.arguments(CorrectionSchema)
+    @blueprint.arguments(IdempotencyKeySchema, location="headers")
+    @blueprint.response(HTTPStatus.OK, CorrectedSchema)
+    def post(
+        self, wanted: dict[str, Any], _headers: dict[str, str], file_id: int, line_no: int
+    ) -> dict[str, Any]:
+        """Correct cells of a suspended row and run it again, or end its waiting."""
+        if wanted["give_up"] == bool(wanted["values"]):
+            raise Invalid("Say either which values to correct, or give_up.")
+        signed = (g.actor.reference, wanted["reason"])
+        place, trial = (str(file_id), line_no), wanted["dry_run"]
+        with transaction() as session:
+            if wanted["give_up"]:
+                done = service.give_up_row(session, *place, *signed, dry_run=trial)
+            else:
+                done = service.correct_row(
+                    session, vault(), *place, wanted["values"], *signed, dry_run=trial
+                )
+        return {**asdict(done), "recorded": not trial}
 
 
 def _with_totals(found: Any, totals: list[Any]) -> dict[str, Any]:

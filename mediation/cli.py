@@ -173,6 +173,87 @@ def recycle(*, author: str, because: str, dry_run: bool, as_json: bool) -> None:
 
 
 @mediation_cli.command()
+@click.option("--author", required=True, help="Who asks for it; kept with every release.")
+@click.option("--because", default="What they need has come.", show_default=True, help="Why.")
+@click.option("--file", help="Only the rows of this file, by name or number.")
+@click.option("--dry-run", is_flag=True, help="Say what would happen and record nothing.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a row.")
+def rerun(*, author: str, because: str, file: str | None, dry_run: bool, as_json: bool) -> None:
+    """Run suspended rows of orders and lists again, each until it is applied."""
+    with transaction() as session:
+        rows = service.rerun_rows(session, vault(), author, because, file=file, dry_run=dry_run)
+    for row in rows:
+        _tell_row(row, dry_run=dry_run, as_json=as_json)
+    if as_json:
+        return
+    counts = {state: sum(row.state == state for row in rows) for state in _ROW_STATES}
+    click.echo(
+        f"{len(rows)} rows tried: {counts['applied']} applied, {counts['already']} known from "
+        f"another file, {counts['suspended']} still suspended."
+    )
+    _say_what_follows(dry_run=dry_run, applied=bool(counts["applied"]))
+
+
+@mediation_cli.command()
+@click.argument("file")
+@click.argument("line", type=click.IntRange(min=1))
+@click.argument("values", nargs=-1, metavar="COLUMN=VALUE...")
+@click.option("--author", required=True, help="Who says so; kept with the correction.")
+@click.option("--because", required=True, help="Why; kept with the correction.")
+@click.option("--give-up", is_flag=True, help="It will never be applied: end its waiting.")
+@click.option("--dry-run", is_flag=True, help="Say what would happen and record nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON.")
+def correct(
+    *, file: str, line: int, values: tuple[str, ...], author: str, because: str, give_up: bool,
+    dry_run: bool, as_json: bool,
+) -> None:  # fmt: skip
+    """Correct cells of a suspended row of FILE (name or number), and run it again."""
+    if give_up == bool(values):
+        raise click.UsageError("Say either what to correct, as COLUMN=VALUE, or --give-up.")
+    with transaction() as session:
+        if give_up:
+            row = service.give_up_row(session, file, line, author, because, dry_run=dry_run)
+        else:
+            row = service.correct_row(session, vault(), file, line, _cells(values), author,
+                                      because, dry_run=dry_run)  # fmt: skip
+    _tell_row(row, dry_run=dry_run, as_json=as_json)
+    if not as_json:
+        _say_what_follows(dry_run=dry_run, applied=row.state == "applied")
+
+
+_ROW_STATES = {
+    "applied": "is applied", "already": "came in another file and was applied from it",
+    "suspended": "is still suspended", "given up": "is given up",
+}  # fmt: skip
+
+
+def _cells(values: Sequence[str]) -> dict[str, str]:
+    """Read COLUMN=VALUE; a value may be empty, and hold further equals signs."""
+    cells: dict[str, str] = {}
+    for said in values:
+        column, equals, value = said.partition("=")
+        if not equals or not column or column in cells:
+            raise click.UsageError(f"{said!r}: write each column once, as COLUMN=VALUE.")
+        cells[column] = value
+    return cells
+
+
+def _tell_row(row: service.RowOutcome, *, dry_run: bool, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps({**asdict(row), "dry_run": dry_run}, ensure_ascii=False))
+        return
+    why = f" {row.reason}: {row.detail}" if row.reason else ""
+    click.echo(f"{row.file_name}#{row.line_no} {_ROW_STATES[row.state]}.{why}")
+
+
+def _say_what_follows(*, dry_run: bool, applied: bool) -> None:
+    if dry_run:
+        click.echo("Nothing was recorded; run it without --dry-run to do it.")
+    elif applied:
+        click.echo("Usage may have waited for it: hovedbok mediation recycle. Then run the month.")
+
+
+@mediation_cli.command()
 @click.option("--month", "period", required=True, help="The month of use, such as 2026-03.")
 @click.option("--book", default="NO01", show_default=True, help="The book of accounts.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a threshold.")

@@ -104,16 +104,29 @@ class Suspense(Base):
 
 
 class SuspenseRelease(Base):
-    """The end of a suspension: the record found its subscriber, or its price."""
+    """The end of a suspension: the record found its subscriber or price, the row was applied."""
 
     __tablename__ = "suspense_release"
     suspense_id: Mapped[int] = mapped_column(ForeignKey("suspense.suspense_id"), primary_key=True)
-    bucket: Mapped[str]  # accepted, merged, or filtered with its file
+    bucket: Mapped[str]  # accepted, merged, duplicate, or filtered
     into_file_id: Mapped[int | None] = mapped_column(BigInteger)  # of merged: the first part
     into_record_no: Mapped[int | None] = mapped_column(BigInteger)
     cause: Mapped[str]
     actor: Mapped[str]
     released_at: Mapped[datetime] = mapped_column(server_default="clock_timestamp()")
+
+
+class RowCorrection(Base):
+    """What a cell of a suspended row should have said; of several, the last counts."""
+
+    __tablename__ = "row_correction"
+    row_correction_id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    suspense_id: Mapped[int] = mapped_column(ForeignKey("suspense.suspense_id"))
+    column_name: Mapped[str]
+    value: Mapped[str]
+    actor: Mapped[str]
+    reason: Mapped[str]
+    recorded_at: Mapped[datetime] = mapped_column(server_default="clock_timestamp()")
 
 
 class HeldPart(Base):

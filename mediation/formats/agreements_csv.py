@@ -11,7 +11,9 @@ from datetime import date
 from mediation.formats.problems import BrokenFile
 from mediation.formats.table_lines import (
     BOM,
+    NOTHING_CORRECTED,
     BadCell,
+    Corrections,
     RowFault,
     read_text,
     required,
@@ -35,7 +37,7 @@ def recognises(head: bytes) -> bool:
     return _heading(head.removeprefix(BOM).partition(b"\n")[0].decode("utf-8", "replace"))
 
 
-def read(raw: bytes, name: str) -> AgreementFile:
+def read(raw: bytes, name: str, corrections: Corrections = NOTHING_CORRECTED) -> AgreementFile:
     """Read a list of agreements.
 
     Raises
@@ -50,7 +52,7 @@ def read(raw: bytes, name: str) -> AgreementFile:
             file=name,
             line=1,
         )
-    return AgreementFile(*rows_of(text, COLUMNS, _agreement))
+    return AgreementFile(*rows_of(text, COLUMNS, _agreement, corrections))
 
 
 def _heading(line: str) -> bool:

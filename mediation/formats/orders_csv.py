@@ -18,7 +18,9 @@ from ledger.money import MICRO_PER_MINOR, parse_amount
 from mediation.formats.problems import BrokenFile
 from mediation.formats.table_lines import (
     BOM,
+    NOTHING_CORRECTED,
     BadCell,
+    Corrections,
     Line,
     RowFault,
     fault,
@@ -77,13 +79,14 @@ def place(raw: bytes) -> tuple[str | None, int | None]:
     return system, sequence
 
 
-def read(raw: bytes, name: str) -> OrderFile:
+def read(raw: bytes, name: str, corrections: Corrections = NOTHING_CORRECTED) -> OrderFile:
     """Read an order file.
 
     Parameters
     ----------
     raw : UTF-8 text; a byte order mark and CRLF are tolerated.
     name : for messages.
+    corrections : of single cells, in place of what stands in the file.
 
     Raises
     ------
@@ -97,7 +100,7 @@ def read(raw: bytes, name: str) -> OrderFile:
     faults: list[RowFault] = []
     for line in orders:
         try:
-            rows.append(_order(named_cells(line, COLUMNS), line.line_no, system))
+            rows.append(_order(named_cells(line, COLUMNS, corrections), line.line_no, system))
         except BadCell as why:
             faults.append(fault(line, why))
     return OrderFile(system, sequence, business_date, tuple(rows), tuple(faults))

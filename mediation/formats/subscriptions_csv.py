@@ -11,7 +11,9 @@ from ledger.errors import Invalid
 from mediation.formats.problems import BrokenFile
 from mediation.formats.table_lines import (
     BOM,
+    NOTHING_CORRECTED,
     BadCell,
+    Corrections,
     RowFault,
     one_of,
     read_imsi,
@@ -45,7 +47,7 @@ def recognises(head: bytes) -> bool:
     return _named(first.split(",")) in {COLUMNS, _WITH_SEGMENT}
 
 
-def read(raw: bytes, name: str) -> SubscriptionFile:
+def read(raw: bytes, name: str, corrections: Corrections = NOTHING_CORRECTED) -> SubscriptionFile:
     """Read a list of subscriptions.
 
     The column `segment` may follow the others; without it the accounts are consumers'.
@@ -63,7 +65,7 @@ def read(raw: bytes, name: str) -> SubscriptionFile:
             file=name,
             line=1,
         )
-    return SubscriptionFile(*rows_of(text, columns, _subscription))
+    return SubscriptionFile(*rows_of(text, columns, _subscription, corrections))
 
 
 def _named(cells: list[str]) -> tuple[str, ...]:

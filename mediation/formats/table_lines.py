@@ -24,6 +24,9 @@ _IMSI = re.compile(r"[0-9]{14,15}")
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffe\uffff]")
 
 Row = TypeVar("Row")
+# What somebody says a row should say, by the number of its line and the name of the column.
+Corrections = Mapping[int, Mapping[str, str]]
+NOTHING_CORRECTED: Corrections = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,13 +107,22 @@ def lines_of(text: str, width: int) -> Iterator[Line]:
         at += used
 
 
-def named_cells(line: Line, columns: Sequence[str]) -> dict[str, str]:
-    """Give the cells of a row by column, without blanks around them; raises `BadCell`."""
+def named_cells(
+    line: Line, columns: Sequence[str], corrections: Corrections = NOTHING_CORRECTED
+) -> dict[str, str]:
+    """Give the cells of a row by column, corrected, without blanks around them.
+
+    Raises `BadCell`, and for a correction of a column that there is not.
+    """
     if line.cells is None:
         raise BadCell("", "It is no row of comma-separated text; look at its quotation marks.")
     if len(line.cells) != len(columns):
         raise BadCell("", f"It has {len(line.cells)} columns, the heading {len(columns)}.")
     row = dict(zip(columns, (cell.strip() for cell in line.cells), strict=True))
+    for column, value in corrections.get(line.line_no, {}).items():
+        if column not in row:
+            raise BadCell(column, f"There is no such column; there are {', '.join(columns)}.")
+        row[column] = value.strip()
     for column, cell in row.items():
         if len(cell) > _CELL_LENGTH:
             raise BadCell(column, f"It has {len(cell)} characters, more than {_CELL_LENGTH}.")
@@ -192,7 +204,10 @@ def _cells(text: str) -> tuple[str, ...] | None:
 
 
 def rows_of(
-    text: str, columns: Sequence[str], read: Callable[[Mapping[str, str], int], Row]
+    text: str,
+    columns: Sequence[str],
+    read: Callable[[Mapping[str, str], int], Row],
+    corrections: Corrections = NOTHING_CORRECTED,
 ) -> tuple[tuple[Row, ...], tuple[RowFault, ...]]:
     """Read the rows below the line of column names, and the faults of those that cannot be.
 
@@ -206,7 +221,7 @@ def rows_of(
     next(lines)
     for line in lines:
         try:
-            rows.append(read(named_cells(line, columns), line.line_no))
+            rows.append(read(named_cells(line, columns, corrections), line.line_no))
         except BadCell as why:
             faults.append(fault(line, why))
     return tuple(rows), tuple(faults)

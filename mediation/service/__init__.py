@@ -6,6 +6,7 @@ from mediation.service.limits import LimitReached, limits_reached
 from mediation.service.recycling import RecyclingOutcome, recycle_suspense
 from mediation.service.registration import files
 from mediation.service.reversing import reverse_file
+from mediation.service.row_suspense import RowOutcome, correct_row, give_up_row, rerun_rows
 from mediation.service.settlement import SettlementOutcome, settle_content
 from mediation.service.suspense import (
     suspend_rated,
@@ -23,17 +24,21 @@ __all__ = [
     "LimitReached",
     "PartnerCost",
     "RecyclingOutcome",
+    "RowOutcome",
     "SettlementOutcome",
     "WholesaleOutcome",
     "accepted_usage",
     "charge_partners",
     "control_totals",
+    "correct_row",
     "files",
     "files_of_days",
+    "give_up_row",
     "ingest_file",
     "limits_reached",
     "record_location",
     "recycle_suspense",
+    "rerun_rows",
     "reverse_file",
     "settle_content",
     "suspend_rated",

@@ -31,12 +31,7 @@ from mediation.service import registration
 from mediation.service.arrival import Arrival, printable_name
 from mediation.service.control import verify_file
 from mediation.service.registration import Registration
-from mediation.service.tables import (
-    ingest_agreements,
-    ingest_orders,
-    ingest_payments,
-    ingest_subscriptions,
-)
+from mediation.service.tables import ingest_list, ingest_orders, ingest_payments
 from mediation.service.taking import suspend_whole, take_usage
 
 _NETWORK = ("tgpp", "msc")
@@ -121,8 +116,8 @@ def _take(session: Session, store: Vault, arrival: Arrival, book: str, actor: st
     head = arrival.raw[:HEAD_OCTETS]
     routes: tuple[tuple[Callable[[bytes], bool], Callable[[], Registration]], ...] = (
         (orders_csv.recognises, lambda: ingest_orders(session, arrival)),
-        (subscriptions_csv.recognises, lambda: ingest_subscriptions(session, arrival)),
-        (agreements_csv.recognises, lambda: ingest_agreements(session, arrival)),
+        (subscriptions_csv.recognises, lambda: ingest_list(session, arrival, "subscription_csv")),
+        (agreements_csv.recognises, lambda: ingest_list(session, arrival, "agreement_csv")),
         (ocr_giro.recognises, lambda: ingest_payments(session, arrival, book, actor)),
     )
     for recognises, take in routes:

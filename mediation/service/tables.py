@@ -5,27 +5,17 @@ Their records are rows; their control account counts rows, and for payments also
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import date
 
 from sqlalchemy.orm import Session
 
 from ledger.errors import Problem
-from mediation.formats import (
-    BrokenFile,
-    EmptyFile,
-    agreements_csv,
-    ocr_giro,
-    orders_csv,
-    subscriptions_csv,
-)
+from mediation.formats import ROW_FILES, BrokenFile, EmptyFile, ocr_giro, orders_csv
 from mediation.outcomes import Bucket
 from mediation.service import orders, payments, registration
 from mediation.service.arrival import Arrival
 from mediation.service.control import Move, post_moves, verify_file
-from mediation.service.orders import OrderOutcome
 from mediation.service.registration import Registration
 from mediation.service.suspense import Suspended, suspend
-from rating import service as rating
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,48 +30,21 @@ class _Head:
 def ingest_orders(session: Session, arrival: Arrival) -> Registration:
     """Apply an order file; rows that cannot be applied wait in suspense, the others go on."""
 
-    def known_offerings(day: date) -> set[str]:
-        return set(rating.tariff_book(session, day).offerings)
-
     def read() -> _Head:
         file = orders_csv.read(arrival.raw, arrival.name)
         return _Head(len(file.rows) + len(file.faults), file.system, file.sequence)
 
-    def apply() -> OrderOutcome:
-        file = orders_csv.read(arrival.raw, arrival.name)
-        return orders.apply_order_file(
-            session, arrival.file_id, arrival.raw, arrival.name, known_offerings(file.business_date)
-        )
-
-    return _ingest_rows(session, arrival, "order_csv", read, apply)
+    return _ingest_rows(session, arrival, "order_csv", read)
 
 
-def ingest_subscriptions(session: Session, arrival: Arrival) -> Registration:
-    """Register subscriptions from a reference file."""
+def ingest_list(session: Session, arrival: Arrival, format_name: str) -> Registration:
+    """Register subscriptions, or put accounts under frame agreements, from a list."""
 
     def read() -> _Head:
-        file = subscriptions_csv.read(arrival.raw, arrival.name)
+        file = ROW_FILES[format_name](arrival.raw, arrival.name)
         return _Head(len(file.rows) + len(file.faults))
 
-    def apply() -> OrderOutcome:
-        return orders.register_subscription_file(
-            session, arrival.file_id, arrival.raw, arrival.name
-        )
-
-    return _ingest_rows(session, arrival, "subscription_csv", read, apply)
-
-
-def ingest_agreements(session: Session, arrival: Arrival) -> Registration:
-    """Put accounts under frame agreements, from a list."""
-
-    def read() -> _Head:
-        file = agreements_csv.read(arrival.raw, arrival.name)
-        return _Head(len(file.rows) + len(file.faults))
-
-    def apply() -> OrderOutcome:
-        return orders.register_agreement_file(session, arrival.raw, arrival.name)
-
-    return _ingest_rows(session, arrival, "agreement_csv", read, apply)
+    return _ingest_rows(session, arrival, format_name, read)
 
 
 def ingest_payments(session: Session, arrival: Arrival, book: str, actor: str) -> Registration:
@@ -125,9 +88,8 @@ _FAULTS = (BrokenFile, EmptyFile)
 
 
 def _ingest_rows(
-    session: Session, arrival: Arrival, format_name: str,
-    read: Callable[[], _Head], apply: Callable[[], OrderOutcome],
-) -> Registration:  # fmt: skip
+    session: Session, arrival: Arrival, format_name: str, read: Callable[[], _Head]
+) -> Registration:
     """Register a file of rows and apply them; a fault of its frame sets the whole file aside."""
     made = Registration(
         file_id=arrival.file_id, source_system="orders", name=arrival.name, sha256=arrival.sha256,
@@ -149,7 +111,7 @@ def _ingest_rows(
     )  # fmt: skip
     # The rows name their file, so the file is registered before them.
     registration.register(session, made)
-    outcome = apply()
+    outcome = orders.run_rows(session, format_name, arrival.file_id, arrival.raw, arrival.name)
     received = {"records": outcome.rows}
     _move_all(session, arrival.file_id, {"records": outcome.applied}, Bucket.ACCEPTED, "")
     _move_all(session, arrival.file_id, {"records": outcome.already}, Bucket.DUPLICATE, "EXACT")

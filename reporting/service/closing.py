@@ -60,7 +60,8 @@ def _suspended_rows(session: Session, scope: Scope) -> Finding:
         rows, "Every row of an order or a list was applied.",
         f"{count} {'row of orders or lists is' if count == 1 else 'rows of orders or lists are'} "
         f"suspended and {'counts' if count == 1 else 'count'} in every month. See them: hovedbok "
-        "mediation suspense. Send them corrected in another file, then say so in a waiver.",
+        "mediation suspense. Run them again: hovedbok mediation rerun. Correct one, or give it up: "
+        "hovedbok mediation correct.",
         count_of_rows=count,
     )  # fmt: skip
 

@@ -141,7 +141,7 @@ def count_outcomes(session: Session, shelf: Shelf, files: Sums) -> BucketSums:
     for row in session.execute(_RELEASED):
         _add(sums, "held", -row.records, -row.seconds, -row.octets)
         _add(sums, row.bucket, row.records, row.seconds, row.octets)
-    for row in session.execute(_RECYCLED):
+    for row in session.execute(_RECYCLED, {"not_usage": list(formats.NOT_USAGE)}):
         _add(sums, "suspended", -row.records, -row.seconds, -row.octets)
         _add(sums, row.bucket, row.records, row.seconds, row.octets)
     unpriced = session.execute(_UNPRICED).one()
@@ -176,7 +176,8 @@ _RECYCLED = text(
     "SELECT CASE WHEN v.file_id IS NULL THEN r.bucket ELSE 'filtered' END AS bucket,"
     " count(*) AS records, sum(s.seconds) AS seconds, sum(s.octets) AS octets"
     " FROM suspense_release r JOIN suspense s USING (suspense_id)"
-    " LEFT JOIN file_reversal v USING (file_id) WHERE s.part_no = 0 GROUP BY 1"
+    " JOIN source_file f USING (file_id) LEFT JOIN file_reversal v USING (file_id)"
+    " WHERE s.part_no = 0 AND f.format <> ALL (:not_usage) GROUP BY 1"
 )
 
 

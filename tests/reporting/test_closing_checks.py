@@ -223,7 +223,8 @@ def test_order_files_hold_up_every_month(db: str, tmp_path: Path) -> None:
     assert _send(tmp_path, "again.csv", _orders(1, 1, 7, counted=2)).state == "accepted"
     assert look(ORDER_ROWS).detail == (
         "2 rows of orders or lists are suspended and count in every month. See them: hovedbok "
-        "mediation suspense. Send them corrected in another file, then say so in a waiver."
+        "mediation suspense. Run them again: hovedbok mediation rerun. Correct one, or give it up: "
+        "hovedbok mediation correct."
     )
     assert sum(row["rows"] for row in look(ORDER_ROWS).figures["rows"]) == 2
     assert look(SUSPENDED).state == "ok"

@@ -19,7 +19,8 @@ from sqlalchemy.orm import Session
 
 import app
 import tests.reporting.provocations_of_people
-import tests.reporting.provocations_of_requests  # noqa: F401 - they enter themselves
+import tests.reporting.provocations_of_requests
+import tests.reporting.provocations_of_rows  # noqa: F401 - they enter themselves
 from ledger import service
 from ledger.db import transaction
 from ledger.errors import Problem

@@ -43,6 +43,7 @@ COLUMNS = (
 )  # fmt: skip
 ACTIONS: tuple[Action, ...] = ("add", "change", "addon", "cease")
 _HEADER = re.compile(rb"HDR,[A-Z][A-Z0-9]{1,15},[0-9]")
+_COLUMN_NAMES = ",".join(COLUMNS).encode()
 _SYSTEM = re.compile(r"[A-Z][A-Z0-9]{1,15}")
 _COUNT = re.compile(r"[0-9]{1,9}")
 _COUNTRY = re.compile(r"[A-Z]{2}")
@@ -61,8 +62,12 @@ class OrderFile:
 
 
 def recognises(head: bytes) -> bool:
-    """Tell an order file by its header line."""
-    return _HEADER.match(head.removeprefix(BOM)) is not None
+    r"""Tell an order file by its header line, or by its column names where that line is damaged.
+
+    >>> recognises(b"HDX,FKM,17,2026-03-02\n" + ",".join(COLUMNS).encode())
+    True
+    """
+    return _HEADER.match(head.removeprefix(BOM)) is not None or _COLUMN_NAMES in head
 
 
 def place(raw: bytes) -> tuple[str | None, int | None]:

@@ -98,6 +98,8 @@ def _files(session: Session, scope: Scope, kind: str) -> Finding:
     )
     told += f", with {records} records. " if kind == "usage" else ". "
     told += "Take in the whole copy, or give it up with hovedbok mediation reverse."
+    if lost := sum(one.has_no_place for one in waiting):
+        told += f" The first line of {lost} cannot be read: give it up once its whole copy is in."
     if undated:
         told += f" The month of {undated} cannot be read: counted in every month."
     return found(

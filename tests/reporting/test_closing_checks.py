@@ -167,6 +167,39 @@ def test_a_file_that_waits_as_a_whole_holds_up_its_months(db: str, tmp_path: Pat
     assert all(one.ties for one in totals)
 
 
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        b"HDX,FKM,1,2026-04-02\n",
+        b"HDR,fkm,1,2026-04-02\n",
+        b"HDR,FKM,1,2026-04-02",
+        b"\0" * 20 + b"\n",
+        b"",
+    ],
+)
+def test_an_order_file_without_its_first_line_holds_up_every_month(
+    db: str, tmp_path: Path, damaged: bytes
+) -> None:
+    """Its columns tell what it is; no file of the same name ends its waiting, only a person."""
+    with transaction() as session:
+        rating.load_tariff(session, SMALL.encode())
+    whole = _orders(1, 1, counted=1)
+    first, rest = whole.split(b"\n", 1)
+    broken = _send(tmp_path, "orders.csv", damaged + rest)
+    assert (broken.state, broken.format, broken.reason) == ("suspended", "order_csv", "BROKEN_FILE")
+    assert "Nothing of the file is used" in str(broken.detail)
+    assert _held(ORDERS) == {month: ["orders.csv"] for month in MONTHS}
+    assert look(ORDERS).detail == (
+        "1 order file waits as a whole. Take in the whole copy, or give it up with hovedbok "
+        "mediation reverse. The first line of 1 cannot be read: give it up once its whole copy is "
+        "in. The month of 1 cannot be read: counted in every month."
+    )
+    assert _send(tmp_path, "orders.csv", first + b"\n" + rest).state == "accepted"
+    assert _held(ORDERS) == {month: ["orders.csv"] for month in MONTHS}
+    assert _give_up(str(broken.file_id)).waited
+    assert _held(ORDERS) == {month: [] for month in MONTHS}
+
+
 MONTHS = ("2026-03", "2026-04", "2026-05")
 HEADER = ",".join(orders_csv.COLUMNS)
 ORDER = "O-{},cease,2026-03-02T00:00:00+01:00,,,,,,,,,,,,S-{},,,,"

@@ -19,6 +19,7 @@ from ledger.web.assets import add_library
 from ledger.web.fields import DEFAULT_BOOK
 from ledger.web.gate import require_book_access
 from reporting import norwegian
+from reporting.web.arguments import check_address
 from reporting.web.dates import OSLO
 
 _NORWEGIAN_DATE = re.compile(r"\A(\d{2})\.(\d{2})\.(\d{4})\Z", re.ASCII)
@@ -111,6 +112,7 @@ def install(app: Flask) -> None:
         phone=norwegian.phone_number,
         person=_person,
     )
+    app.before_request(check_address)
     app.url_defaults(_same_book)
     app.context_processor(
         lambda: {

@@ -27,6 +27,7 @@ from ledger.vault import vault
 from ledger.web import current_actor, scope
 from party.service import party_labels
 from reporting.norwegian import long_date
+from reporting.web.arguments import number_argument
 from reporting.web.dates import today
 from reporting.web.frame import book, show_book
 from reporting.web.journal_form import (
@@ -72,7 +73,7 @@ def add_pages(app: Flask) -> None:
 @scope("ledger:read")
 def _journals() -> str:
     """List drafts by where they stand; what waits for approval comes first."""
-    state, before = request.args.get("state", "submitted"), request.args.get("before", type=int)
+    state, before = request.args.get("state", "submitted"), number_argument("before")
     if state not in STATES:
         raise Invalid(f"{state!r} is not where a draft can stand.")
     with transaction() as session:

@@ -22,6 +22,7 @@ from ledger.service.checklists import Checklist
 from ledger.service.periods import PeriodState
 from ledger.web import current_actor, scope
 from ledger.web.etags import StateChanged
+from reporting.web.arguments import number_argument
 from reporting.web.clocks import wanted_known
 from reporting.web.dates import OSLO
 from reporting.web.frame import book, read_day, wanted_day
@@ -178,7 +179,7 @@ def _require_as_read(session: Session, period: str) -> None:
 def _page(session: Session, period: str, refusal: Problem | None = None) -> str:
     states = states_of(session, book(), period)
     evidence = checklists.list_checklists(session, book(), period, limit=_EVIDENCE_SHOWN)
-    wanted = request.args.get("checklist", type=int)
+    wanted = number_argument("checklist")
     shown = next((one for one in evidence if wanted in (None, one.checklist_id)), None)
     if wanted is not None and shown is None:
         raise UnknownChecklist(f"{period} has no checklist {wanted}.", checklist_id=wanted)

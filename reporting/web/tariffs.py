@@ -18,6 +18,7 @@ from rating.price_list import price_list, terms_for_all
 from rating.service import APPROVED, PROPOSED, TariffVersion
 from rating.tariff_diff import TariffDiff, tariff_diff
 from rating.tariff_gaps import tariff_gaps
+from reporting.web.arguments import number_argument
 
 
 def add_pages(app: Flask) -> None:
@@ -100,7 +101,7 @@ def _page(name: str, version: int, refusal: Problem | None = None) -> str:
 
 def _compared(found: TariffVersion, others: list[TariffVersion]) -> TariffVersion | None:
     """Choose what a version is compared with: as asked, else the approved one before it."""
-    asked = request.args.get("since", type=int)
+    asked = number_argument("since")
     if asked is not None:
         return next((one for one in others if one.version == asked), None)
     before = [one for one in others if one.state == APPROVED and one.valid_from < found.valid_from]

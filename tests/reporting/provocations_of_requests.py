@@ -107,6 +107,11 @@ def _unauthorised(_session: Session) -> object:
     return _raise(make_app().test_client().get("/api/v1/balances"))
 
 
+@provokes("address-unclear")
+def _address_unclear(session: Session) -> object:
+    return _raise(_client(session).get("/trial-balance?acount=1500"))
+
+
 @provokes("csrf-token-missing")
 def _csrf_token_missing(_session: Session) -> object:
     typed = {"username": "kari", "password": "x"}

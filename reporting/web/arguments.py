@@ -1,0 +1,84 @@
+"""What the address of a page may ask; anything else is refused, before a page is made.
+
+A page that passes over what it does not know shows the whole list as if it were the part that was
+asked for. The API refuses it too (`ledger.web.openapi`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from http import HTTPStatus
+
+from flask import request
+
+from ledger.errors import Invalid
+
+# Links carry these from page to page, so every page takes them.
+_CARRIED = frozenset({"book", "known_as_of"})
+_DAY = "effective_as_of"
+# Pages that are not named here take nothing more.
+_MORE: Mapping[str, frozenset[str]] = {
+    "account": frozenset({"first_day", _DAY, "after"}),
+    "customers": frozenset({"q"}),
+    "invoices": frozenset({"period", _DAY}),
+    "journals": frozenset({"state", "before"}),
+    "login": frozenset({"next"}),
+    "period": frozenset({"checklist", _DAY}),
+    "suspense": frozenset({"reason"}),
+    "tariff": frozenset({"since"}),
+    "trace_record": frozenset({"place"}),
+    **dict.fromkeys(
+        (
+            "home", "chart", "trial_balance", "trial_balance_excel", "entry", "aging",
+            "aging_excel", "unallocated", "unallocated_excel", "customer", "invoice",
+        ),
+        frozenset({_DAY}),
+    ),
+}  # fmt: skip
+_LARGEST = 2**63 - 1
+
+
+class AddressUnclear(Invalid):
+    """The address of a page asks for what the page does not know, or for one thing twice.
+
+    Raise as: f"This page does not know {name!r}: it would show everything. It knows {names}.".
+    """
+
+    status = HTTPStatus.BAD_REQUEST
+    title = "Address is not clear"
+
+
+def check_address() -> None:
+    """Refuse the request for a page that asks what the page does not know.
+
+    Raises `AddressUnclear`.
+    """
+    endpoint = request.endpoint or ""
+    if not request.args or not endpoint.startswith("desk."):
+        return
+    known = _CARRIED | _MORE.get(endpoint.removeprefix("desk."), frozenset())
+    for name, said in request.args.lists():
+        if name not in known:
+            raise AddressUnclear(
+                f"This page does not know {name!r}: it would show everything as if it were what "
+                f"was asked for. It knows {', '.join(sorted(known))}. Correct the address.",
+                argument=name,
+            )
+        if len(said) > 1:
+            raise AddressUnclear(
+                f"The address says {name} {len(said)} times. Say it once.", argument=name
+            )
+
+
+def number_argument(name: str) -> int | None:
+    """Read a whole number from the address; None where it is absent or empty.
+
+    Raises `AddressUnclear` for anything else: a page of everything would not be what was meant.
+    """
+    written = request.args.get(name, "").strip()
+    if not written:
+        return None
+    if not (written.isascii() and written.isdigit() and int(written) <= _LARGEST):
+        raise AddressUnclear(f"{written!r} is no number of {name}. Correct the address.",
+                             argument=name)  # fmt: skip
+    return int(written)

@@ -1,0 +1,90 @@
+"""Addresses of pages: what a page does not know is refused, and no link of ours asks for it."""
+
+from __future__ import annotations
+
+import re
+from html import unescape
+
+import pytest
+from flask.testing import FlaskClient
+
+from reporting.web.arguments import _MORE
+from tests.reporting.test_desk import PAGE, address, enter
+from tests.reporting.test_desk import client as _client
+
+client = _client
+ROLES = ("accountant", "auditor")
+
+
+@pytest.fixture(name="entered")
+def _entered(client: FlaskClient) -> FlaskClient:
+    enter(client, *ROLES)
+    return client
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("/trial-balance?acount=1500", "does not know &#39;acount&#39;"),
+        ("/trial-balance?account=1500", "It knows book, effective_as_of, known_as_of."),
+        ("/accounts/1500?effective_as_off=2026-03-31", "does not know &#39;effective_as_off&#39;"),
+        ("/aging?effective_as_of=2026-03-31&effective_as_of=2026-04-30", "2 times. Say it once."),
+        ("/suspense?raeson=NO_RATE", "It knows book, known_as_of, reason."),
+        ("/journal?before=soon", "no number of before"),
+        ("/journal?before=-1", "no number of before"),
+        (f"/journal?before={2**63}", "no number of before"),
+        ("/tariffs/SMALL/1?since=x", "no number of since"),
+        ("/periods/2026-03?checklist=new", "no number of checklist"),
+        ("/trial-balance/excel?acount=1500", "does not know"),
+    ],
+)
+def test_a_page_does_not_pass_over_what_it_does_not_know(
+    entered: FlaskClient, path: str, said: str
+) -> None:
+    """A page of everything would read as the part that was asked for: it is a page that says so."""
+    refused = entered.get(path, headers=PAGE)
+    assert refused.status_code == 400, path
+    assert said in refused.text
+    assert "Address is not clear" in refused.text
+    assert "To the front page" in refused.text
+    program = entered.get(path)
+    assert (program.status_code, program.json["type"]) == (400, "/problems/address-unclear")
+
+
+def test_a_stranger_is_led_to_the_login_first(client: FlaskClient) -> None:
+    """What an address may ask is told to nobody who may not ask."""
+    assert client.get("/trial-balance?acount=1500", headers=PAGE).status_code == 303
+    assert client.get("/login?next=/aging", headers=PAGE).status_code == 200
+
+
+def test_every_page_takes_what_links_carry_and_what_it_is_named_with(entered: FlaskClient) -> None:
+    """No name of the table is of a page that is not there, or that reads something else."""
+    rules = {
+        rule.endpoint.removeprefix("desk."): rule.rule
+        for rule in entered.application.url_map.iter_rules()
+        if rule.endpoint.startswith("desk.") and "GET" in (rule.methods or ())
+    }
+    assert _MORE.keys() <= rules.keys()
+    for name, rule in rules.items():
+        asked = "&".join(f"{one}=" for one in ("book", "known_as_of", *_MORE.get(name, ())))
+        status = entered.get(f"{address(rule)}?{asked}", headers=PAGE).status_code
+        assert status == 200 or 400 < status < 500 or status == 303, (name, status)
+
+
+def test_no_link_of_ours_is_refused(entered: FlaskClient) -> None:
+    """Every link of every page, and of the pages behind them, with a clock set."""
+    waiting, seen = ["/?known_as_of=", "/?effective_as_of=2026-03-31"], set()
+    while waiting:
+        path = waiting.pop()
+        shape = re.sub(r"[0-9]+", "#", path)
+        if shape in seen:
+            continue
+        seen.add(shape)
+        answer = entered.get(path, headers=PAGE)
+        assert answer.status_code != 400, path
+        if answer.mimetype == "text/html":
+            waiting += [
+                unescape(found) for found in re.findall(r'href="(/[^"#]*)', answer.text)
+                if not found.startswith(("/assets/", "/api/"))
+            ]  # fmt: skip
+    assert len(seen) > 25, seen

@@ -146,10 +146,11 @@ def _tables(session: Session) -> Sums:
     row = session.execute(
         text(
             "SELECT coalesce(sum(quantity) FILTER (WHERE measure = 'records'"
-            "  AND format <> 'ocr_giro'), 0) AS rows,"
+            "  AND format <> 'ocr_giro' AND from_bucket = 'received'), 0) AS rows,"
             " coalesce(sum(quantity) FILTER (WHERE measure = 'records' AND format = 'order_csv'"
             "  AND to_bucket = 'accepted'), 0) AS applied,"
-            " coalesce(sum(quantity) FILTER (WHERE measure = 'ore'), 0) AS ore,"
+            " coalesce(sum(quantity) FILTER (WHERE measure = 'ore'"
+            "  AND from_bucket = 'received'), 0) AS ore,"
             " coalesce(sum(quantity) FILTER (WHERE measure = 'ore'"
             "  AND to_bucket = 'accepted'), 0) AS booked,"
             " (SELECT count(*) FROM applied_order WHERE file_id IS NOT NULL) AS orders"

@@ -26,6 +26,7 @@ from mediation.service import RowOutcome, control_totals, correct_row, ingest_fi
 from mediation.service.row_suspense import CorrectionRefused, RowNotWaiting
 from party import service as party
 from rating import service as rating
+from reporting.service import reconcile
 from reporting.service.recount import Shelf, count_files, count_outcomes
 from tests.rating.tariffs import SMALL
 
@@ -205,15 +206,18 @@ def test_what_cannot_be_is_refused_by_name(tmp_path: Path) -> None:
         rerun_rows(session, vault(), "Kari", " ")
 
 
-def test_rows_that_end_are_no_usage_in_the_proof_of_a_month(tmp_path: Path) -> None:
-    """The recount of usage from the files does not see orders, whatever became of them."""
+def test_rows_that_end_are_counted_once_in_the_proof_of_a_month(tmp_path: Path) -> None:
+    """As rows of files and as orders applied; the recount of usage does not see them at all."""
     send(tmp_path, 2, cease("O-2", "S-1"))
     send(tmp_path, 1, add("O-1", "S-1", "4791000001"))
     rerun()
     with transaction() as session:
         shelf = Shelf(vault())
-        sums = count_outcomes(session, shelf, count_files(session, shelf))
-    assert set(sums.values()) == {0}
+        files = count_files(session, shelf)
+        assert set(count_outcomes(session, shelf, files).values()) == {0}
+        tables = reconcile._tables(session)
+    assert (files["rows"], tables["rows"]) == (2, 2)
+    assert (tables["applied"], tables["orders"]) == (2, 2)
 
 
 def run(*words: str) -> Result:

@@ -92,6 +92,7 @@ _PARENTS = {
     "customer": "customers",
     "invoice": "invoices",
     "feed": "feeds",
+    "suspense_rows": "suspense",
     "trace_voucher": "trial_balance",
     "trace_invoice": "invoices",
     "trace_record": "feeds",

@@ -5,13 +5,16 @@ The only place of the web that reads the shapes of party and mediation.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 
 from sqlalchemy.orm import Session
 
 from ledger.errors import NotFound
+from ledger.vault import vault
 from mediation import service as mediation
+from mediation.service import RowOutcome
 from mediation.service.control import ControlTotal
 from mediation.service.registration import FileView
 from mediation.service.suspense import SuspenseView
@@ -148,6 +151,26 @@ def suspense_by_reason(session: Session) -> list[SuspenseReason]:
     """Sum what is suspended by reason, most records first."""
     sums = [SuspenseReason(*row) for row in mediation.suspense_by_reason(session)]
     return sorted(sums, key=lambda row: -row.records)
+
+
+def rerun_rows(session: Session, author: str, because: str, *, dry_run: bool) -> list[RowOutcome]:
+    """Run suspended rows of orders and lists again. Raises `Invalid`."""
+    return mediation.rerun_rows(session, vault(), author, because, dry_run=dry_run)
+
+
+def correct_row(
+    session: Session, file: str, line_no: int, values: Mapping[str, str], author: str, because: str
+) -> RowOutcome:
+    """Correct a suspended row and run it again.
+
+    Raises `CorrectionRefused`, `RowNotWaiting`, `NotFound`, `Invalid`.
+    """
+    return mediation.correct_row(session, vault(), file, line_no, values, author, because)
+
+
+def give_up_row(session: Session, file: str, line_no: int, author: str, because: str) -> RowOutcome:
+    """End the waiting of a suspended row. Raises `RowNotWaiting`, `NotFound`, `Invalid`."""
+    return mediation.give_up_row(session, file, line_no, author, because)
 
 
 def _file(one: FileView, totals: list[MeasureTotals]) -> FeedFile:

@@ -37,6 +37,7 @@ OF_NO_BOOK = {
     ("GET", "/api/v1/files/<int:file_id>"), ("POST", "/api/v1/files/<int:file_id>/reversal"),
     ("GET", "/api/v1/suspense"), ("POST", "/api/v1/suspense/reruns"),
     ("POST", "/api/v1/files/<int:file_id>/rows/<int:line_no>/corrections"),
+    ("POST", "/suspense/rows"),
     ("GET", "/feeds"), ("GET", "/feeds/<int:file_id>"), ("GET", "/suspense"),
     ("GET", "/customers"),
     ("GET", "/access"), ("POST", "/journal/sum"), ("POST", "/logout"),

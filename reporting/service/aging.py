@@ -37,12 +37,13 @@ class AgingReport:
 
 @dataclass(frozen=True, slots=True)
 class UnmatchedPayment:
-    """Money received that no claim has taken yet. Amounts in øre, positive."""
+    """Money received that no claim has taken yet. Amounts positive. [minor units]"""
 
     open_item_id: int
     document_ref: str
     kid: str | None
     received_on: date
+    currency: str
     original_minor: int
     outstanding_minor: int
 
@@ -141,6 +142,7 @@ def unmatched_payments(
             document_ref=item.document_ref,
             kid=item.kid,
             received_on=item.document_date,
+            currency=item.currency,
             original_minor=-item.original_minor,
             outstanding_minor=-item.outstanding_minor,
         )

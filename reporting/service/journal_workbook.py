@@ -52,7 +52,7 @@ def write_journal_workbook(
     The session must hold one snapshot. Raises `NotYetKnown`, `DoesNotTie`; nothing is then saved.
     """
     clocks = ledger.resolve_clocks(session, effective_as_of, known_as_of)
-    told = parameters(book, clocks, "hovedbok ledger export")
+    told = parameters(session, book, clocks, "hovedbok ledger export")
     balance = trial_balance(session, book, effective_as_of, known_as_of)
     lines = ledger.iter_tied_lines(session, book, effective_as_of, known_as_of, tally=tally)
     sheets = chain([trial_balance_sheet(balance)], _line_sheets(lines))

@@ -44,13 +44,6 @@ _INVOICES = (
     Column("Gross", "money", total=True),
     Column("Document (sha256)"),
 )
-_UNMATCHED = (
-    Column("Reference"),
-    Column("KID as received"),
-    Column("Received", "date"),
-    Column("Amount", "money", total=True),
-    Column("Not allocated", "money", total=True),
-)
 
 
 def write_workbook(
@@ -78,15 +71,17 @@ def write_workbook(
         invoices_sheet(session, book, as_of, known_as_of),
         unmatched_sheet(session, book, as_of, known_as_of),
     ]
-    write_sheets(target, sheets, parameters(book, clocks, made_by))
+    write_sheets(target, sheets, parameters(session, book, clocks, made_by))
 
 
-def parameters(book: str, clocks: ledger.Clocks, made_by: str) -> list[tuple[str, Value]]:
-    """Name what the sheets depend on: the book, both clocks, the currency, whose program."""
+def parameters(
+    session: Session, book: str, clocks: ledger.Clocks, made_by: str
+) -> list[tuple[str, Value]]:
+    """Name what the sheets depend on: the book, both clocks, its currency, whose program."""
     return [
         ("Book", book),
         *clock_cells(clocks.effective_as_of, clocks.known_as_of, sealed=clocks.sealed),
-        ("Currency", "NOK"),
+        ("The book's currency", ledger.functional_currency(session, book)),
         ("Amounts", "Debit positive, credit negative"),
         ("Made by", made_by),
     ]
@@ -167,15 +162,22 @@ def invoice_cells(issued: IssuedInvoice) -> tuple[Value, ...]:
 def unmatched_sheet(
     session: Session, book: str, as_of: date | None, known_as_of: int | None = None
 ) -> Table:
-    """List the payments that wait for a claim."""
-    return Table(
-        title="Unmatched payments",
-        columns=_UNMATCHED,
-        rows=[
-            (
-                payment.document_ref, payment.kid, payment.received_on,
-                payment.original_minor, payment.outstanding_minor,
-            )
-            for payment in unmatched_payments(session, book, as_of, known_as_of)
-        ],
+    """List the payments that wait for a claim, those of each currency summed apart."""
+    waiting = unmatched_payments(session, book, as_of, known_as_of)
+    sums: dict[str, tuple[int, int]] = {}
+    for one in waiting:
+        received, left = sums.get(one.currency, (0, 0))
+        sums[one.currency] = (received + one.original_minor, left + one.outstanding_minor)
+    single = len(sums) <= 1
+    columns = (
+        Column("Reference"), Column("KID as received"), Column("Received", "date"),
+        Column("Currency"),
+        *(Column(heading, "money", total=single, grouped=not single)
+          for heading in ("Amount", "Not allocated")),
     )  # fmt: skip
+    rows = [
+        (one.document_ref, one.kid, one.received_on, one.currency, one.original_minor,
+         one.outstanding_minor) for one in waiting
+    ]  # fmt: skip
+    groups = None if single else Groups(3, sums)
+    return Table("Unmatched payments", columns, rows, None, groups)

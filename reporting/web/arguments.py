@@ -29,11 +29,12 @@ _MORE: Mapping[str, frozenset[str]] = {
     "trace_record": frozenset({"place"}),
     **dict.fromkeys(
         (
-            "home", "chart", "trial_balance", "trial_balance_excel", "entry", "aging",
-            "aging_excel", "unallocated", "unallocated_excel", "customer", "invoice",
+            "home", "chart", "trial_balance", "trial_balance_excel", "entry", "unallocated",
+            "unallocated_excel", "customer", "invoice",
         ),
         frozenset({_DAY}),
     ),
+    **dict.fromkeys(("aging", "aging_excel"), frozenset({_DAY, "currency"})),
 }  # fmt: skip
 _LARGEST = 2**63 - 1
 

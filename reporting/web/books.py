@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Container, Iterable
+from typing import Any
+
 from flask import Flask, Response, render_template, request
 
 from ledger import service as ledger
@@ -13,6 +17,7 @@ from ledger.service.draft_reading import draft_of_batch
 from ledger.service.proofs import voucher_proof
 from ledger.tables import Table, Value
 from ledger.web import scope
+from party.service import party_labels
 from reporting import service
 from reporting.aging import BUCKETS
 from reporting.service import workbook
@@ -69,8 +74,9 @@ def _account(number: str) -> str:
             after=request.args.get("after"),
         )  # fmt: skip
         own = ledger.functional_currency(read.session, read.book)
+        parties = _parties_of(read, page.lines)
     return render_template(
-        "account.html", number=number, page=page, first=first, read=read,
+        "account.html", number=number, page=page, first=first, read=read, parties=parties,
         newest="after" not in request.args, foreign=_is_foreign(page, own),
     )  # fmt: skip
 
@@ -89,10 +95,16 @@ def _entry(series: str, year: int, number: int) -> str:
         )
         invoice = service.invoice_of_entry(read.session, entry.entry_id)
         draft = draft_of_batch(read.session, entry.batch_id)
+        parties = _parties_of(read, entry.lines)
     return render_template(
         "entry.html", entry=entry, invoice=invoice, draft=draft, sums=sums_of(entry.lines),
-        read=read,
+        read=read, parties=parties,
     )  # fmt: skip
+
+
+def _parties_of(read: Reading, lines: Iterable[Any]) -> Container[int]:
+    """Give the parties of lines that have a page: a program may post one that nobody registered."""
+    return party_labels(read.session, {line.party_id for line in lines if line.party_id})
 
 
 @scope("ledger:read")
@@ -149,8 +161,10 @@ def _unallocated() -> str:
     """List money received that no claim has taken yet."""
     with reading() as read:
         payments = service.unmatched_payments(read.session, read.book, read.day, read.known)
-    total = sum(payment.outstanding_minor for payment in payments)
-    return render_template("unallocated.html", payments=payments, total=total, read=read)
+    totals = Counter[str]()
+    for payment in payments:
+        totals[payment.currency] += payment.outstanding_minor
+    return render_template("unallocated.html", payments=payments, totals=totals, read=read)
 
 
 @scope("receivables:read")
@@ -162,4 +176,6 @@ def _unallocated_excel() -> Response:
 
 
 def _excel(read: Reading, sheet: Table, name: str) -> Response:
-    return excel([sheet], workbook.parameters(read.book, read.clocks, "desk"), name, read.day)
+    with transaction() as session:
+        told = workbook.parameters(session, read.book, read.clocks, "desk")
+    return excel([sheet], told, name, read.day)

@@ -133,13 +133,15 @@ def _receivables(read: Reading) -> Iterator[Tile]:
             "desk.aging", "wait" if late[currency] else "good",
         )  # fmt: skip
     unmatched = service.unmatched_payments(read.session, read.book, read.day, read.known)
-    waiting = sum(payment.outstanding_minor for payment in unmatched)
-    count = f"{whole_number(len(unmatched))} payment{'' if len(unmatched) == 1 else 's'}"
-    yield Tile(
-        "Unmatched payments", kroner(waiting),
-        f"{count} to place" if unmatched else "Every payment has found its claim",
-        "desk.unallocated", "wait" if unmatched else "good",
-    )  # fmt: skip
+    for currency in (own, *sorted({payment.currency for payment in unmatched} - {own})):
+        waiting = [one.outstanding_minor for one in unmatched if one.currency == currency]
+        count = f"{whole_number(len(waiting))} payment{'' if len(waiting) == 1 else 's'}"
+        yield Tile(
+            "Unmatched payments" + ("" if currency == own else f", {currency}"),
+            kroner(sum(waiting)),
+            f"{count} to place" if waiting else "Every payment has found its claim",
+            "desk.unallocated", "wait" if waiting else "good",
+        )  # fmt: skip
 
 
 def _invoices(read: Reading) -> Iterator[Tile]:

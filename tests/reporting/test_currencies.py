@@ -85,3 +85,39 @@ def test_pages_sum_each_currency_apart(client: FlaskClient) -> None:
     page = text_of(client, "/customers/7?effective_as_of=2026-04-30")
     assert "as posted, in NOK" in page
     assert "as posted, in EUR" in page
+
+
+def test_payments_in_several_currencies_are_summed_apart(client: FlaskClient) -> None:
+    """Fifty euro that nobody expected are no fifty kroner, on the page, in the sheet, in a tile."""
+    item = ItemDraft("payment", "SWIFT-1", None, DAY, DAY)
+    entry = EntryDraft("PAY", DAY, DAY, "payment", "swift-1", "Unknown payer", (
+        Line("1920", 5_000, "EUR", base_minor=57_500),
+        Line("2991", -5_000, "EUR", party_id=7, item=item, base_minor=-57_500),
+    ))  # fmt: skip
+    with transaction() as session:
+        ledger.post_batch(session, BatchDraft("NO01", "bank", "swift-1", "x", (entry,)))
+    asked = "effective_as_of=2026-04-30"
+    page = text_of(client, f"/payments/unmatched?{asked}")
+    assert "SWIFT-1 none EUR 50,00 50,00 Total EUR 50,00 Total NOK 250,00" in page
+    assert "Unmatched payments, EUR" in text_of(client, f"/?{asked}")
+    sheet = client.get(f"/payments/unmatched/excel?{asked}")
+    book = openpyxl.load_workbook(BytesIO(sheet.data))
+    rows = list(book["Unmatched payments"].iter_rows(values_only=True))
+    assert {row[3] for row in rows if isinstance(row[4], int | float)} == {"EUR", "NOK"}
+    told = {row[0]: row[1] for row in book["Parameters"].iter_rows(values_only=True)}
+    assert told["The book's currency"] == "NOK"
+
+
+def test_a_party_that_nobody_registered_leads_nowhere(client: FlaskClient) -> None:
+    """A program may post a party of its own; its number stands there, and is no dead link."""
+    lines = (Line("1920", 5_000, party_id=987_654), Line("7830", -5_000, party_id=7))
+    entry = EntryDraft("JNL", DAY, DAY, "import", "guest-1", "Guest", lines)
+    with transaction() as session:
+        ledger.post_batch(session, BatchDraft("NO01", "guest", "guest-1", "x", (entry,)))
+    enter(client, "accountant")
+    for number, known in (("1920", False), ("7830", True)):
+        page = client.get(f"/accounts/{number}").text
+        party = 7 if known else 987_654
+        assert str(party) in page
+        assert (f"/customers/{party}" in page) is known
+        assert not known or client.get(f"/customers/{party}").status_code == 200

@@ -243,7 +243,7 @@ def test_unmatched_payments_are_listed_and_summed(client: FlaskClient) -> None:
     """What waits on 2991 is what the list sums to."""
     enter(client, "collector")
     seen = text_of(client, "/payments/unmatched")
-    assert "123456789012347 250,00 250,00 Total 250,00" in seen
+    assert "123456789012347 NOK 250,00 250,00 Total NOK 250,00" in seen
 
 
 def test_lists_download_as_workbooks(client: FlaskClient) -> None:

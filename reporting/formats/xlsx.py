@@ -165,8 +165,10 @@ def _write_groups(
             )
             difference = f"{letter}{written_row + 1}-{letter}{written_row + 2}"
             if column.grouped:
+                # Without a row the range would run backwards, over the sum itself.
+                summed = f"=SUMIF({rows})" if last_row > 1 else "=0"
                 columns.append((
-                    _formula(sheet, f"=SUMIF({rows})", style),
+                    _formula(sheet, summed, style),
                     _cell(sheet, next(told), column.kind, style),
                     _formula(sheet, f"=ROUND({difference},2)", style),
                 ))  # fmt: skip

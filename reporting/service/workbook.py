@@ -14,6 +14,7 @@ from ledger.tables import Column, Groups, Table, Value, clock_cells
 from reporting.aging import BUCKETS
 from reporting.formats.xlsx import write_workbook as write_sheets
 from reporting.service.aging import (
+    UNALLOCATED,
     AgingReport,
     aging_report,
     trial_balance,
@@ -22,7 +23,8 @@ from reporting.service.aging import (
 from reporting.service.invoices import IssuedInvoice, iter_invoices
 from reporting.statements import TrialBalance
 
-_CURRENCY_AT = 2  # The column of the trial balance that tells the currency.
+# The columns of the trial balance and of unmatched payments that tell the currency.
+_CURRENCY_AT, _UNMATCHED_CURRENCY_AT = 2, 3
 _AGING = (
     Column("Account"),
     Column("Customer no."),
@@ -162,22 +164,23 @@ def invoice_cells(issued: IssuedInvoice) -> tuple[Value, ...]:
 def unmatched_sheet(
     session: Session, book: str, as_of: date | None, known_as_of: int | None = None
 ) -> Table:
-    """List the payments that wait for a claim, those of each currency summed apart."""
-    waiting = unmatched_payments(session, book, as_of, known_as_of)
-    sums: dict[str, tuple[int, int]] = {}
-    for one in waiting:
-        received, left = sums.get(one.currency, (0, 0))
-        sums[one.currency] = (received + one.original_minor, left + one.outstanding_minor)
-    single = len(sums) <= 1
+    """List the payments that wait for a claim; what is left of each currency is summed apart.
+
+    The sums are held against the account that the payments wait on, as the journal has it.
+    """
     columns = (
         Column("Reference"), Column("KID as received"), Column("Received", "date"),
-        Column("Currency"),
-        *(Column(heading, "money", total=single, grouped=not single)
-          for heading in ("Amount", "Not allocated")),
+        Column("Currency"), Column("Amount", "money"),
+        Column("Not allocated", "money", grouped=True),
     )  # fmt: skip
     rows = [
         (one.document_ref, one.kid, one.received_on, one.currency, one.original_minor,
-         one.outstanding_minor) for one in waiting
+         one.outstanding_minor)
+        for one in unmatched_payments(session, book, as_of, known_as_of)
     ]  # fmt: skip
-    groups = None if single else Groups(3, sums)
-    return Table("Unmatched payments", columns, rows, None, groups)
+    control = {
+        row.currency: (-row.balance_minor,)
+        for row in trial_balance(session, book, as_of, known_as_of).rows
+        if row.account == UNALLOCATED
+    }
+    return Table("Unmatched payments", columns, rows, None, Groups(_UNMATCHED_CURRENCY_AT, control))

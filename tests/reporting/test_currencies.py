@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import date
 from io import BytesIO
 from pathlib import Path
@@ -16,8 +17,11 @@ from flask.testing import FlaskClient
 from ledger import service as ledger
 from ledger.db import transaction
 from ledger.journal import BatchDraft, EntryDraft, ItemDraft, Line
+from ledger.tables import Groups
 from reporting import service
 from reporting.cli.report import report_cli
+from reporting.formats.xlsx import workbook_bytes
+from reporting.service import workbook
 from tests.reporting.desk_books import open_books
 from tests.reporting.test_desk import enter, make_app, text_of
 
@@ -104,6 +108,14 @@ def test_payments_in_several_currencies_are_summed_apart(client: FlaskClient) ->
     book = openpyxl.load_workbook(BytesIO(sheet.data))
     rows = list(book["Unmatched payments"].iter_rows(values_only=True))
     assert {row[3] for row in rows if isinstance(row[4], int | float)} == {"EUR", "NOK"}
+    with transaction() as session:
+        (euro,) = (
+            row for row in service.trial_balance(session, "NO01", DAY).rows
+            if (row.account, row.currency) == ("2991", "EUR")
+        )  # fmt: skip
+        sheet_of = workbook.unmatched_sheet(session, "NO01", DAY)
+    assert sheet_of.groups is not None
+    assert sheet_of.groups.control["EUR"] == (-euro.balance_minor,) == (5_000,)
     told = {row[0]: row[1] for row in book["Parameters"].iter_rows(values_only=True)}
     assert told["The book's currency"] == "NOK"
 
@@ -121,3 +133,13 @@ def test_a_party_that_nobody_registered_leads_nowhere(client: FlaskClient) -> No
         assert str(party) in page
         assert (f"/customers/{party}" in page) is known
         assert not known or client.get(f"/customers/{party}").status_code == 200
+
+
+def test_a_list_without_rows_has_sums_of_nothing(client: FlaskClient) -> None:
+    """Before any payment came, and where all of them found their claims: no sum over itself."""
+    with transaction() as session:
+        sheet = workbook.unmatched_sheet(session, "NO01", DAY)
+    none = replace(sheet, rows=[], groups=Groups(3, {"NOK": (0,)}))
+    book = openpyxl.load_workbook(BytesIO(workbook_bytes([none], [])))
+    rows = list(book["Unmatched payments"].iter_rows(min_row=2, values_only=True))
+    assert [row[5] for row in rows] == ["=0", 0, "=ROUND(F2-F3,2)"]

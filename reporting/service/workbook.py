@@ -178,7 +178,9 @@ def unmatched_sheet(
          one.outstanding_minor)
         for one in unmatched_payments(session, book, as_of, known_as_of)
     ]  # fmt: skip
-    control = {
+    # A currency that only the list or only the journal has stands there too: they then differ.
+    currencies = {ledger.functional_currency(session, book), *(row[3] for row in rows)}
+    control = dict.fromkeys(sorted(currencies), (0,)) | {
         row.currency: (-row.balance_minor,)
         for row in trial_balance(session, book, as_of, known_as_of).rows
         if row.account == UNALLOCATED

@@ -221,7 +221,8 @@ def test_the_workbook_adds_up(finished: Finished) -> None:
     assert [sum(invoices[name]) for name in ("Net", "VAT", "Gross")] == [
         Decimal(totals[name]) for name in ("invoiced_net", "vat", "invoiced_gross")
     ]
-    assert sum(_columns(book["Unmatched payments"])["Amount"]) == Decimal(totals["unallocated"])
+    waiting = _columns(book["Unmatched payments"])
+    assert sum(waiting["Not allocated"]) == Decimal(totals["unallocated"])
 
 
 def _columns(sheet: Worksheet) -> dict[str, list[Decimal]]:
@@ -235,7 +236,9 @@ def _columns(sheet: Worksheet) -> dict[str, list[Decimal]]:
         if not str(formula).startswith("=SUM"):
             continue
         letter = openpyxl.utils.get_column_letter(place + 1)
-        assert formula == f"=SUM({letter}2:{letter}{last + 1})"
+        apart = f"=SUMIF($D$2:$D${last + 1},$D{last + 2},{letter}$2:{letter}${last + 1})"
+        assert formula in {f"=SUM({letter}2:{letter}{last + 1})", apart}
+        assert formula != apart or {row[3] for row in rows[: last + 1]} == {"NOK"}
         money = [Decimal(str(row[place])) for row in rows[:last]]
         if "Control (books)" in control:
             assert sum(money) == Decimal(str(control["Control (books)"][place]))

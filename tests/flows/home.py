@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +16,7 @@ from ledger import jobs, vault
 from ledger.db.server import PrivateServer
 from reporting import reconciliation
 from reporting.cli.month import _scope, _state
+from tests.flows.forked import Command
 
 ROOT = Path(__file__).resolve().parents[2]
 MONTH = "2026-03"
@@ -34,15 +33,11 @@ class Home:
 
     folder: Path
 
-    def start(self, *words: str) -> subprocess.Popen[str]:
+    def start(self, *words: str) -> Command:
         """Start a command and leave it running."""
         environment = {k: v for k, v in os.environ.items() if k != "DATABASE_URL"}
         environment["HOVEDBOK_HOME"] = str(self.folder)
-        return subprocess.Popen(
-            [sys.executable, str(ROOT / "app.py"), *words],
-            cwd=ROOT, env=environment, text=True, start_new_session=True,
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        )  # fmt: skip
+        return Command(words, ROOT, environment)
 
     def run(self, *words: str, status: int = 0) -> str:
         """Run a command to its end and give its standard output."""

@@ -16,11 +16,12 @@ import pytest
 
 from ledger import service
 from ledger.db import transaction
+from tests.flows.forked import Command
 from tests.flows.home import MONTH, Home
 
 KILLS = int(os.environ.get("HOVEDBOK_KILLS", "3"))
 
-Deed = Callable[[Home, "subprocess.Popen[str]"], None]
+Deed = Callable[[Home, Command], None]
 
 
 @pytest.fixture(scope="module")
@@ -62,13 +63,13 @@ def homes(migrated: Path, tmp_path: Path) -> Iterator[Iterator[Home]]:
     made[-1].server.stop()
 
 
-def kill_command(_home: Home, command: subprocess.Popen[str]) -> None:
+def kill_command(_home: Home, command: Command) -> None:
     """Kill a command with its children."""
     with suppress(ProcessLookupError):
         os.killpg(command.pid, signal.SIGKILL)
 
 
-def kill_server(home: Home, _command: subprocess.Popen[str]) -> None:
+def kill_server(home: Home, _command: Command) -> None:
     """Kill PostgreSQL; whoever needs it next starts it again."""
     pid = home.server.pid()
     if pid is not None:

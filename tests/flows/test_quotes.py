@@ -11,16 +11,14 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from flask import Flask
 
 import app
-from ledger import lookups, web
+from ledger import lookups
 from ledger import service as ledger
 from ledger.db import transaction
 from ledger.errors import Invalid, NotFound
 from ledger.service import access
 from party import service as party
-from rating import api as rating_api
 from rating import parse_tariff, quoting
 from rating import service as rating
 from rating.cli import rating_cli
@@ -38,6 +36,7 @@ from tests.flows.test_wholesale import TARIFF as AGREED
 from tests.party.rows import ANNA, order
 from tests.rating.tariffs import GB
 from tests.rating.test_fair_use import TARIFF as ROAM
+from tests.reporting.test_desk import make_app
 
 SECOND = 10_000
 TOP_UP = """
@@ -201,9 +200,6 @@ def test_over_rest_and_in_the_terminal(family: Path) -> None:
     assert (left, last.startswith("Together 0.80: ")) == ("Left of minutes: 270.", True)
     alone = CliRunner().invoke(rating_cli, ["quote", *words[3:]])
     assert "Name an --offering, or a --subscription" in str(alone.exception)
-    flask = Flask("trial", static_folder=None)
-    flask.config["SECRET_KEY"] = "only for this test"
-    rating_api.register(web.install(flask))
     asked = {"subscription": "SUB2", "period": MONTH, "events": [
         {"usage": "voice", "start": f"{MONTH}-20T18:00", "quantity": 100, "called": "4790000009"}
     ]}  # fmt: skip
@@ -213,7 +209,7 @@ def test_over_rest_and_in_the_terminal(family: Path) -> None:
             token = access.add_client(
                 session, f"shop{len(scopes)}", scopes, actor="test", now=datetime.now(UTC)
             )
-        client = flask.test_client()
+        client = make_app().test_client()
         client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {token}"
         answers.append(client.post("/api/v1/quotes", json=asked))
     refused, answered = answers

@@ -12,10 +12,8 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from flask import Flask
 
 from ledger import service as ledger
-from ledger import web
 from ledger.db import transaction
 from ledger.db.server import PrivateServer
 from ledger.errors import DoesNotTie, Invalid, NotFound
@@ -28,13 +26,13 @@ from party import service as party
 from rating import parse_tariff
 from rating import service as rating
 from rating.service import months
-from reporting import api as reporting_api
 from reporting.cli.rating import rerate_command, run_command
 from reporting.service.invoices import billed_keys
 from tests.flows.home import ROOT
 from tests.flows.test_closed import _close, _late, _of_month, _unbilled_ties
 from tests.flows.test_late import BILLED, MONTH, _bill, _open_books, _rate, _rows, _ties
 from tests.flows.test_pools import ALL_MONTH, OFFERING, TARIFF, _line, _take
+from tests.reporting.test_desk import make_app
 
 BATCHES = "SELECT count(*) FROM posting_batch"
 RECORDED = (BATCHES, "SELECT count(*) FROM rating_run", "SELECT count(*) FROM charge_delta")
@@ -229,14 +227,11 @@ def test_the_commands(billed: str) -> None:
 def test_over_rest(billed: str) -> None:
     """The scope runs it; amounts are strings of kroner; who asked is kept with the run."""
     _load(billed, 2, ('price = "0.79"', 'price = "0.89"'))
-    app = Flask("trial", static_folder=None)
-    app.config["SECRET_KEY"] = "only for this test"
-    reporting_api.register(web.install(app))
     with transaction() as session:
         token = access.add_client(
             session, "billing", ["mediation:run"], actor="test", now=datetime.now(UTC)
         )
-    client = app.test_client()
+    client = make_app().test_client()
     client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {token}"
     asked = {"month": MONTH, "reason": "wrong list", "dry_run": True}
     tried = client.post("/api/v1/reratings", json=asked)

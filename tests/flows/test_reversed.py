@@ -9,22 +9,20 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from flask import Flask
 from werkzeug.test import TestResponse
 
 from ledger import service as ledger
-from ledger import web
 from ledger.db import transaction
 from ledger.errors import Conflict, Invalid
 from ledger.service import access
 from ledger.vault import vault
-from mediation import api as mediation_api
 from mediation import service as mediation
 from mediation.cli import files_under, ingest_paths, mediation_cli
 from party import service as party
 from rating import service as rating
 from tests.flows.test_late import MONTH, _bill, _open_books, _rows, _ties
 from tests.flows.test_pools import ALL_MONTH, OFFERING, TARIFF, _line, _rate, _take
+from tests.reporting.test_desk import make_app
 
 
 @pytest.fixture
@@ -109,9 +107,6 @@ def test_a_file_is_taken_back_over_rest(tmp_path: Path) -> None:
     """Its scope, a reason and a key are needed; a retry with the key gets the first answer."""
     _take(tmp_path, "wrong.csv", (1, 5, 60), (1, 6, 60))
     ((file_id,),) = _rows("SELECT file_id FROM source_file WHERE name = 'wrong.csv'")
-    app = Flask("trial", static_folder=None)
-    app.config["SECRET_KEY"] = "only for this test"
-    mediation_api.register(web.install(app))
     with transaction() as session:
         tokens = {
             name: access.add_client(session, name, [wanted], actor="test", now=datetime.now(UTC))
@@ -121,7 +116,7 @@ def test_a_file_is_taken_back_over_rest(tmp_path: Path) -> None:
 
     def post(key: str, name: str = "runner", where: str = path, **asked: Any) -> TestResponse:
         headers = {"Authorization": f"Bearer {tokens[name]}", "Idempotency-Key": key}
-        return app.test_client().post(where, json=asked, headers=headers)
+        return make_app().test_client().post(where, json=asked, headers=headers)
 
     assert post("a", "reader", reason="counted twice").status_code == 403
     assert post("", reason="counted twice").status_code == 422

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
 import pytest
@@ -28,8 +29,13 @@ ENTRY: dict[str, Any] = {
 }
 
 
+@cache
 def make_app() -> Flask:
-    """The plumbing with the ledger's resources only."""
+    """The plumbing with the ledger's resources only.
+
+    Made once for all tests of a process: it keeps nothing of any, and its routes, description and
+    templates take longer to make ready than most tests need.
+    """
     app = Flask("trial", static_folder=None)
     app.config["SECRET_KEY"] = "only for this test"
     ledger_api.register(web.install(app))

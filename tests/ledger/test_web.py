@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
 import pytest
@@ -31,6 +32,7 @@ class AmountSchema(Schema):
     amount = Money(required=True)
 
 
+@cache
 def make_app() -> Flask:
     """An application with the plumbing and a few routes that try it."""
     app = Flask("trial", static_folder=None)

@@ -9,16 +9,13 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
-from flask import Flask
 from sqlalchemy import text
 from werkzeug.test import TestResponse
 
-from ledger import web
 from ledger.db import transaction
 from ledger.errors import Conflict, Invalid, NotFound, Problem
 from ledger.service import access
 from ledger.vault import vault
-from mediation import api as mediation_api
 from mediation import service
 from mediation.cli import mediation_cli
 from mediation.formats import orders_csv
@@ -29,6 +26,7 @@ from rating import service as rating
 from reporting.service import reconcile
 from reporting.service.recount import Shelf, count_files, count_outcomes
 from tests.rating.tariffs import SMALL
+from tests.reporting.test_desk import make_app
 
 START = "2026-03-02T00:00:00+01:00"
 WHO = ("Kari", "the party came later")
@@ -249,9 +247,6 @@ def test_rows_are_run_and_corrected_over_rest(tmp_path: Path) -> None:
     """With the scope that runs feeds, a reason and a key; a retry does it once."""
     file_id = send(tmp_path, 2, cease("O-2", "S-1"), cease("O-3", "S-9"))
     send(tmp_path, 1, add("O-1", "S-1", "4791000001"))
-    app = Flask("trial", static_folder=None)
-    app.config["SECRET_KEY"] = "only for this test"
-    mediation_api.register(web.install(app))
     with transaction() as session:
         tokens = {
             name: access.add_client(session, name, [wanted], actor="test", now=datetime.now(UTC))
@@ -260,7 +255,7 @@ def test_rows_are_run_and_corrected_over_rest(tmp_path: Path) -> None:
 
     def post(key: str, where: str, who: str = "runner", **asked: Any) -> TestResponse:
         headers = {"Authorization": f"Bearer {tokens[who]}", "Idempotency-Key": key}
-        return app.test_client().post(f"/api/v1/{where}", json=asked, headers=headers)
+        return make_app().test_client().post(f"/api/v1/{where}", json=asked, headers=headers)
 
     row = f"files/{file_id}/rows/4/corrections"
     for where in ("suspense/reruns", row):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from functools import cache
 from html import unescape
 from io import BytesIO
 from typing import Any
@@ -35,8 +36,9 @@ PASSWORD = "calm and quiet desk"
 INVOICE = "2026-000001"
 
 
+@cache
 def make_app() -> Flask:
-    """The plumbing, the API of all rooms, and the desk."""
+    """The plumbing, the API of all rooms, and the desk; made once for all tests of a process."""
     app = Flask("trial", static_folder=None)
     app.config["SECRET_KEY"] = "only for this test"
     api = web.install(app)

@@ -17,7 +17,6 @@ from werkzeug.exceptions import UnsupportedMediaType
 
 from ledger import service
 from ledger.access import check_program
-from ledger.columns import totals_held
 from ledger.conditions import Condition
 from ledger.db import transaction
 from ledger.errors import Invalid, Problem
@@ -34,7 +33,7 @@ from ledger.intake.bodies import (
     read_envelope,
 )
 from ledger.intake.conditions import conditions_of
-from ledger.intake.records import NothingToPost, entries_together, fault_of
+from ledger.intake.records import NothingToPost, fault_of, totals_drafted
 from ledger.journal import Declared, check_declared
 from ledger.money import format_amount, parse_amount
 from ledger.service.intake import Booked, Sender, check_now, post_drafted
@@ -266,7 +265,7 @@ def _error(fault: Fault, envelope: Envelope) -> dict[str, str]:
 
 def _check_declared(envelope: Envelope, read: list[Drafted | Fault]) -> None:
     """Hold a request to its control totals; a faulty entry counts, its lines cannot."""
-    held = totals_held(entries_together([one for one in read if isinstance(one, Drafted)]))
+    held = totals_drafted(one for one in read if isinstance(one, Drafted))
     told = envelope.declared
     if told is None:
         if held.lines > MAX_LINES_UNDECLARED:
@@ -287,7 +286,7 @@ def _told(
 ) -> dict[str, Any]:
     drafts = {one.record: one for one in read if isinstance(one, Drafted)}
     booked = [one for one in outcomes if isinstance(one, Booked)]
-    totals = totals_held(entries_together([drafts[one.record] for one in booked]))
+    totals = totals_drafted(drafts[one.record] for one in booked)
     replayed = sum(one.replayed for one in booked)
     refs = {record: drafted.source_ref for record, drafted in drafts.items()}
     return {

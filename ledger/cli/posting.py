@@ -21,13 +21,13 @@ from ledger.cli.options import ACTOR, book_option, json_option
 from ledger.db import transaction
 from ledger.errors import Invalid, Problem
 from ledger.intake import Defaults, Drafted, Fault
-from ledger.intake.records import NothingToPost, doubles, fault_of
-from ledger.journal import Declared, check_declared, totals_of
+from ledger.intake.records import NothingToPost, doubles, fault_of, totals_drafted
+from ledger.journal import Declared, check_declared
 from ledger.money import format_amount, parse_amount
 from ledger.refusals import TotalsDiffer
 from ledger.service.intake import Booked, Sender, check_now, post_drafted
 
-_LINES_A_BATCH = 10_000
+_LINES_A_BATCH = 30_000
 _FAULTS_SHOWN = 20
 _SOUGHT = 10  # refusals of a whole file: each costs a search, and who posts meanwhile waits
 _IN_MEMORY = 64 * 2**20
@@ -226,7 +226,7 @@ def _count(tally: Tally, batch: Sequence[Drafted], outcomes: Sequence[Booked | F
     replayed = sum(outcome.replayed for outcome in booked.values())
     tally.replayed += replayed
     tally.posted += len(booked) - replayed
-    totals = totals_of(one.entry for one in batch if one.record in booked)
+    totals = totals_drafted(one for one in batch if one.record in booked)
     tally.lines += totals.lines
     tally.debits.update(totals.debits)
 
@@ -235,7 +235,7 @@ def _check_declared(read: Sequence[Drafted], declared: str | None, own: str) -> 
     """Hold a file to its control totals; `debit` is in the book's own currency, NOK=… in any."""
     if declared is None:
         return
-    held = totals_of(one.entry for one in read)
+    held = totals_drafted(read)
     entries, lines, debits = held.entries, held.lines, dict[str, int]()
     for part in declared.split(","):
         name, _, total = part.strip().partition("=")

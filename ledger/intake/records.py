@@ -1,15 +1,16 @@
 """What a record of a journal file becomes: a drafted entry, or a fault that says why not."""
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from itertools import islice
+from itertools import groupby, islice
 
-from ledger.columns import HeldInColumns, check_columns, columns_of
+from ledger.columns import HeldInColumns, check_columns, columns_of, totals_held
 from ledger.conditions import Condition
 from ledger.errors import Invalid, Problem
-from ledger.journal import BatchDraft, EntryDraft, ItemDraft, Line, check_batch
+from ledger.journal import BatchDraft, Declared, EntryDraft, ItemDraft, Line, check_batch
 from ledger.money import parse_amount
 from ledger.refusals import EntryRefReused
 from ledger.unstorable import NumberTooLarge
@@ -84,6 +85,23 @@ def entries_together(drafted: Sequence[Drafted]) -> Sequence[EntryDraft]:
             last = first + len(drafted)
             return read if len(read) == len(drafted) else read.part(first, last)
     return tuple(one.entry for one in drafted)
+
+
+def totals_drafted(drafted: Iterable[Drafted]) -> Declared:
+    """Count entries and lines, and sum debits per currency; drafts nothing that columns hold."""
+    entries = lines = 0
+    debits: Counter[str] = Counter()
+    for _, following in groupby(enumerate(drafted), _run_of):
+        held = totals_held(entries_together([one for _, one in following]))
+        entries, lines = entries + held.entries, lines + held.lines
+        debits.update(held.debits)
+    return Declared(entries, lines, dict(debits))
+
+
+def _run_of(numbered: tuple[int, Drafted]) -> tuple[int, int]:
+    """Tell entries apart that were not read together, or between which one is missing."""
+    number, one = numbered
+    return id(one.read), one.place - number
 
 
 @dataclass(frozen=True, slots=True)

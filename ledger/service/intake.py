@@ -21,7 +21,7 @@ from ledger.service.conditions import check_conditions, lock_conditions
 from ledger.service.posting import post_batch
 from ledger.service.rates import needs_rate, own_currency
 from ledger.service.refused import translated
-from ledger.service.staging import keep_stage
+from ledger.service.sifting import Refused, sift
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +41,6 @@ class Booked:
     entry_id: int
     voucher: Voucher
     replayed: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """An entry that is not in the journal, and what was said against it alone."""
-
-    record: int
-    problem: Problem
 
 
 # Names a batch for ever by the entries it holds.
@@ -75,7 +67,7 @@ def post_drafted(
     ref : of the file or request; batches are named behind it.
     drafted : entries in order, best 3 to 30 thousand lines in all.
     each : true leaves a refused entry out, as a fault, and posts the others; false refuses all.
-    most : with `each`, stop behind so many refused: the entries after them have no outcome.
+    most : with `each`, stop behind so many refused: what was not tried has no outcome.
     conditions : of the books before anything of this is posted; not asked where all is found.
 
     Returns
@@ -166,9 +158,14 @@ def _post_others(
     session: Session, sender: Sender, drafted: Sequence[Drafted], named: Naming,
     known: Sequence[Booked | Refused], most: int = sys.maxsize,
 ) -> list[Booked | Refused]:  # fmt: skip
+    def post(some: Sequence[Drafted]) -> list[Booked]:
+        booked = post_all(session, sender, named, some)
+        check_now(session)  # So that a refusal of the commit check too costs one entry only.
+        return booked
+
     outcomes = list(known)
     for run in _runs(_others(drafted, known)):
-        outcomes += _post_what_can_be(session, sender, named, run, most - _refusals(outcomes))
+        outcomes += sift(session, run, post, most - _refusals(outcomes))
     outcomes = _found_after_all(session, sender, drafted, outcomes)
     return sorted(outcomes, key=lambda outcome: outcome.record)
 
@@ -214,31 +211,6 @@ def _others(
 ) -> list[Drafted]:
     known = {outcome.record for outcome in outcomes}
     return [one for one in drafted if one.record not in known]
-
-
-def _post_what_can_be(
-    session: Session, sender: Sender, named: Naming, drafted: Sequence[Drafted], most: int
-) -> list[Booked | Refused]:
-    """Post all, or each half by itself: the good ones end up in few batches, the bad ones alone.
-
-    Halves are taken in order, so of two entries with one reference the first is posted.
-    """
-    if most <= 0:
-        return []
-    try:
-        with session.begin_nested():
-            booked = post_all(session, sender, named, drafted)
-            check_now(session)  # So that a refusal of the commit check too costs one entry only.
-            return [*booked]
-    except Problem as refusal:
-        if len(drafted) == 1:
-            return [Refused(drafted[0].record, refusal)]
-    keep_stage(session)
-    middle = len(drafted) // 2
-    outcomes: list[Booked | Refused] = []
-    for half in (drafted[:middle], drafted[middle:]):
-        outcomes += _post_what_can_be(session, sender, named, half, most - _refusals(outcomes))
-    return outcomes
 
 
 def _refusals(outcomes: Sequence[Booked | Refused]) -> int:

@@ -34,8 +34,9 @@ from ledger.service.answers import (
     keep_all,
 )
 from ledger.service.conditions import lock_conditions
-from ledger.service.intake import Booked, Refused, Sender, post_all, post_each
+from ledger.service.intake import Booked, Sender, post_all, post_each
 from ledger.service.refused import translated
+from ledger.service.sifting import Refused
 
 MOST_ENTRIES = 500
 MOST_LINES = 3_000

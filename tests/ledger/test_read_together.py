@@ -25,7 +25,7 @@ from ledger.encoding import encode_entry
 from ledger.errors import Invalid
 from ledger.intake import Defaults, Drafted, Fault
 from ledger.intake.ndjson import Numbered, draft_record, read_record
-from ledger.intake.records import WORTH_COLUMNS, batch_of, entries_together
+from ledger.intake.records import WORTH_COLUMNS, batch_of, entries_together, totals_drafted
 from ledger.intake.together import amounts, drafted, read_together
 from ledger.journal import totals_of
 from ledger.money import parse_amount
@@ -162,6 +162,18 @@ def test_many_sound_records_are_held_together_past_a_malformed_one() -> None:
     assert [one.source_ref for one in entries] == [f"file:{n}" for n in range(1, 1 + len(sound))]
     assert tuple(entries_together(entries[1:])) == tuple(together)[1:]
     assert entries_together([*entries[1:], entries[0]]) == (*tuple(together)[1:], together[0])
+
+
+def test_what_is_held_in_columns_is_summed_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With gaps, beside entries that were read alone, and read in two lots; none is drafted."""
+    lots = [list(drafted(_read([GOOD] * WORTH_COLUMNS), DEFAULTS)) for _ in range(2)]
+    alone = list(drafted(_read([GOOD] * 2), DEFAULTS))
+    held = [one for lot in lots for one in lot if isinstance(one, Drafted)]
+    some = [*held[:7], *held[9:], *(one for one in alone if isinstance(one, Drafted))]
+    expected = totals_of(one.entry for one in some)
+    monkeypatch.setattr(HeldInColumns, "__getitem__", lambda *_: pytest.fail("It was drafted."))
+    assert totals_drafted(some) == expected
+    assert totals_drafted([]) == totals_of([])
 
 
 def test_conditions_are_read_alone() -> None:

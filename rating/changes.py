@@ -61,8 +61,9 @@ def seat_amount(
 
     Each change moves along the tiers from the count before it; its prorated units are spread over
     the tiers it crosses in proportion to the units in each. A tier costs its prorated units × unit
-    price; the flat fee is paid for every tier up to the one that holds the highest count, which is
-    the first where there never was a seat. A negative total of units pays nothing.
+    price, all together never less than nothing; the flat fee is paid for every tier that the
+    highest count reaches into, so for none where there never was a seat. A negative total of units
+    pays nothing.
 
     Parameters
     ----------
@@ -92,16 +93,16 @@ def seat_amount(
         raise Invalid(f"A count of {highest} is above the last tier, which ends at {last}.")
     common = lcm(*(abs(units) for units in change if units))
     weight = np.array([common // units if units else 0 for units in change], object)
-    numerator, below = 0, None
+    numerator, fees, below = 0, 0, None
     for tier in tiers:
         crossed = _inside(count, below, tier.up_to) - _inside(count - change, below, tier.up_to)
         numerator += int((prorated * crossed * weight).sum()) * tier.unit_price
-        if below is None or highest > below:
-            numerator += tier.flat_fee * units_per_quantity * common
+        fees += tier.flat_fee if highest > (below or 0) else 0
         below = tier.up_to
-    exact = np.empty(1, object)
-    exact[0] = numerator
     denominator = units_per_quantity * common
+    exact = np.empty(1, object)
+    # Seats that leave give back no more than what the period's seats cost; its fees stay due.
+    exact[0] = max(numerator, 0) + fees * denominator
     return int(round_ratio(exact, denominator, units_per_currency, rounding)[0])
 
 

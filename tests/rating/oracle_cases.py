@@ -149,7 +149,7 @@ def month_length(day: date) -> int:
 
 
 def seats(tiers: list[Given], changes: list[Given]) -> Q:
-    """Move whole seats one by one along the tiers; the first tier is paid for without any."""
+    """Move whole seats one by one along the tiers; without any no tier is paid for."""
     count, highest, total = 0, 0, Q(0)
     for change in changes:
         moved = int(change["units"])
@@ -161,7 +161,7 @@ def seats(tiers: list[Given], changes: list[Given]) -> Q:
         highest = max(highest, count)
     if count < 0:
         return Q(0)
-    below = -1
+    total, below = max(total, Q(0)), 0
     for tier in tiers:
         total += Q(tier["flat_fee"]) if highest > below else 0
         below = int(tier["up_to"] or 0)

@@ -204,13 +204,24 @@ class Fields:
 
     def numbers(self, name: str, *, needed: bool = True) -> list[Figure]:
         """Read a list of decimals."""
-        found = []
-        for place, value in self.items(name, needed=needed):
-            try:
-                found.append(parse_figure(value))
-            except Invalid as fault:
-                raise Invalid(f"{place} {fault}.", pointer=place) from None
-        return found
+        return [_figure(place, value) for place, value in self.items(name, needed=needed)]
+
+    def numbers_or(self, name: str, absent: list[Figure]) -> list[Figure]:
+        """Read a list of decimals, as long as another one that stands in where an item is null."""
+        items = self.items(name)
+        if len(items) != len(absent):
+            raise self.fault(name, f"has {len(items)} items; {len(absent)} are needed")
+        return [
+            other if value is None else _figure(place, value)
+            for (place, value), other in zip(items, absent, strict=True)
+        ]
+
+
+def _figure(place: str, value: object) -> Figure:
+    try:
+        return parse_figure(value)
+    except Invalid as fault:
+        raise Invalid(f"{place} {fault}.", pointer=place) from None
 
 
 def _whole(value: object) -> int:

@@ -42,7 +42,8 @@ def read_share(terms: Fields) -> Share:
         counted = fixed_month_share if basis == "fixed_month" else actual_over_fixed_share
         return counted(service, fixed_days)
     except Invalid as fault:
-        raise fault if "pointer" in fault.facts else terms.fault("", f": {fault}") from None
+        told = f"is wrong: {str(fault).rstrip('.')}"
+        raise fault if "pointer" in fault.facts else terms.fault("", told) from None
 
 
 def proration(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -112,7 +113,7 @@ def seat_change(given: Mapping[str, Any]) -> dict[str, Any]:
             [each.scaled(per_quantity) for each in prorated],
         )
     except Invalid as fault:
-        raise fields.fault("changes", f": {fault}") from None
+        raise fields.fault("changes", f"are wrong: {str(fault).rstrip('.')}") from None
     return {"amount": decimal_text(amount, units)}
 
 

@@ -187,12 +187,11 @@ def period_price(given: Mapping[str, Any]) -> dict[str, Any]:
     fields = Fields(given)
     terms, rounding = read_price(fields.object("price")), fields.rounding()
     places = [place for place, _ in fields.items("quantities")]
-    billed = fields.numbers("billed_quantities") if fields.has("billed_quantities") else None
-    if billed is not None and terms.model not in {"volume", "unit"}:
-        raise fields.fault("billed_quantities", "goes with the models volume and unit only")
-    if billed is not None and len(billed) != len(places):
-        raise fields.fault("billed_quantities", "must be as many as quantities")
-    quantities = fields.numbers("quantities")
+    quantities, billed = fields.numbers("quantities"), None
+    if fields.has("billed_quantities"):
+        if terms.model not in {"volume", "unit"}:
+            raise fields.fault("billed_quantities", "goes with the models volume and unit only")
+        billed = fields.numbers_or("billed_quantities", quantities)
     amounts, units = run_price(terms, places, quantities, rounding, billed)
     return {"amounts": decimal_texts(amounts, units)}
 

@@ -49,6 +49,13 @@ def _told(kind: str, given: dict[str, Any]) -> str:
          "/given/end lies behind the year 9899"),
         ("seat_change", {"tariff": {"tiers": []}, "changes": SEATS}, "tiers is empty: no seat"),
         ("percentage_fee", {"tariff": FEE, "transactions": ["1"]}, "/tariff/free_events must"),
+        ("seat_change", {"tariff": {"tiers": [{"unit_price": "1"}]}, "changes": [
+            {"units": "0", "prorated_units": "1"}]},
+         "/given/changes are wrong: Units cannot be prorated in a change of no units."),
+        ("proration", {"full_amount": "1", "proration": {
+            "basis": "actual_over_fixed", "service_from": "2026-01-02",
+            "service_to": "2026-01-01"}},
+         "/given/proration is wrong: The span from 2026-01-02 to 2026-01-01 ends before"),
         ("prefix_lookup", {"rates": [], "keys": [], "record": {}}, "/given/keys is empty"),
         ("band_segments", {"bands": [], "event": {**CALL, "quantity": "1e30"}},
          "/given/event/quantity lasts longer"),
@@ -80,3 +87,14 @@ def test_a_unit_price_is_of_the_billed_quantity_where_one_is_given() -> None:
     given = {"price": price, "quantities": ["5", "0"], "billed_quantities": ["9", "4"]}
     done = evaluate(read_cases(json.dumps({"id": 1, "kind": "period_price", "given": given}))[0])
     assert done.result == {"amounts": ["3", "0.5"]}
+
+
+def test_a_period_without_a_billed_quantity_of_its_own_is_billed_as_used() -> None:
+    """Null is not given, in a list too; a list that is too short is told with both lengths."""
+    price = {"model": "volume", "tiers": [{"up_to": "10", "unit_price": "2"},
+                                          {"up_to": None, "unit_price": "1"}]}  # fmt: skip
+    given = {"price": price, "quantities": ["5", "20"], "billed_quantities": [None, "30"]}
+    done = evaluate(read_cases(json.dumps({"id": 1, "kind": "period_price", "given": given}))[0])
+    assert done.result == {"amounts": ["10", "30"]}
+    short = {**given, "billed_quantities": ["1"]}
+    assert "/given/billed_quantities has 1 items; 2 are needed." in _told("period_price", short)

@@ -14,7 +14,7 @@ from rating.pieces import NO_PLAN, Sessions
 from rating.pricing import sum_of_pieces
 from rating.rounding import FITS, Integers, Overflow, largest
 from rating.tariff_tables import Steps, StepTables
-from rating.tariff_terms import SPLIT_CARRY
+from rating.tariff_terms import SPLIT
 from rating.usage import Int64
 
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - times of cases have no zone
@@ -90,7 +90,11 @@ def read_rate(rate: Fields) -> Rate:
 
 
 def step_tables(rates: Sequence[Rate], scale: Scale, dtype: type) -> StepTables:
-    """Put rates into the tables that the kernel walks, in whole units, so that prices are exact."""
+    """Put rates into the tables that the kernel walks, in whole units, so that prices are exact.
+
+    Usage inside a step is rounded up on its own: that a paid increment reaches into the next step
+    is a policy of sessions (`split_carry`), which these kinds do not have.
+    """
     width = max((len(rate.steps) for rate in rates), default=1)
     starts: Integers = np.full((len(rates), width + 1), NEVER, dtype)
     prices: Integers = np.zeros((len(rates), width), dtype)
@@ -104,7 +108,7 @@ def step_tables(rates: Sequence[Rate], scale: Scale, dtype: type) -> StepTables:
             increments[row, place] = step.increment.scaled(scale.quantity)
     whole = np.zeros(len(rates), np.bool_)
     own = np.arange(len(rates), dtype=np.int32)[:, None]
-    return StepTables(own, Steps(starts, prices, increments, whole), SPLIT_CARRY)
+    return StepTables(own, Steps(starts, prices, increments, whole), SPLIT)
 
 
 def price_of(tables: StepTables, rate: Int64, quantity: Integers) -> Integers:

@@ -96,6 +96,19 @@ def test_the_set_up_fee_comes_with_overage_or_always() -> None:
         assert [event["charge"] for event in answer["events"]] == charges
 
 
+def test_each_step_of_overage_is_rounded_up_on_its_own() -> None:
+    """Of 45 five are free: 10 of the first step are a minute, the 30 behind it half a kilounit."""
+    steps = [{"from": "0", "price": "1", "per": "60", "increment": "60"},
+             {"from": "10", "price": "2", "per": "1000", "increment": "50"}]  # fmt: skip
+    bucket = {"id": "a", "balance": "5", "priority": 1}
+    answer = served([bucket], {"quantity": "45"}, rates={"v": {"steps": steps}})
+    assert answer["events"][0]["charge"] == "1.1"
+    arrivals = [{"id": "a", "start": "1", "quantity": "45"}]
+    rate = {"steps": steps}
+    told = result("rerate", bucket="5", old_rate=rate, new_rate=rate, arrivals=arrivals)
+    assert told["rerated"][0]["charge"] == "1.1"
+
+
 def test_a_money_limit_grants_whole_increments_after_the_fee() -> None:
     """Of 10 kroner the fee takes 1, and 9 grant two increments of four."""
     rates = {"v": {"steps": [{"from": "0", "price": "4", "per": "30", "increment": "30"}],

@@ -18,6 +18,7 @@ from rating.tariff_terms import SPLIT_CARRY, START_BAND
 from rating.usage import Bool, Int32, Int64
 
 _END = 2**62  # later than any instant
+BEYOND = 2**420  # later than any figure that a case may have, where figures are Python's integers
 
 # Of a cell that has one row at all times.
 NO_PLAN = Timeline(np.array([-_END]), np.zeros(1, np.int32), np.zeros(2, np.int64))
@@ -125,7 +126,9 @@ def walk(tables: StepTables, line: Timeline, sessions: Sessions, rows: Int64) ->
     slots, steps = tables.rows.shape[1], tables.steps.prices.shape[1]
     rows_flat = tables.rows.ravel()
     prices, increments = tables.steps.prices.ravel(), tables.steps.increments.ravel()
-    now, cell, border = sessions.start[rows], sessions.cell[rows], np.append(line.borders, _END)
+    now, cell = sessions.start[rows], sessions.cell[rows]
+    last = BEYOND if now.dtype == np.object_ else _END
+    border = np.append(line.borders, last)
     end = now + sessions.quantity[rows]
     at = line.at(now)
     origin = now if sessions.elapsed is None else now - sessions.elapsed[rows]
@@ -134,7 +137,7 @@ def walk(tables: StepTables, line: Timeline, sessions: Sessions, rows: Int64) ->
     while len(event):
         row = rows_flat[cell * slots + line.slots[at]].astype(np.int64)
         step, step_end = _steps_at(tables, row, now, end, origin)
-        band_end = np.where(in_one_band, _END, border[at + 1])
+        band_end = np.where(in_one_band, last, border[at + 1])
         stop = np.minimum(np.minimum(band_end, step_end), end)
         paid = np.maximum(now, paid_until) if carry else now
         place = row * steps + step

@@ -7,7 +7,7 @@ import numpy as np
 from ledger.money import MICRO_PER_UNIT
 from rating.allowance_terms import BOUGHT, OWN
 from rating.allowances import NOT_STATED, Counters
-from rating.rounding import Integers, check_integers
+from rating.rounding import FITS, Integers, Overflow, check_integers, largest
 from rating.tariff import TariffBook
 from rating.top_ups import TopUps
 from rating.usage import Int32, Int64
@@ -33,8 +33,16 @@ def rolled_over(
     -------
     numerator : (n,) the balance after the reset x `per`. The caller chooses how to round it.
     kept : (n,) min(most, max(least, ...)) x `per`, before the overage.
+
+    Raises
+    ------
+    Overflow : a product might not fit in int64; Python's integers (dtype object) always do.
     """
     check_integers(balance, "Balances")
+    if balance.dtype != np.object_:
+        widest = max(largest(column) for column in (least, most, overage_carried)) * per
+        if max(widest, largest(balance) * largest(percent)) >= FITS:
+            raise Overflow("A balance times what is kept of it does not fit in 64 bits.")
     kept = np.maximum(least * per, balance * percent)
     kept = np.where(most == NO_LIMIT, kept, np.minimum(kept, most * per))
     return kept - overage_carried * per, kept

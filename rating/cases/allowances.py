@@ -12,6 +12,7 @@ from rating.cases.rates import (
     Rate,
     Scale,
     instant,
+    never,
     price_of,
     read_rates,
     scale_for,
@@ -65,7 +66,8 @@ class _Allowances:
     def cost(self, rows: np.ndarray, quantity: Integers) -> Integers:
         """Price quantities of events; where there is no price nothing can be paid for."""
         priced = self.rate[rows] >= 0
-        amount: Integers = np.where(quantity > 0, NEVER, 0).astype(self.dtype)
+        amount: Integers = np.zeros(len(rows), self.dtype)
+        amount[np.asarray(quantity > 0, np.bool_)] = never(self.dtype)
         amount[priced] = price_of(self.prices, self.rate[rows[priced]], quantity[priced])
         return amount
 
@@ -193,18 +195,14 @@ def _is_large(rates: dict[str, Rate], scale: Scale, figures: Sequence[int]) -> b
     steps = [step for rate in rates.values() for step in rate.steps]
     dearest = max((s.price.scaled(scale.money) for s in steps), default=0) * scale.per
     longest = sum(abs(figure) for figure in figures)
-    longest += sum(s.increment.scaled(scale.quantity) for s in steps)
+    longest += sum(f.scaled(scale.quantity) for s in steps for f in (s.begin, s.increment))
     fees = sum(rate.setup.scaled(scale.money) for rate in rates.values()) * scale.per
     return (longest + 1) * max(dearest, 1) + fees * (len(figures) + 1) >= 2**60
 
 
 def _demanded(event: Fields, scale: Scale) -> int:
-    """Read a quantity; the end of the last step of a price lies just above what is allowed."""
-    quantity = event.number("quantity").scaled(scale.quantity)
-    if abs(quantity) >= NEVER:
-        raise event.fault("quantity", f"is too large: the case needs a unit of 1/{scale.quantity}, "
-                          f"and less than {NEVER // scale.quantity} fits")  # fmt: skip
-    return quantity
+    """Read a quantity."""
+    return event.number("quantity").scaled(scale.quantity)
 
 
 def _name(bucket: Fields) -> str:

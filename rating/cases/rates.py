@@ -10,7 +10,7 @@ import numpy as np
 from rating.buckets import NEVER
 from rating.cases.fields import Fields
 from rating.cases.numbers import Figure, units_for
-from rating.pieces import NO_PLAN, Sessions
+from rating.pieces import BEYOND, NO_PLAN, Sessions
 from rating.pricing import sum_of_pieces
 from rating.rounding import FITS, Integers, Overflow, largest
 from rating.tariff_tables import Steps, StepTables
@@ -96,7 +96,7 @@ def step_tables(rates: Sequence[Rate], scale: Scale, dtype: type) -> StepTables:
     is a policy of sessions (`split_carry`), which these kinds do not have.
     """
     width = max((len(rate.steps) for rate in rates), default=1)
-    starts: Integers = np.full((len(rates), width + 1), NEVER, dtype)
+    starts: Integers = np.full((len(rates), width + 1), never(dtype), dtype)
     prices: Integers = np.zeros((len(rates), width), dtype)
     increments: Integers = np.zeros((len(rates), width), dtype)
     for row, rate in enumerate(rates):
@@ -109,6 +109,11 @@ def step_tables(rates: Sequence[Rate], scale: Scale, dtype: type) -> StepTables:
     whole = np.zeros(len(rates), np.bool_)
     own = np.arange(len(rates), dtype=np.int32)[:, None]
     return StepTables(own, Steps(starts, prices, increments, whole), SPLIT)
+
+
+def never(dtype: type) -> int:
+    """Give what no figure of that type reaches."""
+    return BEYOND if dtype is object else NEVER
 
 
 def price_of(tables: StepTables, rate: Int64, quantity: Integers) -> Integers:

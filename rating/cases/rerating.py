@@ -72,7 +72,7 @@ def _charges(
     )  # fmt: skip
     free = serve(bucket, demands).free
     over = wanted - free
-    fee = rate.setup.scaled(scale.money) * scale.per
+    fee = np.array([rate.setup.scaled(scale.money) * scale.per], object)
     pays = (over > 0) | ((wanted > 0) & rate.setup_always)
     prices = step_tables([rate], scale, object)
     return free, price_of(prices, nothing, over) + np.where(pays.astype(np.bool_), fee, 0)

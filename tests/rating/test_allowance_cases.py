@@ -154,6 +154,21 @@ def test_figures_of_any_size_are_served_exactly() -> None:
     assert answer["remaining"] == {"a": "999999999999999999999999999998.5"}
 
 
+def test_usage_and_fees_beyond_64_bits_are_priced_exactly() -> None:
+    """Usage, a step and a fee that no column of int64 holds, when served and when rated again."""
+    steps = [{"from": "0", "price": "2"}, {"from": "1e30", "price": "1"}]
+    rate = {"steps": steps, "setup_fee": "1e20"}
+    bucket = {"id": "a", "balance": "5", "priority": 1}
+    answer = served([bucket], {"quantity": "5e18"}, {"quantity": "1e31"}, rates={"v": rate})
+    charges = ["109999999999999999990", "11000000000100000000000000000000"]
+    assert [event["charge"] for event in answer["events"]] == charges
+    assert answer["uncovered"] == "10000000000004999999999999999995"
+    arrivals = [{"id": n, "start": f"{n}", "quantity": q} for n, q in ((1, "5e18"), (2, "1e31"))]
+    told = result("rerate", bucket="5", old_rate=rate, new_rate=rate, arrivals=arrivals)
+    assert [row["charge"] for row in told["rerated"]] == charges
+    assert [row["charge"] for row in told["deltas"]] == ["0", "0"]
+
+
 @pytest.mark.parametrize(
     ("given", "after"),
     [
@@ -163,6 +178,12 @@ def test_figures_of_any_size_are_served_exactly() -> None:
         ({"balance_before": "10", "min_rollover": "20", "max_rollover": "5"}, "5"),
         ({"balance_before": "-10", "overage_carried": "3"}, "-3"),
         ({"balance_before": "10", "max_rollover": "0"}, "0"),
+        # In units of 10^-17 the balance fits in 64 bits, and 33.3 per cent of it does not.
+        ({"balance_before": "6.89928383005818598", "percent": "33.3"}, "2.29746151540937593134"),
+        (
+            {"balance_before": "1", "overage_carried": "4e18", "percent": "12.5"},
+            "-3999999999999999999.875",
+        ),
     ],
 )
 def test_what_rolls_over(given: dict[str, str], after: str) -> None:

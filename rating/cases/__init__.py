@@ -25,7 +25,7 @@ from rating.cases import (
     sessions,
     spend,
 )
-from rating.cases.fields import Noted, escape, unread
+from rating.cases.fields import Noted, doubled, escape, unread
 from rating.cases.numbers import parse_figure
 
 Kind = Callable[[Mapping[str, Any]], dict[str, Any]]
@@ -83,11 +83,17 @@ def read_cases(text: bytes | str) -> list[Any]:
     try:
         content = json.loads(text, object_pairs_hook=_object, parse_int=_integer)
     except (ValueError, RecursionError) as fault:
-        raise Invalid(f"is not readable as JSON: {fault}") from None
-    if isinstance(content, Noted) and "cases" in content and "kind" not in content:
-        content = content["cases"]
-        if not isinstance(content, list):
-            raise Invalid('needs a list under "cases"')
+        raise Invalid(
+            f"is not readable as JSON: {fault}. A file holds one case, a list of cases, or "
+            '{"cases": [...]}'
+        ) from None
+    if isinstance(content, Noted) and "kind" not in content:
+        if content.twice is not None:
+            raise Invalid(f"has the key {content.twice!r} twice in its outermost object")
+        if "cases" in content:
+            content = content["cases"]
+            if not isinstance(content, list):
+                raise Invalid('needs a list under "cases"')
     return content if isinstance(content, list) else [content]
 
 
@@ -96,6 +102,7 @@ def evaluate(case: Any) -> Evaluated:
     identity = None
     try:
         identity = _identity(case)
+        _check_keys(case)
         result = _kind(case)(_given(case))
     except Problem as fault:
         return Evaluated(identity, error=str(fault))
@@ -150,6 +157,11 @@ def _identity(case: Any) -> str | int:
     raise Invalid(f"/id {'is missing' if found is None else 'needs a text'}.", pointer="/id")
 
 
+def _check_keys(case: Any) -> None:
+    if twice := doubled(case):
+        raise Invalid(f"{twice} is given twice in one object.", pointer=twice)
+
+
 def _kind(case: Mapping[str, Any]) -> Kind:
     found = case.get("kind")
     if not isinstance(found, str) or found not in KINDS:
@@ -169,8 +181,7 @@ def _given(case: Mapping[str, Any]) -> Mapping[str, Any]:
 def _object(pairs: list[tuple[str, Any]]) -> Noted:
     found = Noted(pairs)
     if len(found) != len(pairs):
-        twice = next(key for at, (key, _) in enumerate(pairs) if key in dict(pairs[:at]))
-        raise ValueError(f"the key {twice!r} is given twice in one object")
+        found.twice = next(key for at, (key, _) in enumerate(pairs) if key in dict(pairs[:at]))
     return found
 
 

@@ -18,11 +18,12 @@ _NEEDED: Any = object()
 
 
 class Noted(dict[str, Any]):
-    """A JSON object that remembers which of its keys were looked at."""
+    """A JSON object that remembers which of its keys were looked at, and one that it has twice."""
 
     def __init__(self, *pairs: Any) -> None:
         super().__init__(*pairs)
         self.seen: set[str] = set()
+        self.twice: str | None = None
 
     def __getitem__(self, key: str) -> Any:
         self.seen.add(key)
@@ -59,6 +60,20 @@ def unread(value: object, pointer: str) -> list[str]:
             for place in unread(item, f"{pointer}/{number}")
         ]
     return []
+
+
+def doubled(value: object, pointer: str = "") -> str | None:
+    """Give the pointer of the first key that an object inside `value` has twice."""
+    if isinstance(value, Noted):
+        if value.twice is not None:
+            return f"{pointer}/{escape(value.twice)}"
+        inside = [(escape(key), dict.__getitem__(value, key)) for key in dict.keys(value)]
+    elif isinstance(value, list):
+        inside = [(str(number), item) for number, item in enumerate(value)]
+    else:
+        return None
+    found = (doubled(item, f"{pointer}/{place}") for place, item in inside)
+    return next((place for place in found if place is not None), None)
 
 
 def escape(key: str) -> str:

@@ -162,11 +162,35 @@ def test_a_misspelt_field_is_pointed_out() -> None:
     assert evaluate(case).ignored == ["/given/rouding"]
 
 
-@pytest.mark.parametrize("text", ["", "[1,", "[" * 10**5, '{"a": 1, "a": 2}', '{"cases": 1}'])
-def test_a_file_that_is_no_case_file_is_refused(text: str) -> None:
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("", 'A file holds one case, a list of cases, or {"cases": [...]}'),
+        ("[1,", "is not readable as JSON"),
+        ("[" * 10**5, "is not readable as JSON"),
+        ('{"a": 1, "a": 2}', "has the key 'a' twice"),
+        ('{"cases": [], "cases": []}', "has the key 'cases' twice"),
+        ('{"cases": 1}', "needs a list"),
+        ('{"cases": {}}', "needs a list"),
+    ],
+)
+def test_a_file_that_is_no_case_file_is_refused(text: str, told: str) -> None:
     """In one sentence, whatever it holds."""
-    with pytest.raises(Invalid):
+    with pytest.raises(Invalid) as refused:
         read_cases(text)
+    assert told in str(refused.value)
+
+
+def test_a_key_given_twice_is_the_fault_of_its_case_alone() -> None:
+    """Which of the two counts nobody can say; the cases beside it are answered."""
+    sound = '{"id": "a", "kind": "rounded_sum", "given": {"lines": ["1"]}}'
+    deep = '{"id": "b", "kind": "round", "given": {"values": [{"x/y": 1, "x/y": 2}]}}'
+    outer = '{"id": "c", "id": "d", "kind": "rounded_sum", "given": {"lines": ["1"]}}'
+    told = [evaluate(case) for case in read_cases(f"[{sound}, {deep}, {outer}, {sound}]")]
+    assert [each.error for each in told] == [
+        None, "/given/values/0/x~1y is given twice in one object.",
+        "/id is given twice in one object.", None,
+    ]  # fmt: skip
 
 
 def test_the_examples_of_the_pricing_page_hold() -> None:

@@ -39,13 +39,18 @@ def rolled_over(
     Overflow : a product might not fit in int64; Python's integers (dtype object) always do.
     """
     check_integers(balance, "Balances")
-    if balance.dtype != np.object_:
-        widest = max(largest(column) for column in (least, most, overage_carried)) * per
-        if max(widest, largest(balance) * largest(percent)) >= FITS:
-            raise Overflow("A balance times what is kept of it does not fit in 64 bits.")
+    one = np.array([per], np.int64)
+    products = [(balance, percent), (least, one), (most, one), (overage_carried, one)]
+    if any(_may_wrap(*product) for product in products):
+        raise Overflow("A balance times what is kept of it does not fit in 64 bits.")
     kept = np.maximum(least * per, balance * percent)
     kept = np.where(most == NO_LIMIT, kept, np.minimum(kept, most * per))
     return kept - overage_carried * per, kept
+
+
+def _may_wrap(left: Integers, right: Integers) -> bool:
+    narrow = np.object_ not in (left.dtype, right.dtype)
+    return narrow and largest(left) * largest(right) >= FITS
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -98,6 +98,9 @@ def exactly(kernel: Callable[..., T], *columns: Iterable[int]) -> T:
     that are no columns: NumPy refuses (OverflowError) to let those meet an int64 column.
     """
     made = [column(values) for values in map(list, columns)]
+    if any(values.dtype == np.object_ for values in made):
+        # One that does not fit takes the others along: a product of two narrow ones would wrap.
+        made = [values.astype(object) for values in made]
     try:
         return kernel(*made)
     except (Overflow, OverflowError):

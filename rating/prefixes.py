@@ -149,4 +149,5 @@ def _close(open_spans: list[tuple[Bound, int]], owner_from: dict[Bound, int]) ->
 def _encoded(text: str) -> bytes:
     if "\0" in text:
         raise Invalid("A text to match holds a NUL character.")
-    return text.encode()
+    # Half of a surrogate pair, which JSON can hold, is a text too; it matches itself.
+    return text.encode("utf-8", "surrogatepass")

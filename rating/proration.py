@@ -7,6 +7,7 @@ of amounts. Days are local dates, half-open:
 Source: docs/pricing.md; kind proration of the pricing case format.
 """
 
+from calendar import monthrange
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -57,10 +58,11 @@ def calendar_months_share(service: tuple[date, date]) -> Share:
     at, end = service
     parts: list[Share] = []
     while at < end:
-        first = at.replace(day=1)
-        following = (first + timedelta(days=31)).replace(day=1)
-        until = min(following, end)
-        parts.append(Share((until - at).days, (following - first).days))
+        length = monthrange(at.year, at.month)[1]
+        left = timedelta(days=length - at.day + 1)
+        # Not `at + left`: behind the last month of the calendar there is no day.
+        until = at + left if left < end - at else end
+        parts.append(Share((until - at).days, length))
         at = until
     return sum_shares(parts)
 

@@ -126,7 +126,9 @@ class _Allowances:
         until = np.array([instant(b, "valid_to", NEVER) for b in self.buckets], np.int64)
         priority = [b.number("priority", Figure(0)) for b in self.buckets]
         units = units_for(priority)
-        ranks = np.array([p.scaled(units) for p in priority], np.int64)
+        numbers = [p.scaled(units) for p in priority]
+        rank = {number: place for place, number in enumerate(sorted(set(numbers)))}
+        ranks = np.array([rank[number] for number in numbers], np.int64)
         pool = np.zeros(count, np.int64)
         allowed = [_names(b, "rates") for b in self.buckets]
         usable = [[a is None or kind in a for kind in self.kinds] for a in allowed]

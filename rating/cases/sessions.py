@@ -53,6 +53,7 @@ _USAGE = {"voice": 1, "sms": 2}  # what lasts on the clock, and what is only cou
 
 @dataclass(frozen=True, slots=True)
 class _Event:
+    pointer: str
     id: str | int
     start: Figure
     quantity: Figure
@@ -99,6 +100,7 @@ def _event(event: Fields) -> _Event:
     start = event.moment("start")
     assert start is not None
     return _Event(
+        pointer=event.pointer,
         id=_identity(event),
         start=shortest(instant_of(start)),
         quantity=event.number("quantity"),
@@ -197,8 +199,11 @@ def _outcomes(
         elif reason in _NO_RATE:
             charges.append({"event": event.id, "rejected": "no_rate"})
         else:
-            raise Invalid(f"Event {event.id} cannot be priced: {reason.name}, in units of "
-                          f"1/{scale.currency} and quantities of 1/{scale.quantity}.")  # fmt: skip
+            raise Invalid(
+                f"{event.pointer} cannot be priced: {reason.name}, in units of "
+                f"1/{scale.currency} and quantities of 1/{scale.quantity}.",
+                pointer=event.pointer,
+            )
     return charges
 
 

@@ -81,6 +81,13 @@ def test_a_step_that_fits_nowhere_is_told() -> None:
     assert "do not fit in 64 bits" in _told("session", {"tariff": far, "events": [CALL]})
 
 
+def test_an_event_that_fits_in_no_column_is_told_with_its_place() -> None:
+    """The second of two calls, so long that it ends behind the years that are priced."""
+    given = {"tariff": TARIFF, "events": [CALL, {**CALL, "id": "b", "quantity": "4e18"}]}
+    told = _told("session", given)
+    assert told.startswith("/given/events/1 cannot be priced: OUT_OF_RANGE")
+
+
 def test_a_unit_price_is_of_the_billed_quantity_where_one_is_given() -> None:
     """One open tier holds every quantity, and prices what is billed; 3 of it are free."""
     price = {"model": "unit", "unit_price": "0.50", "free_quantity": "3"}
@@ -98,3 +105,31 @@ def test_a_period_without_a_billed_quantity_of_its_own_is_billed_as_used() -> No
     assert done.result == {"amounts": ["10", "30"]}
     short = {**given, "billed_quantities": ["1"]}
     assert "/given/billed_quantities has 1 items; 2 are needed." in _told("period_price", short)
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "result"),
+    [
+        ("prefix_lookup",
+         {"keys": ["a"], "record": {"a": "\ud800x"}, "rates": [
+             {"id": 1, "match": {"a": ["\ud800"]}}, {"id": 2, "match": {"a": ["\ud801", ""]}}]},
+         {"rate": 1}),
+        ("proration",
+         {"full_amount": "31", "proration": {"basis": "calendar_months",
+          "service_from": "9999-11-30", "service_to": "9999-12-31"}},
+         {"amount": "31.0333333333333333333333333333"}),
+        ("allowance",
+         {"buckets": [{"id": "a", "balance": "1", "priority": "1e-59"},
+                      {"id": "b", "balance": "1", "priority": "-1e40"}],
+          "events": [{"id": 1, "quantity": "1"}]},
+         {"events": [{"event": 1, "free_quantity": "1", "charge": "0", "granted_quantity": "1"}],
+          "remaining": {"a": "1", "b": "0"}, "uncovered": "0"}),
+    ],
+)  # fmt: skip
+def test_what_is_odd_but_clear_has_an_answer(
+    kind: str, given: dict[str, Any], result: dict[str, Any]
+) -> None:
+    """Half of a surrogate pair, the last month there is, a priority finer than any figure."""
+    case = read_cases(json.dumps({"id": "odd", "kind": kind, "given": given}))[0]
+    done = evaluate(case)
+    assert (done.error, done.result) == (None, result)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from ledger.errors import Invalid
-from rating.cases import evaluate, read_cases
+from rating.cases import KINDS, evaluate, read_cases
 
 CASES = [
     pytest.param(case, id=f"{path.stem}-{case['id']}")
@@ -201,3 +201,13 @@ def test_the_examples_of_the_pricing_page_hold() -> None:
     for text in shown:
         (told,) = map(evaluate, read_cases(text))
         assert (told.ok, told.ignored) == (True, []), told
+
+
+def test_the_pricing_page_names_every_kind() -> None:
+    """Whoever writes a case finds its kind there, and no kind that there is not."""
+    page = (Path(__file__).resolve().parents[2] / "docs" / "pricing.md").read_text("utf-8")
+    trying = page[page.index("## Trying a price") :]
+    rows = re.findall(r"^\| `(\w+)` \|", trying, re.MULTILINE)
+    (others,) = re.findall(r"Of this house alone, and shown above:(.*?)\.", trying, re.DOTALL)
+    named = [*rows, *re.findall(r"`(\w+)`", others)]
+    assert sorted(named) == sorted(KINDS)

@@ -36,7 +36,15 @@ from rating.pricing import affordable_units, price_exactly, timelines
 from rating.tariff import TariffBook, compile_tariff, in_force
 from rating.tariff_tables import day_plan
 from rating.tariff_terms import BAND_SPLITS, SPLIT_CARRY, START_BAND, TariffInvalid
-from rating.usage import Int16, Int64, Reason, UsageBatch, check_usage
+from rating.usage import (
+    MAX_CALL_SECONDS,
+    MAX_QUANTITY,
+    Int16,
+    Int64,
+    Reason,
+    UsageBatch,
+    check_usage,
+)
 from rating.zones import compile_text_zones, encode_texts
 
 _NEVER, _ALWAYS = 2**62, -(2**62)
@@ -199,9 +207,14 @@ def _outcomes(
         elif reason in _NO_RATE:
             charges.append({"event": event.id, "rejected": "no_rate"})
         else:
+            allowed = (
+                f"a call that bands price lasts {MAX_CALL_SECONDS // 86_400} days at most "
+                f"and ends before 9999, and a quantity is at most {MAX_QUANTITY // scale.quantity}"
+                if reason is Reason.OUT_OF_RANGE
+                else f"the case needs units of 1/{scale.currency}"
+            )
             raise Invalid(
-                f"{event.pointer} cannot be priced: {reason.name}, in units of "
-                f"1/{scale.currency} and quantities of 1/{scale.quantity}.",
+                f"{event.pointer} cannot be priced: {reason.name}; {allowed}.",
                 pointer=event.pointer,
             )
     return charges

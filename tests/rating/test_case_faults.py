@@ -85,7 +85,8 @@ def test_an_event_that_fits_in_no_column_is_told_with_its_place() -> None:
     """The second of two calls, so long that it ends behind the years that are priced."""
     given = {"tariff": TARIFF, "events": [CALL, {**CALL, "id": "b", "quantity": "4e18"}]}
     told = _told("session", given)
-    assert told.startswith("/given/events/1 cannot be priced: OUT_OF_RANGE")
+    assert told.startswith("/given/events/1 cannot be priced: OUT_OF_RANGE; a call that bands ")
+    assert told.endswith("and ends before 9999, and a quantity is at most 1152921504606846976.")
 
 
 def test_a_unit_price_is_of_the_billed_quantity_where_one_is_given() -> None:

@@ -36,6 +36,7 @@ def serve_allowances(given: Mapping[str, Any]) -> dict[str, Any]:
     scale = _scale(buckets, events, rates, limit)
     figures = [_balance(b).scaled(_unit(b, scale)) for b in buckets]
     figures += [_demanded(e, scale) for e in events]
+    figures += [_increment(b).scaled(scale.quantity) for b in buckets]
     figures += [limit.scaled(scale.amount)] if limit is not None else []
     dtype: type = np.int64 if not _is_large(rates, scale, figures) else object
     return _Allowances(buckets, events, rates, scale, limit, dtype).result()
@@ -132,7 +133,7 @@ class _Allowances:
         pool = np.zeros(count, np.int64)
         allowed = [_names(b, "rates") for b in self.buckets]
         usable = [[a is None or kind in a for kind in self.kinds] for a in allowed]
-        increment = [b.not_negative("increment", Figure(0)) for b in self.buckets]
+        increment = [_increment(b) for b in self.buckets]
         members = [
             pair(np.array([n]), np.array([self.people.index(who)]))[0]
             for n, bucket in enumerate(self.buckets)
@@ -186,7 +187,7 @@ def _scale(
 ) -> Scale:  # fmt: skip
     quantities = [event.number("quantity") for event in events]
     quantities += [_balance(b) for b in buckets if not _is_money(b)]
-    quantities += [b.not_negative("increment", Figure(0)) for b in buckets]
+    quantities += [_increment(b) for b in buckets]
     amounts = [_balance(b) for b in buckets if _is_money(b)]
     amounts += [limit] if limit is not None else []
     return scale_for(rates.values(), quantities, amounts)
@@ -218,6 +219,10 @@ def _is_money(bucket: Fields) -> bool:
 
 def _balance(bucket: Fields) -> Figure:
     return bucket.number("balance")
+
+
+def _increment(bucket: Fields) -> Figure:
+    return bucket.not_negative("increment", Figure(0))
 
 
 def _unit(bucket: Fields, scale: Scale) -> int:

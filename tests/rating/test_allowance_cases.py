@@ -152,6 +152,8 @@ def test_figures_of_any_size_are_served_exactly() -> None:
     """Thirty digits and fractions of a unit."""
     answer = served([{"id": "a", "balance": "1e30", "priority": 1}], {"quantity": "1.5"})
     assert answer["remaining"] == {"a": "999999999999999999999999999998.5"}
+    coarse = {"id": "a", "balance": "1", "priority": 1, "increment": "1e19"}
+    assert free(served([coarse], {"quantity": "1"})) == ["0"]
 
 
 def test_usage_and_fees_beyond_64_bits_are_priced_exactly() -> None:

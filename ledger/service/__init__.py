@@ -49,6 +49,7 @@ from ledger.service.reading import (
     resolve_clocks,
     trial_balance,
     vat_codes_by_document,
+    vouchers_of,
 )
 from ledger.service.receivables import (
     AllocationView,
@@ -136,4 +137,5 @@ __all__ = [
     "vat_codes_by_document",
     "vat_rate_bp",
     "verify",
+    "vouchers_of",
 ]

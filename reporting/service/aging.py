@@ -46,6 +46,7 @@ class UnmatchedPayment:
     currency: str
     original_minor: int
     outstanding_minor: int
+    entry_id: int  # Of the entry that brought it.
 
 
 def newest_day(
@@ -145,6 +146,7 @@ def unmatched_payments(
             currency=item.currency,
             original_minor=-item.original_minor,
             outstanding_minor=-item.outstanding_minor,
+            entry_id=item.entry_id,
         )
         for item in sorted(
             ledger.open_items(

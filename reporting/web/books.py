@@ -161,10 +161,13 @@ def _unallocated() -> str:
     """List money received that no claim has taken yet."""
     with reading() as read:
         payments = service.unmatched_payments(read.session, read.book, read.day, read.known)
+        vouchers = ledger.vouchers_of(read.session, (payment.entry_id for payment in payments))
     totals = Counter[str]()
     for payment in payments:
         totals[payment.currency] += payment.outstanding_minor
-    return render_template("unallocated.html", payments=payments, totals=totals, read=read)
+    return render_template(
+        "unallocated.html", payments=payments, totals=totals, read=read, vouchers=vouchers
+    )
 
 
 @scope("receivables:read")

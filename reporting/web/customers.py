@@ -33,6 +33,7 @@ class Happening:
     text: str
     amount_minor: int  # Debit positive. [øre]
     outstanding_minor: int
+    entry_id: int
     invoice: str | None = None  # The printed number, where it is one.
 
 
@@ -76,12 +77,13 @@ def _customer(party_id: int) -> str:
                 read.session, read.book, party_id=party_id, as_of=read.day,
                 known_as_of=read.known,
             ))  # fmt: skip
+        vouchers = ledger.vouchers_of(read.session, (item.entry_id for item in items))
     left = {item.open_item_id: item.outstanding_minor for item in items}
     numbers = {invoice.open_item_id: invoice.number for invoice in invoices}
     receivable = [item for item in items if item.account in RECEIVABLES]
     return render_template(
         "customer.html", customer=customer, as_of=as_of, read=read, invoices=invoices, left=left,
-        numbers=numbers,
+        numbers=numbers, vouchers=vouchers,
         timeline=timeline(items, invoices),
         open_items=[item for item in items if item.outstanding_minor],
         payments=[item for item in items if item.original_minor < 0],
@@ -110,7 +112,8 @@ def timeline(
             item.document_date,
             f"{item.kind.replace('_', ' ').capitalize()} "
             f"{numbers.get(item.open_item_id, item.document_ref)}",
-            item.original_minor, item.outstanding_minor, numbers.get(item.open_item_id),
+            item.original_minor, item.outstanding_minor, item.entry_id,
+            numbers.get(item.open_item_id),
         )
         for item in items
     ]  # fmt: skip

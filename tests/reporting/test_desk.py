@@ -248,6 +248,20 @@ def test_unmatched_payments_are_listed_and_summed(client: FlaskClient) -> None:
     assert "123456789012347 NOK 250,00 250,00 Total NOK 250,00" in seen
 
 
+def test_money_leads_to_the_voucher_that_brought_it(client: FlaskClient) -> None:
+    """A payment is followed into the books by whoever may read them, and is text to others."""
+    enter(client, "accountant")
+    waiting = client.get("/payments/unmatched", headers=PAGE).text
+    (stray,) = set(re.findall(r'href="/entries/(PAY/2026/\d+)"', waiting))
+    assert "2991" in client.get(f"/entries/{stray}", headers=PAGE).text
+    customer = client.get("/customers/7", headers=PAGE).text
+    (paid,) = set(re.findall(r'href="/entries/(PAY/2026/\d+)"', customer))
+    assert paid != stray
+    enter(client, "collector")
+    for path in ("/payments/unmatched", "/customers/7"):
+        assert "/entries/" not in client.get(path, headers=PAGE).text
+
+
 def test_lists_download_as_workbooks(client: FlaskClient) -> None:
     """The button gives typed cells with live sums; the API gives the same by Accept."""
     enter(client, "accountant")

@@ -16,6 +16,7 @@ from ledger.service.reading.entries import (
     find_entry,
     find_voucher,
     read_entry,
+    vouchers_of,
 )
 from ledger.service.reading.exported import (
     TEXT_FORMATS,
@@ -55,4 +56,5 @@ __all__ = [
     "resolve_clocks",
     "trial_balance",
     "vat_codes_by_document",
+    "vouchers_of",
 ]

@@ -1,6 +1,6 @@
 """Read single entries: by id, by voucher number, or by the reference of who sent them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -205,6 +205,18 @@ def _voucher(session: Session, entry_id: int | None) -> Voucher | None:
         {"id": entry_id},
     ).one()
     return Voucher(*row)
+
+
+def vouchers_of(session: Session, entry_ids: Iterable[int]) -> dict[int, Voucher]:
+    """Map entries to the vouchers they stand under; what is no entry is left out."""
+    rows = session.execute(
+        text(
+            "SELECT e.entry_id, s.code, e.fiscal_year, e.voucher_no FROM journal_entry e"
+            " JOIN voucher_series s USING (series_id) WHERE e.entry_id = ANY(:ids)"
+        ),
+        {"ids": sorted(set(entry_ids))},
+    )
+    return {row.entry_id: Voucher(row.code, row.fiscal_year, row.voucher_no) for row in rows}
 
 
 def _lines(session: Session, entry_id: int, effective_date: date) -> Sequence[LineView]:

@@ -20,7 +20,7 @@ _DAY = "effective_as_of"
 _MORE: Mapping[str, frozenset[str]] = {
     "account": frozenset({"first_day", _DAY, "after"}),
     "customers": frozenset({"q"}),
-    "invoices": frozenset({"period", _DAY}),
+    "invoices": frozenset({"period", "after", _DAY}),
     "journals": frozenset({"state", "before"}),
     "login": frozenset({"next"}),
     "period": frozenset({"checklist", _DAY}),

@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
-from itertools import islice
 
 from flask import Flask, Response, g, render_template, request
 
@@ -122,17 +121,19 @@ def timeline(
 
 @scope("documents:read")
 def _invoices() -> str:
-    """List issued invoices, newest period first, or those of one period."""
+    """List issued invoices in the order of their numbers, all or of a period, page by page."""
     period = request.args.get("period", "").strip() or None
+    after = request.args.get("after", "").strip() or None
     with reading() as read:
         found = service.iter_invoices(
-            read.session, read.book, period=period, as_of=read.day, known_as_of=read.known
-        )
-        page = list(islice(found, _INVOICES_SHOWN + 1))
+            read.session, read.book, period=period, as_of=read.day, known_as_of=read.known,
+            after=after, limit=_INVOICES_SHOWN + 1,
+        )  # fmt: skip
+        page = list(found)
         left = _outstanding(read) if g.actor.may("receivables:read") else None
     return render_template(
         "invoices.html", invoices=page[:_INVOICES_SHOWN], more=len(page) > _INVOICES_SHOWN,
-        shown=_INVOICES_SHOWN, period=period, left=left, read=read,
+        after=after, period=period, left=left, read=read,
     )  # fmt: skip
 
 

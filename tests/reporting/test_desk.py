@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache
 from html import unescape
@@ -27,7 +28,8 @@ from party import api as party_api
 from rating import api as rating_api
 from rating import service as rating
 from reporting import api as reporting_api
-from reporting.web import pages
+from reporting import service
+from reporting.web import customers, pages
 from tests.rating.tariffs import SMALL
 from tests.reporting.desk_books import RECEIPT_HASH, open_books
 
@@ -260,6 +262,39 @@ def test_money_leads_to_the_voucher_that_brought_it(client: FlaskClient) -> None
     enter(client, "collector")
     for path in ("/payments/unmatched", "/customers/7"):
         assert "/entries/" not in client.get(path, headers=PAGE).text
+
+
+def test_the_list_of_invoices_turns_pages(
+    client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No invoice is out of reach, the period and the day stay, and the last page says so."""
+    enter(client, "collector")
+    monkeypatch.setattr(customers, "_INVOICES_SHOWN", 1)
+    asked = "period=2026-03&effective_as_of=2026-05-31"
+    first = client.get(f"/invoices?{asked}", headers=PAGE).text
+    assert 'href="/invoices/2026-000002' not in first
+    (further,) = re.findall(r'href="(/invoices\?[^"]*after=[^"]*)"', unescape(first))
+    assert {"period=2026-03", "effective_as_of=2026-05-31"} < set(further.split("?")[1].split("&"))
+    second = client.get(further, headers=PAGE).text
+    assert 'href="/invoices/2026-000002' in second
+    assert f'href="/invoices/{INVOICE}' not in second
+    assert "Next invoices" not in second
+    assert "First invoices" in second
+    assert "No further invoice is issued" in text_of(client, "/invoices?after=2026-000002")
+    assert client.get("/invoices?after=x", headers=PAGE).status_code == 422
+
+
+def test_an_invoice_without_its_pdf_is_marked_in_the_list(
+    client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The overview counts them; the list says which they are."""
+    enter(client, "operations")
+    assert "no PDF yet" not in text_of(client, "/invoices")
+    with transaction() as session:
+        (one, _) = service.iter_invoices(session, "NO01")
+    waits = replace(one, document_sha256=None)
+    monkeypatch.setattr(service, "iter_invoices", lambda *_, **__: iter([waits]))
+    assert "no PDF yet" in text_of(client, "/invoices")
 
 
 def test_lists_download_as_workbooks(client: FlaskClient) -> None:

@@ -169,14 +169,16 @@ def _withdraw(draft_id: int) -> BaseResponse | tuple[str, int]:
     person, reason, version = current_actor().reference, request.form.get("reason", ""), _version()
     with transaction() as session:
         view = draft_reading.read_draft(session, draft_id)
-    if view.latest.version_no != version:
-        raise DraftChanged(
-            f"Draft {draft_id} is at version {view.latest.version_no} by now. Read it again.",
-            draft_id=draft_id,
-        )
-    return _attempt(
-        view, lambda session: drafting.withdraw(session, draft_id, actor=person, reason=reason)
-    )
+
+    def withdraw(session: Session) -> object:
+        if view.latest.version_no != version:
+            raise DraftChanged(
+                f"Draft {draft_id} is at version {view.latest.version_no} by now. Read it again.",
+                draft_id=draft_id,
+            )
+        return drafting.withdraw(session, draft_id, actor=person, reason=reason)
+
+    return _attempt(view, withdraw)
 
 
 @scope("ledger:post")

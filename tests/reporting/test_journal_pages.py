@@ -138,6 +138,9 @@ def test_a_draft_is_withdrawn_by_its_maker_with_a_reason(client: FlaskClient) ->
     assert "Withdraw this draft" in text_of(client, made)
     assert send(client, f"{made}/withdrawal", version="1", reason=" ").status_code == 422
     assert send(client, f"{made}/withdrawal", version="9", reason="x").status_code == 412
+    again = send(client, f"{made}/withdrawal", version="9", reason="Sent by mistake").text
+    assert "<details" in again
+    assert 'value="Sent by mistake"' in again
     assert "Withdraw this draft" not in text_of(client, "/journal/1")
     other = send(client, "/journal/1/withdrawal", version=latest(1).latest.version_no, reason="x")
     assert other.status_code == 403
@@ -156,6 +159,10 @@ def test_an_approver_decides_on_what_was_read(client: FlaskClient) -> None:
     assert "125,50" in text_of(client, "/journal/1")
     old = send(client, "/journal/1/verdict", verdict="approved", content_hash=stale)
     assert old.status_code == 412
+    sent = send(
+        client, "/journal/1/verdict", verdict="rejected", content_hash=stale, comment="Why?"
+    )
+    assert ">Why?</textarea>" in sent.text
     bare = client.post("/journal/1/verdict", data={"verdict": "approved", "content_hash": wanted})
     assert bare.status_code == 400
     done = send(client, "/journal/1/verdict", verdict="approved", content_hash=wanted)

@@ -122,6 +122,25 @@ def test_somebody_is_let_in_by_somebody_else(client: FlaskClient) -> None:
     assert missing.status_code == 422
 
 
+def test_a_refused_form_of_a_month_keeps_what_was_typed(client: FlaskClient) -> None:
+    """A date that is none costs nobody the name and the reason; other forms stay empty."""
+    with transaction() as session:
+        service.lock_period(session, "NO01", "2026-03", module="AR", level="soft", actor="x",
+                            reason="x")  # fmt: skip
+        service.lock_period(session, "NO01", "2026-03", module="VAT", level="soft", actor="x",
+                            reason="x")  # fmt: skip
+    enter(client, "accountant", "approver")
+    typed = {"module": "VAT", "actor": "berit", "reason": "A <late> bill", "until": "31.2."}
+    page = send(client, f"{MARCH}/exceptions", **typed).text
+    assert "&#39;31.2.&#39; is not a date" in page
+    assert "<option selected>VAT</option>" in page
+    assert page.count('value="A &lt;late&gt; bill"') == 1
+    assert ('value="berit"' in page, 'value="31.2."' in page) == (True, True)
+    stale = send(client, f"{MARCH}/reopen", module="AR", reason="A bill came", standing="x").text
+    assert "was changed by somebody else" in stale
+    assert ("<option selected>AR</option>" in stale, 'value="A bill came"' in stale) == (True, True)
+
+
 def test_the_list_shows_years_and_closes_them(client: FlaskClient) -> None:
     """The button appears when every month is closed, and the year names its voucher."""
     enter(client, "accountant")

@@ -88,6 +88,26 @@ def test_what_cannot_be_done_is_told_on_the_page(
     assert rows_of(file_id) == (0, 0, 1, 0)
 
 
+def test_a_form_keeps_what_was_typed_until_it_is_done(page: FlaskClient, tmp_path: Path) -> None:
+    """After a refusal, and after a trial, which is then run in earnest; a trial is of all rows."""
+    send(tmp_path, 1, add("O-4", "S-4", "4791000004") | {"offering": "TWO"})
+    typed = {"file": "orders.csv", "line": "3", "column": "ofering", "value": "ONE"}
+    for name, value in typed.items():
+        assert f'name="{name}" value="{value}"' in form_after(page, "correct", **typed)
+    kept = form_after(page, "try", reason="The offer is loaded")
+    assert kept.count('value="The offer is loaded"') == 1
+    done = form_after(page, "correct", **typed | {"column": "offering"}, reason="Misspelt")
+    assert "Misspelt" not in done
+
+
+def form_after(page: FlaskClient, action: str, **typed: str) -> str:
+    """The page that comes back after a form was sent."""
+    token = re.search(r'csrf_token" value="([^"]+)"', page.get("/suspense", headers=PAGE).text)
+    assert token is not None
+    data = {"csrf_token": token.group(1), "action": action, "reason": "late", **typed}
+    return page.post("/suspense/rows", data=data, headers=PAGE).text
+
+
 def test_who_may_only_read_is_shown_no_form(client: FlaskClient) -> None:
     """An auditor sees what waits, and nothing to press."""
     enter(client, "auditor")

@@ -22,11 +22,16 @@ def propose(actor: str) -> None:
         rating.propose_tariff(session, SECOND.encode(), actor=actor)
 
 
-def judge(client: FlaskClient, verdict: str, comment: str = "") -> tuple[int, str]:  # noqa: F811
-    """Send the form of the page as it stands."""
+def judge(
+    client: FlaskClient,  # noqa: F811
+    verdict: str,
+    comment: str = "",
+    read: str = "",
+) -> tuple[int, str]:
+    """Send the form of the page as it stands, or with the hash of what was read before."""
     page = client.get("/tariffs/SMALL/2", headers=PAGE).text
     form = dict(re.findall(r'name="(csrf_token)" value="([^"]*)"', page))
-    form["content_hash"] = re.findall(r'Content <span class="code">(\w{64})<', page)[0]
+    form["content_hash"] = read or re.findall(r'Content <span class="code">(\w{64})<', page)[0]
     sent = client.post(
         "/tariffs/SMALL/2/verdict", data={**form, "verdict": verdict, "comment": comment},
         headers=PAGE,
@@ -94,6 +99,8 @@ def test_a_rejection_needs_its_reason(client: FlaskClient) -> None:  # noqa: F81
     enter(client, "approver")
     status, page = judge(client, "rejected")
     assert (status, "Say why SMALL/2 is rejected" in page) == (422, True)
+    status, page = judge(client, "rejected", "Far too cheap", read="0" * 64)
+    assert (status, ">Far too cheap</textarea>" in page) == (409, True)
     assert judge(client, "rejected", "Too cheap")[0] == 303
     assert "rejected it: Too cheap" in text_of(client, "/tariffs/SMALL/2")
 

@@ -20,6 +20,7 @@ _DAY = "effective_as_of"
 _MORE: Mapping[str, frozenset[str]] = {
     "account": frozenset({"first_day", _DAY, "after"}),
     "customers": frozenset({"q"}),
+    "feeds": frozenset({"look", "before"}),
     "invoices": frozenset({"period", "after", _DAY}),
     "journals": frozenset({"state", "before"}),
     "login": frozenset({"next"}),

@@ -12,6 +12,7 @@ from ledger.errors import Invalid, Problem
 from ledger.web import current_actor, scope
 from mediation.service import RowOutcome
 from reporting.web import sources
+from reporting.web.arguments import AddressUnclear, number_argument
 
 _FILES_SHOWN = 500
 _RECORDS_SHOWN = 200
@@ -31,13 +32,19 @@ def add_pages(app: Flask) -> None:
 
 @scope("mediation:read")
 def _feeds() -> str:
-    """List the files registered, newest first, and whether their sums tie."""
+    """List the files registered, newest first, or those that somebody has to look at."""
+    look, before = request.args.get("look", ""), number_argument("before")
+    if look not in {"", "yes"}:
+        raise AddressUnclear("The address says look=yes or nothing. Correct it.", argument="look")
     with transaction() as session:
         files = sources.files(session)
-    untied = sum(not file.ties for file in files)
+    wanted = [file for file in files if file.wants_a_look] if look else files
+    shown = [file for file in wanted if before is None or file.file_id < before]
     return render_template(
-        "feeds.html", files=files[:_FILES_SHOWN], count=len(files), untied=untied
-    )
+        "feeds.html", files=shown[:_FILES_SHOWN], more=len(shown) > _FILES_SHOWN, before=before,
+        look=look, count=len(wanted), untied=sum(not file.ties for file in files),
+        seen_to=sum(file.wants_a_look for file in files),
+    )  # fmt: skip
 
 
 @scope("mediation:read")

@@ -6,8 +6,8 @@ Figures of the books are read by both clocks; what is work to be done is what wa
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 
 from sqlalchemy import BigInteger, Select, cast, func, select
 
@@ -35,6 +35,7 @@ class Tile:
     endpoint: str
     mark: str = ""  # good, wait or alarm: the note's colour; the note says it in words.
     waits: bool = False  # Work that waits now: no clock turns it back.
+    asks: Mapping[str, str] = field(default_factory=dict)  # What the page is asked for.
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +132,7 @@ def _receivables(read: Reading) -> Iterator[Tile]:
             kroner(outstanding[currency]),
             f"{kroner(late[currency])} is past due" if late[currency] else "Nothing is past due",
             "desk.aging", "wait" if late[currency] else "good",
+            asks={} if currency == own else {"currency": currency},
         )  # fmt: skip
     unmatched = service.unmatched_payments(read.session, read.book, read.day, read.known)
     for currency in (own, *sorted({payment.currency for payment in unmatched} - {own})):
@@ -165,12 +167,18 @@ def _invoices(read: Reading) -> Iterator[Tile]:
 def _feeds(read: Reading) -> Iterator[Tile]:
     files = sources.files(read.session)
     untied = sum(not file.ties for file in files)
-    alarms = sum(len(file.alarms) for file in files)
-    told = f"{whole_number(alarms)} alarm{'' if alarms == 1 else 's'}"
+    told = [
+        _counted(untied, "does not tie", "do not tie"),
+        _counted(sum(file.waits for file in files), "waits as a whole", "wait as a whole"),
+        _counted(sum(file.state == "parked" for file in files), "not read", "not read"),
+        _counted(sum(len(file.alarms) for file in files), "alarm", "alarms"),
+    ]
+    looked_at = any(file.wants_a_look for file in files)
     yield Tile(
         "Files registered", whole_number(len(files)),
-        f"{untied} do not tie" if untied else told if alarms else "Every file's sums tie",
-        "desk.feeds", "alarm" if untied else "wait" if alarms else "good", waits=True,
+        ", ".join(filter(None, told)) or "Every file's sums tie", "desk.feeds",
+        "alarm" if untied else "wait" if looked_at else "good", waits=True,
+        asks={"look": "yes"} if looked_at else {},
     )  # fmt: skip
     suspended = sum(row.records for row in sources.suspense_by_reason(read.session))
     yield Tile(
@@ -178,6 +186,10 @@ def _feeds(read: Reading) -> Iterator[Tile]:
         "Waiting for a correction" if suspended else "Nothing waits",
         "desk.suspense", "wait" if suspended else "good", waits=True,
     )  # fmt: skip
+
+
+def _counted(number: int, one: str, several: str) -> str:
+    return f"{whole_number(number)} {one if number == 1 else several}" if number else ""
 
 
 _Make = Callable[[Reading], Iterator[Tile]]

@@ -64,11 +64,18 @@ class FeedFile:
     registered_at: datetime
     totals: tuple[MeasureTotals, ...]
     alarms: tuple[tuple[str, str], ...] = ()  # What to look at: its kind, and in words.
+    detail: str | None = None  # The reason in words.
+    waits: bool = False  # As a whole: nothing of it is used until somebody sees to it.
 
     @property
     def ties(self) -> bool:
         """Tell whether every measure's sums are equal."""
         return not any(row.difference for row in self.totals)
+
+    @property
+    def wants_a_look(self) -> bool:
+        """Tell whether somebody has to see to the file: all of it is not simply in order."""
+        return not self.ties or self.waits or self.state == "parked" or bool(self.alarms)
 
     @property
     def records(self) -> MeasureTotals:
@@ -121,15 +128,26 @@ def files(session: Session) -> list[FeedFile]:
     totals: dict[int, list[MeasureTotals]] = {}
     for row in mediation.control_totals(session):
         totals.setdefault(row.file_id, []).append(_totals(row))
-    found = (_file(one, totals.get(one.file_id, [])) for one in mediation.files(session))
+    waiting = _waiting(session)
+    found = (_file(one, totals.get(one.file_id, []), waiting) for one in mediation.files(session))
     return list(found)[::-1]
+
+
+def _waiting(session: Session) -> set[int]:
+    """Give the files that wait as a whole, of whatever kind and whatever days."""
+    return {
+        one.file_id
+        for kind in ("usage", "orders", "payments")
+        for one in mediation.files_of_days(session, kind, date.min, date.max)
+    }
 
 
 def file(session: Session, file_id: int) -> FeedFile:
     """Give one file. Raises `NotFound`."""
     for one in mediation.files(session):
         if one.file_id == file_id:
-            return _file(one, [_totals(row) for row in mediation.control_totals(session, file_id)])
+            totals = [_totals(row) for row in mediation.control_totals(session, file_id)]
+            return _file(one, totals, _waiting(session))
     raise NotFound(f"There is no file {file_id}. The list of feeds has the numbers.")
 
 
@@ -173,7 +191,7 @@ def give_up_row(session: Session, file: str, line_no: int, author: str, because:
     return mediation.give_up_row(session, file, line_no, author, because)
 
 
-def _file(one: FileView, totals: list[MeasureTotals]) -> FeedFile:
+def _file(one: FileView, totals: list[MeasureTotals], waiting: set[int]) -> FeedFile:
     return FeedFile(
         file_id=one.file_id,
         name=one.name,
@@ -185,6 +203,8 @@ def _file(one: FileView, totals: list[MeasureTotals]) -> FeedFile:
         registered_at=one.registered_at,
         totals=tuple(totals),
         alarms=one.alarms,
+        detail=one.detail,
+        waits=one.file_id in waiting,
     )
 
 

@@ -24,12 +24,13 @@ from ledger.db import transaction
 from ledger.service import access
 from ledger.web.gate import PUBLIC, route_scopes, session_cookie
 from mediation import api as mediation_api
+from mediation.models import SourceFile
 from party import api as party_api
 from rating import api as rating_api
 from rating import service as rating
 from reporting import api as reporting_api
 from reporting import service
-from reporting.web import customers, pages
+from reporting.web import customers, feeds, pages
 from tests.rating.tariffs import SMALL
 from tests.reporting.desk_books import RECEIPT_HASH, open_books
 
@@ -241,6 +242,32 @@ def test_feeds_show_their_control_accounts(client: FlaskClient) -> None:
     assert "Seconds 88 120 87 900" in text_of(client, "/feeds/2")
     assert "UNKNOWN_SUBSCRIBER" in text_of(client, "/suspense")
     assert client.get("/feeds/99", headers=PAGE).status_code == 404
+
+
+def test_files_that_want_a_look_are_a_list_of_their_own(
+    client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file that waits as a whole is no file in order; why it waits is said on its page."""
+    spoilt = SourceFile(
+        file_id=3, name="LATE.ber", source_system="OSLMSC1", format="msc", state="suspended",
+        reason="COUNT_DIFFERS", detail="Its trailer says 9 records, 8 are there.", size=1,
+        sha256="c" * 64, record_count=8, sequence=3, node="OSLMSC1",
+    )  # fmt: skip
+    with transaction() as session:
+        session.add(spoilt)
+    enter(client, "operations")
+    assert "Files registered 3 1 waits as a whole, 1 not read, 1 alarm" in text_of(client, "/")
+    assert 'href="/feeds?look=yes"' in client.get("/", headers=PAGE).text
+    look = client.get("/feeds?look=yes", headers=PAGE).text
+    assert re.findall(r'href="/feeds/(\d+)"', look) == ["3", "1"]
+    assert ("Waits as a whole" in look, "Not read" in look) == (True, True)
+    assert "Its trailer says 9 records, 8 are there. Nothing of" in text_of(client, "/feeds/3")
+    monkeypatch.setattr(feeds, "_FILES_SHOWN", 1)
+    page = client.get("/feeds?look=yes", headers=PAGE).text
+    (older,) = re.findall(r'href="(/feeds\?[^"]*before=[^"]*)"', unescape(page))
+    rest = client.get(older, headers=PAGE).text
+    assert re.findall(r'href="/feeds/(\d+)"', rest) == ["1"]
+    assert client.get("/feeds?look=no", headers=PAGE).status_code == 400
 
 
 def test_unmatched_payments_are_listed_and_summed(client: FlaskClient) -> None:

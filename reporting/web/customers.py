@@ -33,6 +33,7 @@ class Happening:
     amount_minor: int  # Debit positive. [øre]
     outstanding_minor: int
     entry_id: int
+    currency: str
     invoice: str | None = None  # The printed number, where it is one.
 
 
@@ -86,7 +87,7 @@ def _customer(party_id: int) -> str:
         timeline=timeline(items, invoices),
         open_items=[item for item in items if item.outstanding_minor],
         payments=[item for item in items if item.original_minor < 0],
-        sums=_sums(receivable, own, as_of),
+        sums=_sums(receivable, own, as_of), foreign={item.currency for item in items} - {own},
     )  # fmt: skip
 
 
@@ -111,7 +112,7 @@ def timeline(
             item.document_date,
             f"{item.kind.replace('_', ' ').capitalize()} "
             f"{numbers.get(item.open_item_id, item.document_ref)}",
-            item.original_minor, item.outstanding_minor, item.entry_id,
+            item.original_minor, item.outstanding_minor, item.entry_id, item.currency,
             numbers.get(item.open_item_id),
         )
         for item in items

@@ -86,9 +86,12 @@ def test_pages_sum_each_currency_apart(client: FlaskClient) -> None:
     """The overview and the page of the customer who owes in both."""
     page = text_of(client, "/?effective_as_of=2026-04-30")
     assert "Outstanding from customers, EUR" in page
+    assert "currency=EUR" in client.get("/?effective_as_of=2026-04-30").text
     page = text_of(client, "/customers/7?effective_as_of=2026-04-30")
     assert "as posted, in NOK" in page
     assert "as posted, in EUR" in page
+    assert "EUR 100,00 100,00" in page  # An open item says in which money it is.
+    assert "EUR" not in text_of(client, "/customers/8")
 
 
 def test_payments_in_several_currencies_are_summed_apart(client: FlaskClient) -> None:

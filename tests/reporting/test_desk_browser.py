@@ -20,8 +20,10 @@ from ledger.access import ROLES
 from ledger.db import transaction
 from ledger.service import access
 from ledger.web import now
+from rating import service as rating
 from tests.flows.home import MONTH, Home
 from tests.ledger.ports import free_port, wait_for
+from tests.rating.tariffs import SMALL
 from tests.reporting.desk_books import open_books
 from tests.reporting.test_desk import make_app
 
@@ -185,14 +187,31 @@ def test_the_login_page_is_accessible(page: Page, shoot: Shoot) -> None:
 
 def test_the_desk_fits_a_small_screen(page: Page, home: Path, shoot: Shoot) -> None:
     """On a phone nothing but the tables scrolls sideways."""
-    log_in(page, home, "collector")
+    with transaction() as session:
+        rating.load_tariff(session, SMALL.encode())
     page.set_viewport_size({"width": 390, "height": 800})
-    for path in ("/", "/aging", "/customers/7"):
-        page.goto(path)
-        check(page, path)
-        wide = page.locator("html").evaluate("root => root.scrollWidth > root.clientWidth")
-        assert not wide, path
+    for role, paths in (
+        ("operations", ("/feeds/2", "/tariffs/SMALL/1")),
+        ("collector", ("/", "/aging", "/customers/7")),
+    ):
+        page.context.clear_cookies()
+        log_in(page, home, role)
+        for path in paths:
+            page.goto(path)
+            check(page, path)
+            wide = page.locator("html").evaluate("root => root.scrollWidth > root.clientWidth")
+            assert not wide, path
     shoot(page, "phone-customer.png")
+
+
+def test_lists_show_their_last_column_beside_the_menu(page: Page, home: Path) -> None:
+    """What is outstanding of an invoice, and whether it is paid, is seen on a common screen."""
+    log_in(page, home, "accountant")
+    page.set_viewport_size({"width": 1280, "height": 900})
+    for path in ("/invoices", "/customers/7", "/customers/8"):
+        page.goto(path)
+        for table in page.locator(".scroll").all():
+            assert table.evaluate("box => box.scrollWidth <= box.clientWidth"), path
 
 
 def test_a_collector_works_without_a_mouse(page: Page, home: Path) -> None:

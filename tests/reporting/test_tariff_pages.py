@@ -31,7 +31,7 @@ def judge(
     """Send the form of the page as it stands, or with the hash of what was read before."""
     page = client.get("/tariffs/SMALL/2", headers=PAGE).text
     form = dict(re.findall(r'name="(csrf_token)" value="([^"]*)"', page))
-    form["content_hash"] = read or re.findall(r'Content <span class="code">(\w{64})<', page)[0]
+    form["content_hash"] = read or re.findall(r'Content <span class="hash">(\w{64})<', page)[0]
     sent = client.post(
         "/tariffs/SMALL/2/verdict", data={**form, "verdict": verdict, "comment": comment},
         headers=PAGE,

@@ -146,6 +146,10 @@ def answer(problem: Problem, headers: Mapping[str, str] | None = None) -> Respon
         _log.error("problem", code=problem.code(), detail=str(problem))
     login = current_app.config.get("LOGIN_ENDPOINT")
     if login and wants_page() and status == HTTPStatus.UNAUTHORIZED:
+        if request.method not in {"GET", "HEAD"}:
+            # The address of a form is often no page, and what was typed must not be lost.
+            kept: Response = current_app.config["LOGGED_OUT"]()
+            return kept
         return make_response(redirect(url_for(login, next=request.full_path.rstrip("?")), 303))
     response = _render(body_of(problem, request.path, request_id()), status)
     if status == HTTPStatus.UNAUTHORIZED:

@@ -60,7 +60,7 @@ _MENU = (
 
 MENU_PAGES = frozenset(f"desk.{name}" for _, items in _MENU for name, _, _ in items)
 # Addresses that lead to nothing of a book.
-_OF_NO_BOOK = frozenset({"desk.login", "desk.logout", "desk.choose_book"})
+OF_NO_BOOK = frozenset({"desk.login", "desk.logout", "desk.choose_book"})
 _CHOICE = "book"  # Its name in the browser's signed cookie, which ends with the browser.
 
 # A page below a menu item keeps that item marked.
@@ -133,7 +133,7 @@ def _same_book(endpoint: str, values: dict[str, Any]) -> None:
     Whoever may see several books has the book in every address: a form that was left open in one
     window must not end in the book that was chosen in another.
     """
-    if not endpoint.startswith("desk.") or not has_request_context() or endpoint in _OF_NO_BOOK:
+    if not endpoint.startswith("desk.") or not has_request_context() or endpoint in OF_NO_BOOK:
         return
     if len(books()) > 1 and (shown := shown_book()):
         values.setdefault("book", shown.book)

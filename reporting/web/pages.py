@@ -6,6 +6,7 @@ from http import HTTPStatus
 from urllib.parse import urlsplit
 
 from flask import Flask, make_response, redirect, render_template, request, url_for
+from flask_wtf.csrf import ValidationError, validate_csrf
 from werkzeug.wrappers import Response as BaseResponse
 
 from ledger import service as ledger
@@ -40,6 +41,7 @@ _ROOMS = (books, chart, customers, feeds, journals, periods, tariffs, trails)
 def register(app: Flask) -> None:
     """Add the desk's pages to the application; `ledger.web.install` has been called."""
     frame.install(app)
+    app.config["LOGGED_OUT"] = _logged_out
     for room in _ROOMS:
         room.add_pages(app)
     for rule, name, view, methods in (
@@ -56,7 +58,7 @@ def register(app: Flask) -> None:
 @public
 def _login() -> BaseResponse | str:
     """Show the form, or check what was typed and open a session."""
-    if request.method == "GET":
+    if request.method != "POST":
         return render_template("login.html", next=_own_path(request.args.get("next")))
     username = request.form.get("username", "")
     with transaction() as session:
@@ -80,6 +82,25 @@ def _login() -> BaseResponse | str:
     if login.retry_after_s:
         response.headers["Retry-After"] = str(login.retry_after_s)
     return response
+
+
+def _logged_out() -> BaseResponse:
+    """Answer a form of somebody whose session has ended: nothing is done, and nothing is lost.
+
+    Only a form of our own comes back: another site must not have its words sent by a person.
+    """
+    typed = [pair for pair in request.form.items(multi=True) if pair[0] != "csrf_token"]
+    try:
+        validate_csrf(request.form.get("csrf_token"))
+    except ValidationError:
+        typed = []
+    if not typed or request.endpoint in frame.OF_NO_BOOK:
+        return redirect(url_for("desk.login"), HTTPStatus.SEE_OTHER)
+    page = render_template(
+        "logged_out.html", typed=typed, target=request.full_path.rstrip("?"),
+        files=any(file.filename for file in request.files.values()),
+    )  # fmt: skip
+    return make_response(page, HTTPStatus.UNAUTHORIZED)
 
 
 @scope("desk:read")

@@ -15,6 +15,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from openapi_spec_validator import validate
+from werkzeug.datastructures import MultiDict
 
 from ledger import api as ledger_api
 from ledger import service as ledger
@@ -123,6 +124,36 @@ def test_wrong_words_are_refused_without_saying_which(client: FlaskClient) -> No
     sent = client.post("/login", data=typed)
     assert sent.status_code == 401
     assert "User name or password is wrong." in sent.text
+
+
+def test_a_session_that_ended_costs_nobody_what_was_typed(client: FlaskClient) -> None:
+    """A long journal is sent again after logging in; a form of another site is not kept."""
+    enter(client, "accountant")
+    page = client.get("/journal/new", headers=PAGE).text
+    token = re.findall(r'csrf_token" value="([^"]+)"', page)[0]
+    typed = {"csrf_token": token, "action": "save", "effective_date": "31.03.2026", "key": "k",
+             "text": 'Rent <of> "March"', "line_account": ["1920", "7830"],
+             "line_debit": ["12,50", ""], "line_credit": ["", "12,50"]}  # fmt: skip
+    cookie = client.get_cookie("hovedbok")
+    assert cookie is not None
+    client.delete_cookie("hovedbok")
+    ended = client.post("/journal/new", data=typed, headers=PAGE)
+    assert (ended.status_code, "Nothing of what you sent was done" in ended.text) == (401, True)
+    kept = re.findall(r'type="hidden" name="([^"]+)" value="([^"]*)"', ended.text)
+    assert [unescape(value) for name, value in kept if name == "line_account"] == ["1920", "7830"]
+    client.set_cookie("hovedbok", cookie.value)
+    again = MultiDict((name, unescape(value)) for name, value in kept)
+    sent = client.post("/journal/new", data=again, headers=PAGE)
+    assert 'Rent <of> "March"' in unescape(text_of(client, sent.location))
+    client.delete_cookie("hovedbok")
+    for forged in (typed | {"csrf_token": "x"}, {"csrf_token": token}):
+        refused = client.post("/journal/new", data=forged, headers=PAGE)
+        assert (refused.status_code, refused.location) == (303, "/login")
+
+
+def test_looking_at_the_login_is_no_attempt_to_log_in(client: FlaskClient) -> None:
+    """What checks that the desk is up must not lock its address out, or fill the audit log."""
+    assert client.head("/login").status_code == 200
 
 
 def test_logging_out_ends_the_session_on_the_server(client: FlaskClient) -> None:

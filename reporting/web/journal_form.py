@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date
@@ -17,6 +18,7 @@ from reporting.web.frame import read_day
 
 _ROWS = 4
 _PARTY_DIGITS = 18
+_OF_ENTRY = re.compile(r"\AEntry 0(?: \('[^']*'\))?(?: line (?P<line>[0-9]+)|(?::? ))")
 _COLUMNS = (
     "account", "text", "party", "dimensions", "vat_code", "currency", "debit", "credit",
 )  # fmt: skip
@@ -149,6 +151,22 @@ def draft_from(form: Form, book: str, own: str, attachments: tuple[Attachment, .
         form.document_ref.strip() or None,
     )
     return Draft(book, entry, attachments)
+
+
+def told_of_one(refusal: Problem, rows: Iterable[Row] = ()) -> str:
+    """Say a refusal of the ledger, which counts entries and lines of a batch, of the one journal.
+
+    Lines are counted as the form has them: rows that are empty between others count too.
+    """
+    found = _OF_ENTRY.match(str(refusal))
+    if found is None:
+        return str(refusal)
+    rest = str(refusal)[found.end() :]
+    if found["line"] is None:
+        return f"The journal {rest}"
+    filled = [number for number, row in enumerate(rows, 1) if not row.empty]
+    line = int(found["line"])
+    return f"Line {filled[line - 1] if 0 < line <= len(filled) else line}{rest}"
 
 
 def _line(row: Row, number: int, own: str, faults: dict[str, str]) -> Line:

@@ -37,6 +37,7 @@ from reporting.web.journal_form import (
     fits,
     form_of,
     read_form,
+    told_of_one,
     written_dimensions,
 )
 from reporting.web.sums import sums_of
@@ -275,7 +276,8 @@ def _draft_page(session: Session, view: DraftView, refusal: Problem | None = Non
         "journal.html", view=view, entry=entry, before=before, old=old, changes=changes,
         parties=party_labels(session, parties), written_dimensions=written_dimensions,
         sums=sums_of(entry.lines),
-        names=names, voucher=voucher, own=own, refusal=refusal, editable=fits(view.draft),
+        names=names, voucher=voucher, own=own, refusal=refusal,
+        told=told_of_one(refusal) if refusal else "", editable=fits(view.draft),
         judges=view.state == "submitted" and actor.may("ledger:approve") and not own,
         writes=view.state not in FINAL_STATES and actor.may("ledger:post"),
         maker=view.state not in FINAL_STATES and actor.may("ledger:post")
@@ -293,7 +295,8 @@ def _form_page(
     accounts = [a for a in chart_of_accounts(session, of_book) if _takes_manual(a)]
     return render_template(
         "journal_form.html", form=replace(form, own=own), draft_id=draft_id, accounts=accounts,
-        refusal=refusal, dimensions=dimensions(session, of_book),
+        refusal=refusal, told=told_of_one(refusal, form.rows) if refusal else "",
+        dimensions=dimensions(session, of_book),
         currencies=currencies(session), vat_codes=vat_codes(session, of_book, today()),
     )  # fmt: skip
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -119,6 +120,19 @@ def test_what_cannot_be_posted_comes_back_as_it_was_typed(
     assert told in answer.text
     assert 'value="1250,5"' in answer.text
     assert "Gebyr" not in text_of(client, "/journal")
+
+
+def test_the_ledger_speaks_of_the_journal_that_was_typed(client: FlaskClient) -> None:
+    """Of its line as the form counts them, not of the first entry of a batch."""
+    enter(client, "accountant")
+    typed = LINES | {"line_account": ["7830", "", "9999"], "line_debit": ["12,50", "", ""],
+                     "line_credit": ["", "", "12,50"], "line_text": ["", "", ""]}  # fmt: skip
+    page = unescape(send(client, "/journal/new", key="k", action="submit", **typed).text)
+    assert ("Line 3: the chart has no account 9999" in page, "Entry 0" in page) == (True, False)
+    made = send(client, "/journal/new", key="l", action="save", text="Rent",
+                effective_date="31.03.2026")  # fmt: skip
+    page = send(client, f"{made.location}/submit", version="1").text
+    assert ("The journal has no lines." in page, "Entry 0" in page) == (True, False)
 
 
 def test_the_server_refuses_a_verdict_on_ones_own_draft(client: FlaskClient) -> None:

@@ -57,6 +57,7 @@ def test_a_month_end_at_the_desk(client: FlaskClient) -> None:
     refused = send(client, f"{MARCH}/close", level="soft", standing=standing(client))
     assert refused.status_code == 409
     assert "Checks are open" in refused.text
+    assert "Run the checks: what they find is kept below" in refused.text
     enter(client, "approver")
     page = client.get(MARCH, headers=PAGE).text
     assert ">Close the month<" not in page

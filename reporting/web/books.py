@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Container, Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from flask import Flask, Response, render_template, request
@@ -102,8 +102,11 @@ def _entry(series: str, year: int, number: int) -> str:
     )  # fmt: skip
 
 
-def _parties_of(read: Reading, lines: Iterable[Any]) -> Container[int]:
-    """Give the parties of lines that have a page: a program may post one that nobody registered."""
+def _parties_of(read: Reading, lines: Iterable[Any]) -> Mapping[int, tuple[str, str]]:
+    """Give number and name of the customers of lines that have a page.
+
+    A program may post a party that nobody registered.
+    """
     return party_labels(read.session, {line.party_id for line in lines if line.party_id})
 
 

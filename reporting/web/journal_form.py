@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 
@@ -17,7 +17,6 @@ from reporting.norwegian import kroner, long_date, read_kroner
 from reporting.web.frame import read_day
 
 _ROWS = 4
-_PARTY_DIGITS = 18
 _OF_ENTRY = re.compile(r"\AEntry 0(?: \('[^']*'\))?(?: line (?P<line>[0-9]+)|(?::? ))")
 _COLUMNS = (
     "account", "text", "party", "dimensions", "vat_code", "currency", "debit", "credit",
@@ -84,8 +83,11 @@ def read_form(sent: MultiDict[str, str]) -> Form:
     )  # fmt: skip
 
 
-def form_of(draft: Draft, version: int, own: str) -> Form:
+def form_of(draft: Draft, version: int, own: str, numbers: Mapping[int, str]) -> Form:
     """Write a draft as it would be typed, with an empty row below.
+
+    `numbers` maps parties to their customer numbers; who has none is written so that no reader
+    and no form takes it for the number of somebody else.
 
     Raises `Invalid` for a draft that says more than the form has fields for.
     """
@@ -98,7 +100,8 @@ def form_of(draft: Draft, version: int, own: str) -> Form:
     entry = draft.entry
     rows = tuple(
         Row(
-            line.account, line.text or "", "" if line.party_id is None else str(line.party_id),
+            line.account, line.text or "",
+            "" if line.party_id is None else numbers.get(line.party_id, f"party {line.party_id}"),
             written_dimensions(line), line.vat_code or "",
             "" if line.currency == own else line.currency,
             kroner(line.amount_minor) if line.amount_minor > 0 else "",
@@ -126,8 +129,16 @@ def written_dimensions(line: Line) -> str:
     return "; ".join(f"{name}={value}" for name, value in sorted((line.dimensions or {}).items()))
 
 
-def draft_from(form: Form, book: str, own: str, attachments: tuple[Attachment, ...] = ()) -> Draft:
+def draft_from(
+    form: Form,
+    book: str,
+    own: str,
+    customers: Mapping[str, int],
+    attachments: tuple[Attachment, ...] = (),
+) -> Draft:
     """Read what was typed as a draft; a line that names no currency is in the book's `own`.
+
+    `customers` maps customer numbers, as pages and invoices show them, to parties.
 
     Raises `Invalid` with a sentence per field that cannot be read; its `fields` maps them.
     """
@@ -137,7 +148,7 @@ def draft_from(form: Form, book: str, own: str, attachments: tuple[Attachment, .
     lines = []
     for number, row in enumerate(form.rows, 1):
         if not row.empty:
-            lines.append(_line(row, number, own, faults))
+            lines.append(_line(row, number, own, customers, faults))
     if effective is None:
         faults.setdefault("effective_date", "Say on which day the journal is effective.")
     if faults or effective is None or document is None:
@@ -169,7 +180,9 @@ def told_of_one(refusal: Problem, rows: Iterable[Row] = ()) -> str:
     return f"Line {filled[line - 1] if 0 < line <= len(filled) else line}{rest}"
 
 
-def _line(row: Row, number: int, own: str, faults: dict[str, str]) -> Line:
+def _line(
+    row: Row, number: int, own: str, customers: Mapping[str, int], faults: dict[str, str]
+) -> Line:
     amounts = [_amount(cell, f"{name}-{number}", number, faults)
                for name, cell in (("debit", row.debit), ("credit", row.credit))]  # fmt: skip
     if row.debit.strip() and row.credit.strip():
@@ -177,7 +190,7 @@ def _line(row: Row, number: int, own: str, faults: dict[str, str]) -> Line:
     return Line(
         row.account.strip(), amounts[0] - amounts[1], text=row.text.strip() or None,
         vat_code=row.vat_code.strip() or None, currency=_currency(row, own),
-        party_id=_party(row.party, number, faults),
+        party_id=_party(row.party, number, customers, faults),
         dimensions=_dimensions(row.dimensions, number, faults),
     )  # fmt: skip
 
@@ -186,16 +199,15 @@ def _currency(row: Row, own: str) -> str:
     return row.currency.strip().upper() or own
 
 
-def _party(cell: str, number: int, faults: dict[str, str]) -> int | None:
+def _party(
+    cell: str, number: int, customers: Mapping[str, int], faults: dict[str, str]
+) -> int | None:
     typed = cell.strip()
-    if not typed:
-        return None
-    if not typed.isascii() or not typed.isdigit() or len(typed) > _PARTY_DIGITS:
+    if typed and typed not in customers:
         faults[f"party-{number}"] = (
-            f"Line {number}: {typed!r} is not the number of a customer; it has digits only."
+            f"Line {number}: no customer has the number {typed}. Look it up among the customers."
         )
-        return None
-    return int(typed)
+    return customers.get(typed)
 
 
 def _dimensions(cell: str, number: int, faults: dict[str, str]) -> dict[str, str] | None:

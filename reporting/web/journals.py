@@ -15,7 +15,7 @@ from ledger import service as ledger
 from ledger.api.drafts import file_of
 from ledger.attachments import SIZE_MAX
 from ledger.db import transaction
-from ledger.drafts import FINAL_STATES, STATES, Draft, as_batch, compare_lines
+from ledger.drafts import FINAL_STATES, STATES, as_batch, compare_lines
 from ledger.errors import Invalid, Problem
 from ledger.refusals import DraftChanged
 from ledger.service import draft_reading, drafting
@@ -25,7 +25,7 @@ from ledger.service.draft_reading import DraftView
 from ledger.service.registers import currencies, vat_codes
 from ledger.vault import vault
 from ledger.web import current_actor, scope
-from party.service import party_labels
+from party.service import parties_of_numbers, party_labels
 from reporting.norwegian import long_date
 from reporting.web.arguments import number_argument
 from reporting.web.dates import today
@@ -106,7 +106,10 @@ def _edit(draft_id: int) -> str:
     with transaction() as session:
         view = draft_reading.read_draft(session, draft_id)
         own = ledger.functional_currency(session, view.book)
-        return _form_page(session, form_of(view.draft, view.latest.version_no, own), draft_id)
+        parties = {line.party_id for line in view.draft.entry.lines if line.party_id}
+        numbers = {party: one[0] for party, one in party_labels(session, parties).items()}
+        form = form_of(view.draft, view.latest.version_no, own, numbers)
+        return _form_page(session, form, draft_id)
 
 
 @scope("ledger:post")
@@ -214,14 +217,15 @@ def _write(draft_id: int | None) -> BaseResponse | tuple[str, int] | str:
         with transaction() as session:
             if draft_id is None:
                 key = form.key or secrets.token_hex(16)
-                draft = draft_from(form, book(), ledger.functional_currency(session, book()))
-                _check_parties(session, draft)
+                own = ledger.functional_currency(session, book())
+                draft = draft_from(form, book(), own, _customers_of(session, form))
                 view, _ = drafting.create_draft(session, draft, actor=actor, key=key, ready=ready)
             else:
                 before = draft_reading.read_draft(session, draft_id)
                 own = ledger.functional_currency(session, before.book)
-                draft = draft_from(form, before.book, own, before.draft.attachments)
-                _check_parties(session, draft)
+                draft = draft_from(
+                    form, before.book, own, _customers_of(session, form), before.draft.attachments
+                )
                 view = drafting.save_draft(
                     session, draft_id, form.version, draft, actor=actor, ready=ready
                 )
@@ -234,16 +238,10 @@ def _write(draft_id: int | None) -> BaseResponse | tuple[str, int] | str:
     return _to(view.draft_id)
 
 
-def _check_parties(session: Session, draft: Draft) -> None:
-    """Refuse a customer that does not exist: the ledger itself keeps any number."""
-    lines = draft.entry.lines
-    known = party_labels(session, {line.party_id for line in lines if line.party_id is not None})
-    for number, line in enumerate(lines, 1):
-        if line.party_id is not None and line.party_id not in known:
-            told = f"Line {number}: no customer has the number {line.party_id}."
-            raise Invalid(
-                f"{told} Look it up among the customers.", fields={f"party-{number}": told}
-            )
+def _customers_of(session: Session, form: Form) -> dict[str, int]:
+    """Give the parties of the customer numbers that are typed; the ledger keeps any number."""
+    typed = (row.party.strip() for row in form.rows)
+    return parties_of_numbers(session, [number for number in typed if number.isprintable()])
 
 
 def _attempt(

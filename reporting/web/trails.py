@@ -22,7 +22,7 @@ from reporting.service.explained import Trail
 from reporting.web.dates import OSLO
 from reporting.web.frame import book
 
-_LABELS = {"kid": "KID", "vat_code": "VAT code", "party_id": "Customer", "line_no": "Line"}
+_LABELS = {"kid": "KID", "vat_code": "VAT code", "party_id": "Party", "line_no": "Line"}
 
 
 @dataclass(frozen=True, slots=True)

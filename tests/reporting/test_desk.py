@@ -257,6 +257,7 @@ def test_an_entry_and_an_invoice_lead_to_their_trail(client: FlaskClient) -> Non
     assert (
         f'href="/invoices/{INVOICE}"' in client.get("/trace/voucher/SAL/2026/1", headers=PAGE).text
     )
+    assert "Line Account Name Amount Party" in seen  # No number of a customer is this one.
     assert "Trace of voucher SAL/2026/1" in seen
     assert "KID" in text_of(client, f"/trace/invoice/{INVOICE}")
     assert client.get("/trace/record?place=nothing", headers=PAGE).status_code == 422

@@ -99,7 +99,7 @@ def test_a_rich_journal_is_typed_kept_and_withdrawn(page: Page, home: Path, shoo
     page.goto("/journal/new")
     page.get_by_label("Effective date").fill("30.04.2026")
     page.get_by_label("Text", exact=True).fill("Gebyr for en kunde")
-    type_line(page, 1, "7830", customer="7", dimensions="product=mobile; area=consumer",
+    type_line(page, 1, "7830", customer="C7", dimensions="product=mobile; area=consumer",
               debit="100")  # fmt: skip
     type_line(page, 2, "1920", credit="100")
     type_line(page, 3, "7830", currency="EUR", debit="10")

@@ -63,7 +63,7 @@ def test_what_is_typed_becomes_a_draft(client: FlaskClient) -> None:
 RICH = {
     **LINES,
     "line_account": ["7830", "1920", "7830", "1920"], "line_text": ["Gebyr", "", "", ""],
-    "line_party": [str(CONSUMER.party_id), "", "", ""],
+    "line_party": [f"C{CONSUMER.party_id}", "", "", ""],
     "line_dimensions": ["product=mobile; area=consumer", "", "", ""],
     "line_currency": ["", "nok", "EUR", "EUR"],
     "line_debit": ["100", "", "10", ""], "line_credit": ["", "100", "", "10"],
@@ -81,11 +81,13 @@ def test_lines_say_customer_dimensions_and_currency(client: FlaskClient) -> None
     assert lines[0]["dimensions"] == {"area": "consumer", "product": "mobile"}
     page = text_of(client, made.location)
     assert CONSUMER.name in page
+    assert f"C{CONSUMER.party_id} {CONSUMER.name}" in page
     assert "area=consumer; product=mobile" in page
     assert ("Total EUR 10,00 10,00" in page, "Total NOK 100,00 100,00" in page) == (True, True)
     form = client.get(f"{made.location}/edit", headers=PAGE).text
     assert 'value="area=consumer; product=mobile"' in form
     assert 'value="EUR"' in form
+    assert f'value="C{CONSUMER.party_id}"' in form
     assert "Difference EUR" in form
     assert send(client, f"{made.location}/edit", version="1", action="save", **RICH).location
 
@@ -93,7 +95,10 @@ def test_lines_say_customer_dimensions_and_currency(client: FlaskClient) -> None
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        ({"line_party": ["12a", "", ""]}, "is not the number of a customer"),
+        ({"line_party": ["12a", "", ""]}, "Line 1: no customer has the number 12a"),
+        ({"line_party": ["C\0", "", ""]}, "no customer has the number"),
+        # The number of a party is none that anybody is shown.
+        ({"line_party": [str(CONSUMER.party_id), "", ""]}, "no customer has the number"),
         ({"line_party": ["999999", "", ""]}, "no customer has the number 999999"),
         ({"line_dimensions": ["mobile", "", ""]}, "write dimensions as product=mobile"),
         ({"line_dimensions": ["a=1; a=2", "", ""]}, "each once"),

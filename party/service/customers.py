@@ -97,8 +97,9 @@ def search_customers(session: Session, wanted: str, limit: int = 50) -> list[Cus
 
     Parameters
     ----------
-    wanted : part of a name; the first digits of a customer number or billing account number; or
-        an MSISDN, with or without +47, which finds whoever pays or paid for it. Empty: everybody.
+    wanted : part of a name; the first digits of a customer number or billing account number; an
+        organisation number; or an MSISDN, with or without +47, which finds whoever pays or paid
+        for it. Empty: everybody.
     limit : at most so many, in order of name.
     """
     bare = wanted.strip()
@@ -111,6 +112,8 @@ def search_customers(session: Session, wanted: str, limit: int = 50) -> list[Cus
             )
         ),
     ]
+    if (digits := "".join(bare.split())).isascii() and digits.isdigit():
+        matches.append(Party.org_no == digits)
     if phones := _phones(bare):
         matches.append(Party.party_id.in_(_payers_of(phones)))
     query = select(Party).where(or_(*matches)).order_by(Party.name, Party.party_id).limit(limit)

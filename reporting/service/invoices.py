@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -92,6 +93,21 @@ def find_invoice(
         f"Book {book} has issued no invoice {number}"
         f"{'' if known_as_of is None else f' by seal position {known_as_of}'}.",
     )
+
+
+def invoice_named(session: Session, book: str, wanted: str) -> IssuedInvoice | None:
+    """Find the invoice that a number or a KID as printed names; None for any other words."""
+    bare = "".join(wanted.split())
+    query = _issued(session).where(InvoiceRow.book == book)
+    if re.fullmatch(r"[0-9]{15}", bare, re.ASCII):
+        query = query.where(InvoiceRow.kid == bare)
+    elif re.fullmatch(r"[0-9]{4}-[0-9]{1,9}", bare, re.ASCII):
+        year, voucher_no = parse_invoice_number(bare)
+        query = query.where(InvoiceRow.voucher_year == year, InvoiceRow.voucher_no == voucher_no)
+    else:
+        return None
+    row = session.execute(query).one_or_none()
+    return None if row is None else _shaped(row)
 
 
 def get_invoice(session: Session, invoice_id: int) -> IssuedInvoice:

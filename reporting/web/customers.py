@@ -51,12 +51,17 @@ def add_pages(app: Flask) -> None:
 
 @scope("party:read")
 def _customers() -> str:
-    """Search by name, customer number, billing account or phone number, as it is typed."""
+    """Search as it is typed: a name, or any number that stands on an invoice."""
     wanted = request.args.get("q", "").strip()
+    named = None
     with transaction() as session:
         found = sources.search_customers(session, wanted, _CUSTOMERS_SHOWN)
+        if g.actor.may("documents:read"):
+            named = service.invoice_named(session, book(), wanted)
     template = "customer_rows.html" if request.headers.get("HX-Request") else "customers.html"
-    return render_template(template, customers=found, wanted=wanted, shown=_CUSTOMERS_SHOWN)
+    return render_template(
+        template, customers=found, wanted=wanted, shown=_CUSTOMERS_SHOWN, named=named
+    )
 
 
 @scope("party:read")

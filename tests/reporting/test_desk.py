@@ -33,6 +33,7 @@ from reporting import api as reporting_api
 from reporting import service
 from reporting.web import customers, feeds, pages
 from tests.rating.tariffs import SMALL
+from tests.reporting.bills import BUSINESS
 from tests.reporting.desk_books import RECEIPT_HASH, open_books
 
 PAGE = {"Accept": "text/html"}
@@ -234,6 +235,26 @@ def test_customers_are_found_as_one_types(client: FlaskClient) -> None:
     assert "Prøve og Sønner AS" in rows
     assert "<html" not in rows
     assert "No customer matches" in text_of(client, "/customers?q=zzz")
+
+
+def test_what_stands_on_an_invoice_finds_its_customer(client: FlaskClient) -> None:
+    """On the phone a customer reads a number from the bill; a stray payment brings only its KID."""
+    with transaction() as session:
+        (one, other) = service.iter_invoices(session, "NO01")
+    enter(client, "collector")
+    for said in (one.number, one.kid, f" {one.kid[:5]} {one.kid[5:]} ", "2026-1"):
+        page = client.get("/customers", query_string={"q": said}, headers=PAGE).text
+        assert f'href="/invoices/{one.number}"' in page, said
+        assert f'href="/customers/{one.party_id}"' in page
+        assert f'href="/customers/{other.party_id}"' not in page
+    for said in ("2026-000099", "0" * 15):
+        assert "No customer matches" in text_of(client, f"/customers?q={said}")
+    page = client.get("/payments/unmatched", headers=PAGE).text
+    assert 'href="/customers?q=123456789012347"' in page
+    enter(client, "administrator", "operations")
+    assert BUSINESS.org_no is not None
+    spaced = " ".join(BUSINESS.org_no[at : at + 3] for at in (0, 3, 6))
+    assert BUSINESS.name in text_of(client, f"/customers?q={spaced}")
 
 
 def test_an_invoice_page_leads_to_its_archived_pdf(client: FlaskClient) -> None:

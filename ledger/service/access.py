@@ -301,9 +301,14 @@ def record_event(session: Session, actor: str, act: str, subject: str, **facts: 
     session.execute(insert(event_table).values(actor=actor, act=act, subject=subject, facts=facts))
 
 
-def audit_log(session: Session, limit: int = 100) -> list[dict[str, Any]]:
-    """Give the newest privileged acts, newest first."""
-    rows = session.execute(select(event_table).order_by(event_table.c.id.desc()).limit(limit))
+def audit_log(
+    session: Session, limit: int = 100, *, before: int | None = None
+) -> list[dict[str, Any]]:
+    """Give the newest privileged acts, newest first; `before` an act: those older than it."""
+    query = select(event_table).order_by(event_table.c.id.desc()).limit(limit)
+    if before is not None:
+        query = query.where(event_table.c.id < before)
+    rows = session.execute(query)
     return [dict(row) for row in rows.mappings()]
 
 

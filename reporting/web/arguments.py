@@ -18,6 +18,7 @@ _CARRIED = frozenset({"book", "known_as_of"})
 _DAY = "effective_as_of"
 # Pages that are not named here take nothing more.
 _MORE: Mapping[str, frozenset[str]] = {
+    "access": frozenset({"before"}),
     "account": frozenset({"first_day", _DAY, "after"}),
     "customers": frozenset({"q"}),
     "feeds": frozenset({"look", "before"}),

@@ -33,8 +33,10 @@ from reporting.web import (
     tariffs,
     trails,
 )
+from reporting.web.arguments import number_argument
 from reporting.web.clocks import reading
 
+_ACTS_SHOWN = 100
 _ROOMS = (books, chart, customers, feeds, journals, periods, tariffs, trails)
 
 
@@ -139,14 +141,19 @@ def _home() -> str:
 
 @scope("access:read")
 def _access() -> str:
-    """List the staff and the newest privileged acts."""
+    """List the staff and the privileged acts, the newest first, page by page."""
+    before = number_argument("before")
     with transaction() as session:
-        staff, events = access.list_staff(session), access.audit_log(session)
+        staff = access.list_staff(session)
+        events = access.audit_log(session, _ACTS_SHOWN + 1, before=before)
         books = {
             member.username: book_access.books_of(session, f"staff:{member.username}", now=now())
             for member in staff
         }
-    return render_template("access.html", staff=staff, events=events, books=books)
+    return render_template(
+        "access.html", staff=staff, events=events[:_ACTS_SHOWN], books=books, before=before,
+        more=len(events) > _ACTS_SHOWN,
+    )  # fmt: skip
 
 
 def _own_path(target: str | None) -> str | None:

@@ -156,6 +156,7 @@ def _invoice(number: str) -> str:
     return render_template(
         "invoice.html", invoice=invoice, lines=lines, outstanding=outstanding, voucher=voucher,
         labels=labels, read=read,
+        with_vat=any(line.amount_minor != line.net_minor for line in lines),
     )  # fmt: skip
 
 

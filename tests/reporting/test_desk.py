@@ -257,6 +257,28 @@ def test_what_stands_on_an_invoice_finds_its_customer(client: FlaskClient) -> No
     assert BUSINESS.name in text_of(client, f"/customers?q={spaced}")
 
 
+def test_each_column_of_an_invoice_sums_to_a_figure_below(client: FlaskClient) -> None:
+    """With VAT where the prices have it; a business invoice has no second column of the same."""
+    enter(client, "collector")
+    assert "VAT Net With VAT" in text_of(client, "/invoices/2026-000001")
+    business = text_of(client, "/invoices/2026-000002")
+    assert ("VAT Net" in business, "With VAT" in business) == (True, False)
+    assert "Net 93,18 VAT 23,30 To pay 116,48" in business
+
+
+def test_the_audit_log_turns_pages(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No act is out of reach of whoever looks for it."""
+    enter(client, "administrator")
+    enter(client, "auditor")
+    monkeypatch.setattr(pages, "_ACTS_SHOWN", 1)
+    newest = client.get("/access", headers=PAGE).text
+    assert "staff:administrator" not in newest
+    (older,) = re.findall(r'href="(/access\?before=\d+)"', newest)
+    page = client.get(older, headers=PAGE).text
+    assert ("staff:administrator" in page, "Newest acts" in page) == (True, True)
+    assert "No older act." in text_of(client, "/access?before=1")
+
+
 def test_an_invoice_page_leads_to_its_archived_pdf(client: FlaskClient) -> None:
     """The PDF comes from the vault, byte for byte, and may be shown by the browser."""
     enter(client, "accountant")

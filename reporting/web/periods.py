@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,12 +17,14 @@ from ledger.api.periods import period_etag, states_of
 from ledger.closing import Scope, UnknownChecklist
 from ledger.db import transaction
 from ledger.errors import Invalid, Problem
+from ledger.money import parse_amount
 from ledger.periods import MODULES
 from ledger.service import checklists, closing, year_end
 from ledger.service.checklists import Checklist
 from ledger.service.periods import PeriodState
 from ledger.web import current_actor, scope
 from ledger.web.etags import StateChanged
+from reporting.norwegian import kroner, whole_number
 from reporting.web.arguments import number_argument
 from reporting.web.clocks import wanted_known
 from reporting.web.dates import OSLO
@@ -29,6 +32,8 @@ from reporting.web.frame import book, read_day, wanted_day
 
 _EVIDENCE_SHOWN = 20
 _LATE_SHOWN = 200
+_COUNTS = frozenset({"octets", "records", "rows", "seconds", "undated"})
+_AMOUNT = re.compile(r"-?[0-9]+\.[0-9]{2}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +197,7 @@ def _page(session: Session, period: str, refusal: Problem | None = None) -> str:
         scope=Scope.of(book(), period), checklist=shown, evidence=evidence,
         is_newest=wanted is None or wanted == evidence[0].checklist_id, late=late[:_LATE_SHOWN],
         late_count=len(late), level=_level(states), modules=MODULES, refusal=refusal,
-        clocks=ledger.resolve_clocks(session, day, known),
+        clocks=ledger.resolve_clocks(session, day, known), case_figure=case_figure,
     )  # fmt: skip
 
 
@@ -213,6 +218,18 @@ def _list_page(session: Session, refusal: Problem | None = None) -> str:
         for year, months in sorted(by_year.items(), reverse=True)
     ]  # fmt: skip
     return render_template("periods.html", years=rows, modules=MODULES, refusal=refusal)
+
+
+def case_figure(name: str, value: object) -> str | None:
+    """Write an amount or a count of a case as Norwegians do; None for all that is no figure.
+
+    Evidence keeps amounts as decimal strings; numbers of batches, drafts and years are no counts.
+    """
+    if isinstance(value, int) and name in _COUNTS:
+        return whole_number(value)
+    if isinstance(value, str) and _AMOUNT.fullmatch(value):
+        return kroner(parse_amount(value))
+    return None
 
 
 def _level(states: list[PeriodState]) -> str:

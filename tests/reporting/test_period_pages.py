@@ -15,6 +15,7 @@ from ledger.service.signing import signer
 from ledger.web import now
 from reporting.norwegian import long_date
 from reporting.service.closing import SUSPENDED, UNBILLED
+from reporting.web import periods
 from tests.ledger.conftest import seal_all
 from tests.reporting import test_desk
 from tests.reporting.test_desk import PAGE, enter, text_of
@@ -84,6 +85,21 @@ def test_a_month_end_at_the_desk(client: FlaskClient) -> None:
     assert reopened.status_code == 303
     assert levels() == ["open", "soft", "soft", "soft"]
     assert "partly closed" in client.get(MARCH, headers=PAGE).text
+
+
+def test_the_cases_of_a_check_are_figures_that_lead_on(client: FlaskClient) -> None:
+    """Amounts and counts as everywhere at the desk, the numbers of things as they are written."""
+    figures = {("octets", 5_434_385): "5\xa0434\xa0385", ("balance", "-1234.50"): "−1\xa0234,50",
+               ("batch", 12_345): None, ("name", "1.5"): None}  # fmt: skip
+    for (name, value), written in figures.items():
+        assert periods.case_figure(name, value) == written
+    enter(client, "accountant")
+    send(client, f"{MARCH}/checklist")
+    page = client.get(MARCH, headers=PAGE).text
+    assert 'href="/suspense?reason=UNKNOWN_SUBSCRIBER"' in page
+    assert '<td class="num">1</td>' in page
+    enter(client, "approver")
+    assert "/suspense" not in client.get(MARCH, headers=PAGE).text
 
 
 def test_a_stale_page_closes_nothing(client: FlaskClient) -> None:

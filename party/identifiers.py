@@ -1,14 +1,13 @@
 """Numbers that prove themselves: KID, organisation number, bank account and SIM card numbers.
 
-Each has `validate` or `is_valid`, and a compact form for storage. Sources: KID, the description of
-the OCR giro; organisation and account numbers, python-stdnum; ICCID, ITU-T E.118.
+Each is told right from wrong by its check digit, a card number by its layout. Sources: KID, the
+description of the OCR giro; organisation and account numbers, python-stdnum; ICCID, ITU-T E.118.
 """
 
 import re
 from itertools import cycle
 
 from stdnum import luhn
-from stdnum.exceptions import ValidationError
 from stdnum.no import kontonr, orgnr
 
 from ledger.errors import Invalid
@@ -54,12 +53,6 @@ def compact_kid(kid: str) -> str:
     return re.sub(r"\s", "", kid)
 
 
-def format_kid(kid: str) -> str:
-    """Write a KID of 15 digits in groups: account, bill sequence, check digit; others unchanged."""
-    bare = compact_kid(kid)
-    return f"{bare[:8]} {bare[8:14]} {bare[14:]}" if len(bare) == KID_LENGTH else bare
-
-
 def mod11_digit(body: str) -> str:
     """Compute the MOD11 check digit, weights 2 to 7 from the right; `-` stands for ten."""
     total = sum(int(digit) * weight for digit, weight in zip(body[::-1], cycle(range(2, 8))))
@@ -76,34 +69,9 @@ def is_valid_kid(kid: str, method: str = "mod10") -> bool:
     return bare[-1] == luhn.calc_check_digit(bare[:-1])
 
 
-def validate_kid(kid: str, method: str = "mod10") -> str:
-    """Give the compact KID.
-
-    Raises
-    ------
-    Invalid : it is not 2 to 25 characters, or its check digit is wrong.
-    """
-    if not is_valid_kid(kid, method):
-        raise Invalid(f"KID {kid!r} does not pass {method.upper()}; compare it with the bill.")
-    return compact_kid(kid)
-
-
 def is_valid_org_no(org_no: str) -> bool:
     """Tell whether a Norwegian organisation number has nine digits and the right check digit."""
     return bool(orgnr.is_valid(org_no))
-
-
-def validate_org_no(org_no: str) -> str:
-    """Give the compact organisation number.
-
-    Raises
-    ------
-    Invalid : it has not nine digits, or its check digit is wrong.
-    """
-    try:
-        return str(orgnr.validate(org_no))
-    except ValidationError as why:
-        raise Invalid(f"{org_no!r} is no organisation number: {why}") from why
 
 
 def is_valid_bank_account(account: str) -> bool:
@@ -113,27 +81,6 @@ def is_valid_bank_account(account: str) -> bool:
     (True, False)
     """
     return len(kontonr.compact(account)) == 11 and bool(kontonr.is_valid(account))
-
-
-def validate_bank_account(account: str) -> str:
-    """Give the eleven digits of a Norwegian bank account.
-
-    Raises
-    ------
-    Invalid : it has not eleven digits, or its check digit is wrong.
-    """
-    if not is_valid_bank_account(account):
-        raise Invalid(f"{account!r} is no bank account number of eleven digits.", account=account)
-    return str(kontonr.compact(account))
-
-
-def format_bank_account(account: str) -> str:
-    """Write a bank account as banks do.
-
-    >>> format_bank_account("12345678903")
-    '1234.56.78903'
-    """
-    return str(kontonr.format(account))
 
 
 def encode_iccid(iccid: str) -> int:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ledger.errors import Invalid
+from ledger.periods import next_period, period_bounds, period_of
 from mediation.wallclock import ZONE
 from rating.charges import Booked, ChargeKey, deltas, sum_by_key
 from rating.flat_codes import FlatCode
@@ -80,20 +80,20 @@ class Month:
     @property
     def first_day(self) -> date:
         """The first local day."""
-        return date.fromisoformat(f"{self.period}-01")
+        return period_bounds(self.period)[0]
 
     @property
     def after(self) -> date:
         """The first local day of the next month."""
-        return (self.first_day + timedelta(days=32)).replace(day=1)
+        return period_bounds(self.period)[1]
 
     def next(self) -> "Month":
         """Give the month behind it, of the same book."""
-        return Month(self.book_code, self.after.strftime("%Y-%m"))
+        return Month(self.book_code, next_period(self.period))
 
     def previous(self) -> "Month":
         """Give the month before it, of the same book."""
-        return Month(self.book_code, (self.first_day - timedelta(days=1)).strftime("%Y-%m"))
+        return Month(self.book_code, period_of(self.first_day - timedelta(days=1)))
 
     def instants(self) -> tuple[int, int]:
         """The month's local midnights as UTC epoch seconds, half-open."""
@@ -111,12 +111,7 @@ def month_of(book_code: str, period: str) -> Month:
     ------
     Invalid : it is not written as 2026-03.
     """
-    try:
-        first = date.fromisoformat(f"{period}-01")
-    except ValueError:
-        first = None
-    if first is None or len(period) != len("2026-03"):
-        raise Invalid(f"{period!r} is not a month; write it as 2026-03.")
+    period_bounds(period)
     return Month(book_code, period)
 
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ledger.journal import AllocationDraft, EntryDraft, ItemDraft, Line
+from ledger.periods import period_of
 from reporting.invoicing import Invoice
 
 SERIES = "SAL"
@@ -69,7 +70,7 @@ def entry_of(invoice: Invoice, book: str, accounts: Accounts) -> EntryDraft:
         for tax in invoice.vat
         if tax.vat_minor
     ]
-    period = invoice.terms.period_start.strftime("%Y-%m")
+    period = period_of(invoice.terms.period_start)
     return EntryDraft(
         series=SERIES,
         effective_date=dated,

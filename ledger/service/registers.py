@@ -12,6 +12,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from ledger.errors import Invalid
+from ledger.periods import period_of
 from ledger.refusals import NoPostingRule, PeriodClosed, UnknownVatCode
 from ledger.service.books import PostingRuleView, posting_rules, require_book
 from ledger.service.periods import period_states
@@ -165,7 +166,7 @@ def add_posting_rule(
             "See hovedbok ledger rules.",
             event=rule.event, leg=rule.leg,
         )  # fmt: skip
-    month = f"{rule.valid_from:%Y-%m}"
+    month = period_of(rule.valid_from)
     for state in period_states(session, book):
         if (state.period, state.module) == (month, "GL") and state.level != "open":
             raise PeriodClosed(

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from ledger import service as ledger
 from ledger.journal import BatchDraft
+from ledger.periods import period_of
 from ledger.vault import Vault
 from mediation.accruals import accrual_entries
 from mediation.charging import Difference, Found, Month
@@ -156,9 +157,7 @@ def _book(
     runs = len(rating.rating_runs(session, month.period))
     source = f"{month.book_code}/{month.period}/{runs + 1}/{inputs[:16]}"
     corrects = "" if correcting is None else _originals(session, month)
-    entries = accrual_entries(
-        booked, unbilled, {day.strftime("%Y-%m"): day}, source, corrects=corrects
-    )
+    entries = accrual_entries(booked, unbilled, {period_of(day): day}, source, corrects=corrects)
     batch_id = None
     posted: tuple[int, ...] = ()
     if entries:
@@ -199,9 +198,7 @@ def _prove(session: Session, month: Month, found: Found) -> None:
 def _prove_posted(session: Session, batch_id: int, entry_ids: Sequence[int], unbilled: str) -> None:
     """Tie what a batch added to charges with what it posted, by revenue key."""
     entries = [ledger.read_entry(session, entry_id) for entry_id in entry_ids]
-    lines = [
-        (entry.effective_date.strftime("%Y-%m"), line) for entry in entries for line in entry.lines
-    ]
+    lines = [(period_of(entry.effective_date), line) for entry in entries for line in entry.lines]
     charged = sums_charged(rating.revenue_of_batch(session, batch_id))
     check_equal(charged, "Charges", sums_posted(lines, unbilled), "postings", "øre")
 

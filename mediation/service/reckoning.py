@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from ledger import service as ledger
 from ledger.errors import Conflict
+from ledger.periods import next_period, period_of
 from ledger.vault import Vault
 from mediation.charging import (
     SERIES,
@@ -144,7 +145,7 @@ def reckon(
     rating.lock_charges(session, month.book_code)
     day = _accounting_day(session, month, found)
     standing, next_bill = _stands(session, month, billed_keys)
-    booked = differences(found.owed, standing, next_bill, day.strftime("%Y-%m"))
+    booked = differences(found.owed, standing, next_bill, period_of(day))
     return Reckoning(
         month, tuple(versions), used, tuple(refs), found, tuple(standing), tuple(booked), day,
         contracts, used.remainder_in,
@@ -202,7 +203,7 @@ def _stands(
     ]
     next_bill: dict[int, str] = {}
     for account, period in bills:
-        next_bill[account] = max(next_bill.get(account, ""), _next_period(period))
+        next_bill[account] = max(next_bill.get(account, ""), next_period(period))
     return standing, next_bill
 
 
@@ -213,8 +214,3 @@ def _accounting_day(session: Session, month: Month, found: Found) -> date:
     """
     last_day = max(month.first_day, min(found.last_day, month.after - timedelta(days=1)))
     return ledger.first_open_day(session, month.book_code, SERIES, last_day, vat=True)
-
-
-def _next_period(period: str) -> str:
-    first = date.fromisoformat(f"{period}-01")
-    return (first + timedelta(days=32)).strftime("%Y-%m")

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
-from calendar import monthrange
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +24,7 @@ from ledger.cli.options import (
 from ledger.db import transaction
 from ledger.errors import Invalid
 from ledger.money import format_amount
+from ledger.periods import period_bounds
 from ledger.vault import vault
 from reporting import norwegian as no
 from reporting import service
@@ -86,11 +86,7 @@ def render_all(
 
 def month_end(period: str) -> date:
     """Give the last day of a month, the usual invoice date. Raises `Invalid`."""
-    try:
-        first = date.fromisoformat(f"{period}-01")
-    except ValueError:
-        raise Invalid(f"{period!r} is not a month; write it as 2026-03.") from None
-    return first.replace(day=monthrange(first.year, first.month)[1])
+    return period_bounds(period)[1] - timedelta(days=1)
 
 
 @click.group("billing")

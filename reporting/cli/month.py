@@ -20,6 +20,7 @@ from ledger import service as ledger
 from ledger.db import transaction
 from ledger.errors import NotFound
 from ledger.money import parse_amount
+from ledger.periods import next_period
 from ledger.vault import vault
 from mediation.charging import Month
 from mediation.cli import files_under, ingest_paths
@@ -92,7 +93,7 @@ def check(*, period: str, as_json: bool) -> None:
 
 
 def _scope(period: str) -> Scope:
-    return Scope(BOOK, period, month_end(_next(period)))
+    return Scope(BOOK, period, month_end(next_period(period)))
 
 
 def _state(scope: Scope) -> MonthState:
@@ -149,10 +150,6 @@ def _render(*, leave_jobs: bool) -> None:
     with progress_bar(waiting, f"{'Documents':<10}") as bar:
         render_all(BOOK, progress=bar.update)
     jobs.work(wait=False)
-
-
-def _next(period: str) -> str:
-    return (date.fromisoformat(f"{period}-01") + timedelta(days=32)).strftime("%Y-%m")
 
 
 # Output ----------------------------------------------------------------------------------------

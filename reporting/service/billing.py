@@ -21,6 +21,7 @@ from ledger import service as ledger
 from ledger.db import driver_connection
 from ledger.errors import Invalid, Problem
 from ledger.journal import BatchDraft, Posted
+from ledger.periods import period_bounds
 from rating import service as rating
 from reporting.invoicing import Invoice, Terms, build
 from reporting.models import BillRun, InvoiceRow
@@ -49,12 +50,7 @@ class Order:
 
     def terms(self) -> Terms:
         """Give the delivery period as dates. Raises `Invalid` where the period is no month."""
-        try:
-            start = date.fromisoformat(f"{self.period}-01")
-        except ValueError:
-            raise Invalid(f"{self.period!r} is not a month; write it as 2026-03.") from None
-        end = date(start.year + start.month // 12, start.month % 12 + 1, 1)
-        return Terms(start, end, self.invoice_date, self.credit_days)
+        return Terms(*period_bounds(self.period), self.invoice_date, self.credit_days)
 
 
 @dataclass(frozen=True, slots=True)

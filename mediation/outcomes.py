@@ -23,8 +23,6 @@ class Bucket(IntEnum):
         return self.name.lower()
 
 
-MEASURES = ("records", "seconds", "octets", "ore")
-
 REASONS = (
     "",
     "ZERO_USAGE",

@@ -179,11 +179,6 @@ class Decoded:
         if rows and int(self.columns["node"].max()) >= len(self.nodes):
             raise Invalid("A row names a node that the file has not.", nodes=len(self.nodes))
 
-    @property
-    def fault_count(self) -> int:
-        """Count the framed records that could not be read."""
-        return len(self.faults)
-
 
 def check_columns(columns: Columns, types: Mapping[str, str], rows: int | None = None) -> int:
     """Check names, types and equal lengths; return the number of rows.

@@ -1,6 +1,6 @@
 """The usage ledger: moves between buckets, and the proof that nothing is lost between them."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from sqlalchemy import text
@@ -111,14 +111,6 @@ def verify_file(session: Session, file_id: int, received: Mapping[str, int]) -> 
             )
 
 
-def outcome_counts(session: Session) -> Sequence[tuple[str, str, str, int]]:
-    """Sum what lies in each bucket by reason and measure, over all files."""
-    return [
-        (str(bucket), str(reason), str(measure), int(quantity))
-        for bucket, reason, measure, quantity in session.execute(_BY_REASON)
-    ]
-
-
 _TOTALS = text(
     "SELECT file_id, measure,"
     " coalesce(sum(quantity) FILTER (WHERE from_bucket = 'received'), 0) AS received, "
@@ -129,18 +121,4 @@ _TOTALS = text(
     )
     + " FROM control_move WHERE CAST(:file_id AS bigint) IS NULL OR file_id = :file_id"
     " GROUP BY file_id, measure ORDER BY file_id, measure"
-)
-
-# A move carries the reason of where it goes, or of the suspense it leaves; what leaves a bucket
-# takes that bucket's reason along.
-_BY_REASON = text(
-    "SELECT bucket, reason, measure, sum(quantity) FROM ("
-    " SELECT to_bucket AS bucket, CASE WHEN from_bucket <> 'suspended' THEN reason"
-    " WHEN to_bucket = 'merged' THEN 'PARTIAL' ELSE '' END AS reason, measure, quantity"
-    " FROM control_move"
-    " UNION ALL"
-    " SELECT from_bucket, CASE from_bucket WHEN 'held' THEN 'PARTIAL' WHEN 'suspended' THEN reason"
-    " ELSE '' END, measure, -quantity FROM control_move WHERE from_bucket <> 'received'"
-    ") AS sides GROUP BY bucket, reason, measure HAVING sum(quantity) <> 0"
-    " ORDER BY bucket, reason, measure"
 )

@@ -81,7 +81,6 @@ class Cells:
     allowances: Int32  # (cells, layers) in order of use, -1 where the layer has none for the cell
     max_units: Int64  # above this many units the exact slow path prices
     max_increment: Int64
-    stepped: Bool  # some row has several steps
     bounded: Bool  # some row has a step without price
 
 
@@ -143,7 +142,6 @@ class TableCompiler:
             self._plan([rate.band for _, rate in rates]),
             _FAST_LIMIT // max(dearest, 1),
             max(increment for _, _, increment in steps),
-            int(len(steps) > len(rates)),
             int(any(price == NO_PRICE for _, price, _ in steps)),
         ))  # fmt: skip
         self.cell_allowances.append(self.included.layers_of(offering, component))
@@ -219,7 +217,7 @@ class TableCompiler:
 
     def cells(self) -> Cells:
         """Turn the cells into columns."""
-        facts = np.array(self.cell_facts, np.int64).reshape(-1, 6).T.copy()
+        facts = np.array(self.cell_facts, np.int64).reshape(-1, 5).T.copy()
         return Cells(
             component=facts[0].astype(np.int32),
             plan=facts[1].astype(np.int32),
@@ -227,8 +225,7 @@ class TableCompiler:
             allowances=_padded(self.cell_allowances),
             max_units=facts[2],
             max_increment=facts[3],
-            stepped=facts[4].astype(np.bool_),
-            bounded=facts[5].astype(np.bool_),
+            bounded=facts[4].astype(np.bool_),
         )
 
 

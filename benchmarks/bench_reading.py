@@ -37,7 +37,6 @@ BOOK = "NO01"
 FIRST_YEAR = 2022
 MILLIONS = (1, 10)
 PAGE = 100
-_SPAN = 1 << 20
 
 
 def main(millions: tuple[int, ...] = MILLIONS) -> None:

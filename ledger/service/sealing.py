@@ -45,12 +45,11 @@ class Blocker:
 
 @dataclass(frozen=True, slots=True)
 class SealingLag:
-    """What is not sealed yet: how many batches, since when, and who holds them back."""
+    """What is not sealed yet: how many batches, for how long, and who holds them back."""
 
     unsealed_batches: int
     held_batches: int  # those above the horizon; the rest is sealed by the next run
-    oldest_recorded_at: datetime | None
-    seconds: int
+    seconds: int  # the age of the oldest
     blockers: tuple[Blocker, ...]
 
 
@@ -121,9 +120,9 @@ def seal_job() -> None:
 
 def sealing_lag(session: Session) -> SealingLag:
     """Count what is not sealed, and name the transactions that hold the horizon back."""
-    unsealed, held, oldest, seconds = session.execute(text(_LAG)).one()
+    unsealed, held, seconds = session.execute(text(_LAG)).one()
     found = session.execute(text(_BLOCKERS)) if held else ()
-    return SealingLag(unsealed, held, oldest, seconds, tuple(Blocker(*row) for row in found))
+    return SealingLag(unsealed, held, seconds, tuple(Blocker(*row) for row in found))
 
 
 def _certain(session: Session) -> tuple[str, list[Any]]:
@@ -163,7 +162,7 @@ def _insert(
 
 
 _LAG = """
-    SELECT count(*), count(*) FILTER (WHERE NOT ledger_is_certain(xid)), min(recorded_at),
+    SELECT count(*), count(*) FILTER (WHERE NOT ledger_is_certain(xid)),
         coalesce(extract(epoch FROM clock_timestamp() - min(recorded_at)), 0)::integer
     FROM ledger_unsealed_batches()"""
 # Only a transaction with an id of its own holds the horizon: whoever only reads does not.

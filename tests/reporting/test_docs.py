@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import click
@@ -11,6 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 import app
+from ledger.cli.deferred import Deferred
 from ledger.errors import Problem
 from ledger.mending import MENDS
 from ledger.web import problem_catalogue
@@ -99,8 +101,53 @@ def _named(command: str) -> click.Command:
             break
         below = found.get_command(click.Context(found), word)
         assert below is not None, command
-        found = below
+        found = below._load() if isinstance(below, Deferred) else below
     return found
+
+
+def _options(command: click.Command) -> set[str]:
+    """What may be said behind a command."""
+    return {name for one in command.params for name in (*one.opts, *one.secondary_opts)}
+
+
+def _addresses(text: str) -> set[tuple[str, str]]:
+    """The addresses of the API that a text names, with their method; what varies is `{}`."""
+    named = re.findall(r"(GET|POST|PUT|PATCH|DELETE) (/api/v1/[a-z0-9/_{}-]+)", text)
+    return {(method, re.sub(r"\{\w+\}|\b[0-9]+\b", "{}", path)) for method, path in named}
+
+
+@cache
+def _answered() -> set[tuple[str, str]]:
+    """The addresses that there are, with each method."""
+    return {
+        (method, re.sub(r"<[^>]+>", "{}", rule.rule))
+        for rule in make_app().url_map.iter_rules()
+        for method in rule.methods or ()
+    }
+
+
+# In a sentence up to the closing mark, in a block up to what is not the command's own.
+_WRITTEN_COMMAND = re.compile(
+    r"`hovedbok ([^`]+)`|(?:^|^\$ |/bin/|&& )hovedbok ([^\n#&|]+)", re.MULTILINE
+)
+_PAGES = [
+    PAGE.parents[1] / "README.md",
+    *(
+        page
+        for page in sorted(PAGE.parent.glob("*.md"))
+        if page.name not in {"errors.md", "tariff.md"}
+    ),
+]
+
+
+@pytest.mark.parametrize("page", _PAGES, ids=lambda page: page.stem)
+def test_every_command_and_address_of_a_page_exists(page: Path) -> None:
+    """With the options that the page gives it. The pages that the program makes are left out."""
+    assert _addresses(page.read_text("utf-8")) <= _answered()
+    for inline, line in _WRITTEN_COMMAND.findall(page.read_text("utf-8")):
+        written = inline or line
+        said = set(re.findall(r"(?<!\S)--[a-z-]+", written)) - {"--help"}
+        assert said <= _options(_named(f"hovedbok {written}")), written
 
 
 @pytest.mark.parametrize(("code", "mend"), MENDS.items())
@@ -112,15 +159,9 @@ def test_what_mends_a_refusal_exists(code: str, mend: str) -> None:
     for command in commands:
         found = _named(command)
         assert not isinstance(found, click.Group), command
-        options = {name for parameter in found.params for name in parameter.opts}
-        assert set(re.findall(r"--[a-z-]+", command)) <= options, command
-    addresses = re.findall(r"(GET|POST|PUT) (/api/v1/[a-z0-9/_{}-]+)", mend)
-    rules = {
-        (method, re.sub(r"<[^>]+>", "{}", rule.rule))
-        for rule in make_app().url_map.iter_rules()
-        for method in rule.methods or ()
-    }
-    assert {(method, re.sub(r"\{\w+\}", "{}", path)) for method, path in addresses} <= rules
+        assert set(re.findall(r"--[a-z-]+", command)) <= _options(found), command
+    addresses = _addresses(mend)
+    assert addresses <= _answered()
     assert commands or addresses
 
 

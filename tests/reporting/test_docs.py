@@ -150,6 +150,17 @@ def test_every_command_and_address_of_a_page_exists(page: Path) -> None:
         assert said <= _options(_named(f"hovedbok {written}")), written
 
 
+def test_every_variable_that_a_test_reads_is_told() -> None:
+    """In tests/README.md, and none that no test reads any more."""
+    tests = Path(__file__).parents[1]
+    read = {
+        name
+        for path in tests.rglob("*.py")
+        for name in re.findall(r'environ\.get\("(HOVEDBOK_\w+)"', path.read_text("utf-8"))
+    }
+    assert read == set(re.findall(r"HOVEDBOK_\w+", (tests / "README.md").read_text("utf-8")))
+
+
 @pytest.mark.parametrize(("code", "mend"), MENDS.items())
 def test_what_mends_a_refusal_exists(code: str, mend: str) -> None:
     """Each command can be run, with the options it names, and each address answers that method."""

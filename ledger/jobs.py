@@ -69,7 +69,7 @@ def configure(tasks: Callable[[], Mapping[str, Task]], periodic: tuple[str, ...]
     _tasks, _periodic = tasks, periodic
 
 
-def work(*, wait: bool, concurrency: int = 1) -> None:
+def work(*, wait: bool) -> None:
     """Run queued jobs: all that are due (wait=False), or for ever as a worker (wait=True).
 
     A worker that starts takes over the jobs of one that died, and looks for more all the time.
@@ -82,23 +82,23 @@ def work(*, wait: bool, concurrency: int = 1) -> None:
     if not wait:
         with app.open():
             _take_over_stalled(app)
-        app.run_worker(wait=False, concurrency=concurrency, **_SETTINGS)
+        app.run_worker(wait=False, **_SETTINGS)
         return
     # The worker tells of a lost database by a trace per connection; one line of ours is enough.
     logging.getLogger("procrastinate").setLevel(logging.CRITICAL)
     logging.getLogger("psycopg.pool").setLevel(logging.CRITICAL)
-    while not _work_until_stopped(app, concurrency):
+    while not _work_until_stopped(app):
         _log.warning("the worker waits for the database")
         time.sleep(_PAUSE_SECONDS)
 
 
-def _work_until_stopped(app: "procrastinate.App", concurrency: int) -> bool:
+def _work_until_stopped(app: "procrastinate.App") -> bool:
     """Work until a stop signal (True), or until the database goes away (False)."""
     stopped = False
 
     async def go() -> None:
         async with app.open_async():
-            work = app.run_worker_async(wait=True, concurrency=concurrency, **_SETTINGS)
+            work = app.run_worker_async(wait=True, **_SETTINGS)
             task = asyncio.ensure_future(work)
 
             def stop() -> None:

@@ -32,7 +32,7 @@ from reporting.cli.terminal import in_a_folder, progress_bar
 from reporting.screen import table
 from reporting.seller import DEMO_SELLER, Seller
 from reporting.service import sources
-from reporting.service.billing import CHUNK
+from reporting.service.billing import CHUNK, RENDERED_TOGETHER
 
 _ACTOR = "system:billing"
 
@@ -69,18 +69,16 @@ def run_bills(
         after = chunk.last_account
 
 
-def render_all(
-    book: str, size: int = 50, progress: Callable[[int], object] = lambda _documents: None
-) -> int:
+def render_all(book: str, progress: Callable[[int], object] = lambda _documents: None) -> int:
     """Render every invoice of a book that has no PDF yet; returns how many were rendered."""
     rendered = 0
     while True:
         with transaction() as session:
-            waiting = service.unrendered(session, book, size)
+            waiting = service.unrendered(session, book, RENDERED_TOGETHER)
             service.render_invoices(session, vault(), waiting)
         rendered += len(waiting)
         progress(len(waiting))
-        if len(waiting) < size:
+        if len(waiting) < RENDERED_TOGETHER:
             return rendered
 
 

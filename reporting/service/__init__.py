@@ -13,7 +13,6 @@ from reporting.service.billing import (
     Order,
     Refusal,
     bill_next_chunk,
-    run_billing,
 )
 from reporting.service.documents import (
     document_of,
@@ -59,7 +58,6 @@ __all__ = [
     "read_document",
     "render_invoice",
     "render_invoices",
-    "run_billing",
     "trial_balance",
     "unmatched_payments",
     "unrendered",

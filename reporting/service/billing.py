@@ -34,7 +34,7 @@ from reporting.setting_off import set_off
 
 CHUNK = 250
 RENDER_TASK = "render_invoices"
-_RENDERED_TOGETHER = 50
+RENDERED_TOGETHER = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,14 +104,6 @@ def bill_next_chunk(session: Session, order: Order, after: int = 0, size: int = 
     )
 
 
-def run_billing(session: Session, order: Order, size: int = CHUNK) -> list[Chunk]:
-    """Bill everything in the caller's one transaction; for months small enough to redo."""
-    chunks = [bill_next_chunk(session, order, 0, size)]
-    while (after := chunks[-1].last_account) is not None:
-        chunks.append(bill_next_chunk(session, order, after, size))
-    return chunks
-
-
 def _build(
     session: Session, order: Order, terms: Terms, account_ids: Sequence[int]
 ) -> tuple[list[Invoice], list[Refusal]]:
@@ -177,8 +169,8 @@ def _issue(session: Session, order: Order, invoices: Sequence[Invoice]) -> tuple
         ),
     )
     invoice_ids = _record(session, order, invoices, posted)
-    for begin in range(0, len(invoice_ids), _RENDERED_TOGETHER):
-        together = list(invoice_ids[begin : begin + _RENDERED_TOGETHER])
+    for begin in range(0, len(invoice_ids), RENDERED_TOGETHER):
+        together = list(invoice_ids[begin : begin + RENDERED_TOGETHER])
         jobs.defer(session, RENDER_TASK, invoice_ids=together)
     return invoice_ids
 

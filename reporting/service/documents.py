@@ -108,19 +108,19 @@ def unrendered(session: Session, book: str, limit: int | None = None) -> list[in
     return list(rows.scalars())
 
 
-def document_of(session: Session, invoice_id: int, kind: str = KIND) -> Document | None:
+def document_of(session: Session, invoice_id: int) -> Document | None:
     """Find the archived document of an invoice."""
     return session.execute(
-        select(Document).where(Document.invoice_id == invoice_id, Document.kind == kind)
+        select(Document).where(Document.invoice_id == invoice_id, Document.kind == KIND)
     ).scalar_one_or_none()
 
 
-def read_document(session: Session, store: Vault, invoice_id: int, kind: str = KIND) -> bytes:
+def read_document(session: Session, store: Vault, invoice_id: int) -> bytes:
     """Read the archived bytes, checked against their hash; `NotFound` where none exist yet."""
-    document = document_of(session, invoice_id, kind)
+    document = document_of(session, invoice_id)
     if document is None:
         raise NotFound(
-            f"Invoice {invoice_id} has no {kind} yet; run `hovedbok billing render`.",
+            f"Invoice {invoice_id} has no {KIND} yet; run `hovedbok billing render`.",
             invoice_id=invoice_id,
         )
     return store.get(document.sha256)

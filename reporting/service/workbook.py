@@ -54,7 +54,6 @@ def write_workbook(
     book: str,
     as_of: date,
     known_as_of: int | None = None,
-    made_by: str = "hovedbok",
 ) -> None:
     """Write the month's workbook, all of it by the same two clocks.
 
@@ -73,7 +72,7 @@ def write_workbook(
         invoices_sheet(session, book, as_of, known_as_of),
         unmatched_sheet(session, book, as_of, known_as_of),
     ]
-    write_sheets(target, sheets, parameters(session, book, clocks, made_by))
+    write_sheets(target, sheets, parameters(session, book, clocks, "hovedbok"))
 
 
 def parameters(

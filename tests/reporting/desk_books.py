@@ -36,7 +36,7 @@ def open_books() -> None:
     unbilled.owes(BUSINESS, charge(2, 9318, "net", quantity=3600, unit="s"))
     with transaction() as session:
         order = service.Order(BOOK, "2026-03", MARCH_END, DEMO_SELLER, "test")
-        service.run_billing(session, order)
+        service.bill_next_chunk(session, order)
         service.render_invoices(session, vault(), service.unrendered(session, BOOK))
         _take_payments(session)
         _take_files(session)

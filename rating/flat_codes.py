@@ -63,7 +63,7 @@ class FlatCode:
 
 def month_code(book: TariffBook, price: int, days: int, of_days: int) -> FlatCode:
     """Explain a monthly price for some days; one of one day is a whole month."""
-    return FlatCode(MONTH, book.label, (price, days, of_days), _share(price, days, of_days))
+    return FlatCode(MONTH, book.label, (price, days, of_days), exact_share(price, days, of_days))
 
 
 def once_code(book: TariffBook, price: int) -> FlatCode:
@@ -73,7 +73,7 @@ def once_code(book: TariffBook, price: int) -> FlatCode:
 
 def binding_code(book: TariffBook, price: int, days: int, of_days: int) -> FlatCode:
     """Explain what is left of a term of some days."""
-    return FlatCode(BINDING, book.label, (price, days, of_days), _share(price, days, of_days))
+    return FlatCode(BINDING, book.label, (price, days, of_days), exact_share(price, days, of_days))
 
 
 def discount_code(
@@ -82,16 +82,16 @@ def discount_code(
     """Explain a conditional discount of what was left of a price; never more than that."""
     if terms.percent_micro:
         kind, given = PERCENT, terms.percent_micro
-        taken = _share(of, given * days, _WHOLE * of_days)
+        taken = exact_share(of, given * days, _WHOLE * of_days)
     else:
         kind, given = AMOUNT, terms.amount_micro
-        taken = _share(given, days, of_days)
+        taken = exact_share(given, days, of_days)
     return FlatCode(kind, book.label, (given, of, days, of_days), -min(taken, of))
 
 
 def frame_code(book: TariffBook, percent_micro: int, of: int) -> FlatCode:
     """Explain what a frame takes off an amount."""
-    return FlatCode(FRAME, book.label, (percent_micro, of), -_share(of, percent_micro, _WHOLE))
+    return FlatCode(FRAME, book.label, (percent_micro, of), -exact_share(of, percent_micro, _WHOLE))
 
 
 def pool_codes(
@@ -106,7 +106,7 @@ def pool_codes(
     """
     used, included = sum(counted), sum(brings)
     beyond = -(-max(used - included, 0) // terms.step) * terms.step
-    total = _share(beyond, terms.price_micro, terms.per)
+    total = exact_share(beyond, terms.price_micro, terms.per)
     parts = largest_remainder(total, counted)
     numbers = (used, len(counted), included, beyond, terms.price_micro, terms.per, total)
     return [
@@ -122,7 +122,7 @@ def fair_use_code(book: TariffBook, octets: int, events: int, amount_micro: int)
 
 def surcharge(octets: int, price: int, per: int) -> int:
     """Price what one event used beyond fair use. [millionths]"""
-    return _share(octets, price, per)
+    return exact_share(octets, price, per)
 
 
 def say_flat(
@@ -154,7 +154,7 @@ def say_flat(
     )  # fmt: skip
 
 
-def _share(amount: int, part: int, whole: int) -> int:
-    """Take part / whole of an amount, rounded half away from zero."""
+def exact_share(amount: int, part: int, whole: int) -> int:
+    """Take part / whole (above zero) of an amount of either sign, rounded half away from zero."""
     size = (2 * abs(amount) * part + whole) // (2 * whole)
     return -size if amount < 0 else size

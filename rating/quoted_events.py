@@ -54,6 +54,19 @@ def price_micro(written: str | None) -> int | None:
     return -size if match[1] else size
 
 
+def start_as_written(written: str) -> datetime:
+    """Read the start of an event; whether it says its offset is kept.
+
+    Raises
+    ------
+    Invalid : it is no time of ISO 8601.
+    """
+    try:
+        return datetime.fromisoformat(written)
+    except ValueError:
+        raise Invalid(f"{written!r} is not a time; write it as 2026-03-29T01:30.") from None
+
+
 def batch_of_events(
     tariff: Tariff, events: Sequence[Event], period: str
 ) -> tuple[UsageBatch, list[str], list[str]]:

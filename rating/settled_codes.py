@@ -25,6 +25,7 @@ from rating.flat_codes import (
     REST,
     SHARE,
     FlatCode,
+    exact_share,
 )
 from rating.revenue_shares import OWN, Accounts, Sharing
 from rating.tariff import TariffBook
@@ -125,7 +126,7 @@ def sharing_codes(
     )
     rate = vat_rates_bp[sharing.fee_vat] if fee else 0
     if rate:
-        vat = fee - _share(fee, _BASIS_POINTS, _BASIS_POINTS + rate)
+        vat = fee - exact_share(fee, _BASIS_POINTS, _BASIS_POINTS + rate)
         numbers = (rate * MICRO_PER_MINOR, fee * MICRO_PER_MINOR)
         found.append(told(accounts.fee, "", LESS_VAT, numbers, vat))
         found.append(told(accounts.vat[sharing.fee_vat], "", OWN_VAT, numbers, -vat))
@@ -137,7 +138,7 @@ def sums_explained(codes: Iterable[SettledCode]) -> dict[Place, int]:
     sums: Counter[Place] = Counter()
     for each in codes:
         sums[each.document, each.account, each.currency, each.dimensions] += each.code.amount_micro
-    return {place: _share(micro, 1, MICRO_PER_MINOR) for place, micro in sums.items()}
+    return {place: exact_share(micro, 1, MICRO_PER_MINOR) for place, micro in sums.items()}
 
 
 def _parts(amounts: Sequence[int], sharing: Sharing) -> list[int]:
@@ -162,7 +163,7 @@ def _parts_of_sales(
         before = so_far = 0
         for place in range(len(sharing.shares)):
             so_far += held[place]
-            stands = _share(so_far, 1, MICRO_PER_MINOR)
+            stands = exact_share(so_far, 1, MICRO_PER_MINOR)
             sums[place] += stands - before
             before = stands
         sums[-1] += amount - before
@@ -179,9 +180,3 @@ def _split(amount: int, sharing: Sharing, units: int) -> list[int]:
         left -= claims[-1]
     parts = largest_remainder(size, [*claims, left]) if size else [0] * (len(claims) + 1)
     return parts if amount > 0 else [-part for part in parts]
-
-
-def _share(amount: int, part: int, whole: int) -> int:
-    """Take part / whole of an amount, rounded half away from zero."""
-    size = (2 * abs(amount) * part + whole) // (2 * whole)
-    return -size if amount < 0 else size

@@ -53,7 +53,8 @@ def charge_recurring_discounts(
         _add(
             book, setting, payers[int(active.billing_account_id[source])],
             int(active.subscription_id[source]), int(given.component[n]),
-            _basis(book, int(offering[source])), f"{DISCOUNT}{terms.id}", terms.text,
+            book.tariff.offerings[int(offering[source])].price_basis,
+            f"{DISCOUNT}{terms.id}", terms.text,
             Owed(int(given.amount_micro[n]), 1, int(given.days[n])), month, found,
             discount_code(
                 book, terms, int(given.of_micro[n]), int(given.days[n]), int(given.of_days[n])
@@ -80,8 +81,3 @@ def _add(
         book, setting, payer, subscription, component, basis, ONE_OFF, reference, unit="piece"
     )
     found.add(replace(key, text=f"{text}: {key.text}"), owed, month.first_day, why)
-
-
-def _basis(book: TariffBook, offering: int) -> str:
-    basis: str = book.tariff.offerings[offering].price_basis
-    return basis

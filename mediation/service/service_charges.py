@@ -55,7 +55,8 @@ def charge_months(
         key = charge_key(
             book, setting, payers[int(active.billing_account_id[source])],
             int(active.subscription_id[source]), int(charges.component[n]),
-            _basis(book, book.offering_index(active.offering[source])), RECURRING,
+            book.tariff.offerings[book.offering_index(active.offering[source])].price_basis,
+            RECURRING,
             # A price by days counts days, whatever it is a price for.
             unit="day" if charges.of_days[n] > 1 else "",
         )  # fmt: skip
@@ -107,18 +108,13 @@ def _charge_ordered(
         order = ordered[source]
         key = charge_key(
             book, setting, payers[order.billing_account_id], order.subscription_id,
-            int(charges.component[n]), _basis(book, int(offering[source])), ONE_OFF,
-            order.order_ref,
+            int(charges.component[n]), book.tariff.offerings[int(offering[source])].price_basis,
+            ONE_OFF, order.order_ref,
         )  # fmt: skip
         day = order.effective_at.astimezone(ZONE).date()
         why = once_code(book, int(charges.full_micro[n]))
         found.add(key, Owed(int(charges.amount_micro[n]), 1, 1), day, why)
     charge_bindings(session, contracts, book, setting, ordered, offering, found)
-
-
-def _basis(book: TariffBook, offering: int) -> str:
-    basis: str = book.tariff.offerings[offering].price_basis
-    return basis
 
 
 def local_day_numbers(instants: Int64) -> Int64:

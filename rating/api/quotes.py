@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from http import HTTPStatus
 from typing import Any
 
@@ -12,14 +11,13 @@ from marshmallow import Schema, ValidationError, fields, validate, validates_sch
 
 from ledger.access import check_allowed
 from ledger.db import transaction
-from ledger.errors import Invalid
 from ledger.web import Blueprint, scope
 from ledger.web.fields import BookSchema, Money, Whole
 from rating import service
 from rating.explain import kroner
 from rating.quoted_allowances import Remaining
 from rating.quoted_asking import Asked, Order
-from rating.quoted_events import MAX_EVENTS, QUOTED_USAGE, Event, price_micro
+from rating.quoted_events import MAX_EVENTS, QUOTED_USAGE, Event, price_micro, start_as_written
 from rating.quoting import Quote
 from rating.tariff_terms import CURRENCIES, OCCASIONS
 from rating.usage import MAX_QUANTITY
@@ -236,7 +234,7 @@ class Quotes(MethodView):
         asked = Asked(
             offering=sent["offering"], period=sent["period"],
             events=tuple(
-                Event(one["usage"], _instant(one["start"]), one["quantity"], one["called"],
+                Event(one["usage"], start_as_written(one["start"]), one["quantity"], one["called"],
                       one["rating_group"], one["service"], price_micro(one["price"]),
                       one["currency"], one["vat_included"])
                 for one in sent["events"]
@@ -259,10 +257,3 @@ class Quotes(MethodView):
                 subscription=sent["subscription"], effective_as_of=sent["effective_as_of"],
                 known_as_of=sent["known_as_of"],
             )  # fmt: skip
-
-
-def _instant(written: str) -> datetime:
-    try:
-        return datetime.fromisoformat(written)
-    except ValueError:
-        raise Invalid(f"{written!r} is not a time; write it as 2026-03-29T01:30.") from None

@@ -19,7 +19,7 @@ from rating.explain import kroner
 from rating.phrases import PHRASES, Language
 from rating.quoted_allowances import Remaining
 from rating.quoted_asking import Asked, Order
-from rating.quoted_events import QUOTED_USAGE, Event, price_micro
+from rating.quoted_events import QUOTED_USAGE, Event, price_micro, start_as_written
 from rating.quoting import Balance, Quote, QuotedEvent
 from rating.reading import Reader
 from rating.recurring import month_span
@@ -85,7 +85,7 @@ def quote(
             raise Invalid("An event needs --usage, --start and --quantity.")
         used = (
             *used,
-            Event(usage, _instant(start), quantity, called, rating_group, of_service,
+            Event(usage, start_as_written(start), quantity, called, rating_group, of_service,
                   price_micro(price), currency or "", vat_included),
         )  # fmt: skip
     if not offering and subscription is None:
@@ -142,7 +142,7 @@ def _events(file: Path | None) -> tuple[Event, ...]:
         table.refuse_unknown()
     if reader.faults:
         raise Invalid(f"{file}: {'; '.join(map(str, reader.faults[:5]))}. Correct the file.")
-    return tuple(replace(event, start=_instant(start)) for start, event in found)
+    return tuple(replace(event, start=start_as_written(start)) for start, event in found)
 
 
 def _month_of(events: tuple[Event, ...]) -> str:
@@ -181,18 +181,11 @@ def _remaining(written: str) -> Remaining:
     return Remaining(found["name"], int(found["quantity"]), int(found["months"] or 0))
 
 
-def _instant(written: str) -> datetime:
-    try:
-        return datetime.fromisoformat(written)
-    except ValueError:
-        raise Invalid(f"{written!r} is not a time; write it as 2026-03-29T01:30.") from None
-
-
 def _moment(written: str | None) -> datetime | None:
     """Read a time; one without an offset is local."""
     if written is None:
         return None
-    found = _instant(written)
+    found = start_as_written(written)
     return found if found.tzinfo else found.replace(tzinfo=_LOCAL)
 
 

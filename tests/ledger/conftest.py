@@ -11,7 +11,14 @@ import pytest
 from ledger import service
 from ledger.db import transaction
 from ledger.db.server import PrivateServer
-from ledger.journal import BatchDraft, EntryDraft, ItemDraft, Line
+from ledger.journal import (
+    AllocationDraft,
+    BatchDraft,
+    EntryDraft,
+    ItemDraft,
+    Line,
+    Posted,
+)
 from ledger.service.signing import Signer
 from tests.ledger.crashes import Saboteur, sabotage
 
@@ -54,6 +61,12 @@ class Drafts:
         return BatchDraft(BOOK, "test", ref, "tester", entries, **more)  # type: ignore[arg-type]
 
 
+def post(draft: BatchDraft) -> Posted:
+    """Post in a transaction of its own, so that the commit check runs."""
+    with transaction() as session:
+        return service.post_batch(session, draft)
+
+
 @pytest.fixture
 def drafts() -> Drafts:
     """The builder of drafts."""
@@ -64,6 +77,15 @@ def drafts() -> Drafts:
 def books(_seeded: str, db: str) -> str:
     """A committed book NO01 with the periods of 2026 open; gives the database's name."""
     return db
+
+
+@pytest.fixture
+def posted(books: str, drafts: Drafts) -> str:
+    """An invoice, and a payment that is allocated to it; gives the database's name."""
+    first = post(drafts.batch("b-1", drafts.invoice("i-1")))
+    settle = AllocationDraft((0, 2), first.open_item_ids[0, 1], 5_00, APRIL, "kid")
+    post(drafts.batch("b-2", drafts.payment("p-1", 5_00), allocations=(settle,)))
+    return books
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from ledger.closing import Finding, PeriodCheck, Scope
 from ledger.db import transaction
 from ledger.drafts import Draft
 from ledger.errors import Invalid
-from ledger.journal import BatchDraft, EntryDraft, Line, Posted
+from ledger.journal import BatchDraft, EntryDraft, Line
 from ledger.service import assertions, checklists, closing, drafting, rates, revaluation
 from ledger.service.assertions import Assertion
 from ledger.service.checklists import Checklist
@@ -27,18 +27,12 @@ from ledger.service.intake import Sender
 from ledger.service.rates import Rate
 from ledger.service.requests import accept_request, post_request_job
 from ledger.service.signing import signer
-from tests.ledger.conftest import seal_all
+from tests.ledger.conftest import post, seal_all
 
 if TYPE_CHECKING:
     from tests.ledger.conftest import Drafts
 
 BOOK, MARCH = "NO01", date(2026, 3, 31)
-
-
-def post(draft: BatchDraft) -> Posted:
-    """Post in a transaction of its own, so that the commit check runs."""
-    with transaction() as session:
-        return service.post_batch(session, draft)
 
 
 def run(period: str = "2026-03") -> Checklist:

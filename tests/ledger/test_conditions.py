@@ -28,11 +28,12 @@ from ledger.conditions import (
 from ledger.db import transaction
 from ledger.errors import Problem
 from ledger.intake.conditions import read_conditions
-from ledger.journal import AllocationDraft, BatchDraft, Posted
+from ledger.journal import AllocationDraft, BatchDraft
 from ledger.refusals import UnknownAccount, UnknownOpenItem, UnknownSeries
 from ledger.service import access
 from ledger.service.few import Few
 from tests.ledger.conftest import APRIL, BOOK, Drafts
+from tests.ledger.conftest import post as send
 from tests.ledger.test_api import code_of, make_app, post
 
 drafts = Drafts()
@@ -41,12 +42,6 @@ drafts = Drafts()
 def owes(at_most: int | None = None, at_least: int | None = None) -> PartyBalance:
     """A condition on what customer 1 owes on 1500."""
     return PartyBalance(1, "1500", "NOK", at_most, at_least)
-
-
-def send(draft: BatchDraft) -> Posted:
-    """Post in a transaction of its own."""
-    with transaction() as session:
-        return service.post_batch(session, draft)
 
 
 def invoice(ref: str, *conditions: Condition, gross: int = 125_00) -> BatchDraft:

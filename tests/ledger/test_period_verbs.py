@@ -19,18 +19,13 @@ from ledger.cli.ledger import ledger_cli
 from ledger.db import transaction
 from ledger.db.server import PrivateServer
 from ledger.errors import Invalid
-from ledger.journal import AllocationDraft, BatchDraft, Posted
+from ledger.journal import AllocationDraft, BatchDraft
+from tests.ledger.conftest import post
 
 if TYPE_CHECKING:
     from tests.ledger.conftest import Drafts
 
 BOOK, MARCH, APRIL = "NO01", date(2026, 3, 31), date(2026, 4, 20)
-
-
-def post(draft: BatchDraft) -> Posted:
-    """Post in a transaction of its own, so that the commit check runs."""
-    with transaction() as session:
-        return service.post_batch(session, draft)
 
 
 def lock(module: str = "GL", level: str = "soft", period: str = "2026-03") -> int:

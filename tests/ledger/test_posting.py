@@ -17,7 +17,6 @@ from ledger.db import transaction
 from ledger.errors import Problem
 from ledger.journal import (
     AllocationDraft,
-    BatchDraft,
     Declared,
     EntryDraft,
     ItemDraft,
@@ -26,6 +25,7 @@ from ledger.journal import (
     Voucher,
 )
 from ledger.service import few, posting, staging
+from tests.ledger.conftest import post
 
 if TYPE_CHECKING:
     from tests.ledger.conftest import Drafts
@@ -40,12 +40,6 @@ def road(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str
     if request.param == "many":
         monkeypatch.setattr(posting, "FEW_LINES", 0)
     return str(request.param)
-
-
-def post(draft: BatchDraft) -> Posted:
-    """Post in a transaction of its own, so that the commit check runs."""
-    with transaction() as session:
-        return service.post_batch(session, draft)
 
 
 def test_a_batch_gives_ids_numbers_and_items(books: str, drafts: Drafts) -> None:

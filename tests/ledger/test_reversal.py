@@ -19,18 +19,13 @@ from ledger.cli.ledger import ledger_cli
 from ledger.db import transaction
 from ledger.db.server import PrivateServer
 from ledger.errors import Invalid, Problem
-from ledger.journal import AllocationDraft, BatchDraft, EntryDraft, Line, Posted, Voucher
+from ledger.journal import AllocationDraft, EntryDraft, Line, Posted, Voucher
+from tests.ledger.conftest import post
 
 if TYPE_CHECKING:
     from tests.ledger.conftest import Drafts
 
 BOOK, MARCH, APRIL, MAY = "NO01", date(2026, 3, 31), date(2026, 4, 20), date(2026, 5, 2)
-
-
-def post(draft: BatchDraft) -> Posted:
-    """Post in a transaction of its own, so that the commit check runs."""
-    with transaction() as session:
-        return service.post_batch(session, draft)
 
 
 def reverse(entry_id: int, **choices: Any) -> Posted:

@@ -14,12 +14,11 @@ from sqlalchemy.orm import Session
 from ledger import service
 from ledger.db import transaction
 from ledger.db.server import PrivateServer
-from ledger.journal import AllocationDraft
 from ledger.refusals import NotYetKnown, SealOutOfStep
 from ledger.seals import SealedBlock, block_hash, block_payload, is_signed
 from ledger.service.blocks import last_block
 from ledger.service.signing import SealKeyUnusable, Signer, open_signer
-from tests.ledger.conftest import APRIL, seal_all
+from tests.ledger.conftest import seal_all
 
 if TYPE_CHECKING:
     from tests.ledger.conftest import Drafts
@@ -36,17 +35,6 @@ def find_head(session: Session) -> SealedBlock:
     newest = last_block(session)
     assert newest is not None
     return newest.block
-
-
-@pytest.fixture
-def posted(books: str, drafts: Drafts) -> str:
-    """An invoice, and a payment that is allocated to it."""
-    with transaction() as session:
-        first = service.post_batch(session, drafts.batch("b-1", drafts.invoice("i-1")))
-        settle = AllocationDraft((0, 2), first.open_item_ids[0, 1], 5_00, APRIL, "kid")
-        payment = drafts.payment("p-1", 5_00)
-        service.post_batch(session, drafts.batch("b-2", payment, allocations=(settle,)))
-    return books
 
 
 @pytest.fixture

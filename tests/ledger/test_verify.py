@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import TYPE_CHECKING
 
 import psycopg
-import pytest
 from sqlalchemy import create_engine, text
 from sqlalchemy.orm import Session
 
 from ledger import service
 from ledger.db import transaction
 from ledger.db.server import PrivateServer
-from ledger.journal import AllocationDraft
-
-if TYPE_CHECKING:
-    from tests.ledger.conftest import Drafts
 
 APRIL = date(2026, 4, 20)
 
@@ -112,17 +106,6 @@ CRIMES = {
         {"partition", "deltas and lines", "entry lines"},
     ),
 }  # fmt: skip
-
-
-@pytest.fixture
-def posted(books: str, drafts: Drafts) -> str:
-    """An invoice, and a payment that is allocated to it."""
-    with transaction() as session:
-        first = service.post_batch(session, drafts.batch("b-1", drafts.invoice("i-1")))
-        settle = AllocationDraft((0, 2), first.open_item_ids[0, 1], 5_00, APRIL, "kid")
-        payment = drafts.payment("p-1", 5_00)
-        service.post_batch(session, drafts.batch("b-2", payment, allocations=(settle,)))
-    return books
 
 
 def test_every_crime_is_found_and_named(pg: PrivateServer, posted: str) -> None:

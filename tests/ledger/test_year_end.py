@@ -23,6 +23,7 @@ from ledger.plaintext import Tally
 from ledger.service import statements, year_end
 from ledger.service.closing import reopen_modules
 from ledger.service.year_end import ClosedYear, Year
+from tests.ledger.conftest import post
 from tests.ledger.test_plaintext import hledger
 
 if TYPE_CHECKING:
@@ -30,12 +31,6 @@ if TYPE_CHECKING:
 
 BOOK, LAST = "NO01", date(2026, 12, 31)
 MONTHS = [f"2026-{month:02d}" for month in range(1, 13)]
-
-
-def post(draft: BatchDraft) -> Posted:
-    """Post in a transaction of its own, so that the commit check runs."""
-    with transaction() as session:
-        return service.post_batch(session, draft)
 
 
 def lock(*months: str, level: str = "soft") -> None:

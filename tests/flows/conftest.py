@@ -17,7 +17,7 @@ import pytest
 
 import app
 from ledger import db as ledger_db
-from ledger import jobs, vault
+from ledger import jobs, lookups, vault
 from ledger.db.server import DATABASE, SUPERUSER
 from tests.flows.home import MONTH, ROOT, Home
 
@@ -56,6 +56,16 @@ class Copy:
             "HOVEDBOK_AUDITOR_DATABASE_URL": known.auditor,
             "HOVEDBOK_VAULT": str(self.vault),
         }
+
+
+@pytest.fixture
+def wired() -> Iterator[None]:
+    """Rating may ask the rooms above, as it may in a command."""
+    lookups.configure(
+        lambda: {name: app._load(target) for name, target in app.LOOKUPS.items()}
+    )  # fmt: skip
+    yield
+    lookups.configure(dict)
 
 
 @pytest.fixture

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from sqlalchemy import text
 
 from ledger import service as ledger
 from ledger.db import transaction
@@ -27,6 +26,7 @@ from reporting.cli.trace import trace_cli
 from reporting.seller import DEMO_SELLER
 from reporting.service.invoices import billed_keys
 from tests.flows.home import MONTH, broken_ties
+from tests.flows.test_late import _rows
 from tests.party.rows import order
 from tests.rating.test_margins import OSLO, RETAIL
 
@@ -100,11 +100,6 @@ def _take(folder: Path, name: str, *lines: str) -> None:
     path = folder / name
     path.write_text("\n".join([HEADING, *lines]) + "\n")
     assert [taken.state for taken in ingest_paths([path])] == ["accepted"]
-
-
-def _rows(statement: str) -> list[tuple[Any, ...]]:
-    with transaction("auditor") as session:
-        return [tuple(row) for row in session.execute(text(statement))]
 
 
 def _rate() -> Any:

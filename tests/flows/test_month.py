@@ -16,7 +16,6 @@ import pikepdf
 import pytest
 from click.testing import CliRunner
 from openpyxl.worksheet.worksheet import Worksheet
-from sqlalchemy import text
 
 from ledger import service as ledger
 from ledger.db import transaction
@@ -27,6 +26,7 @@ from rating import service as rating
 from reporting.cli.month import month_cli
 from tests.flows.conftest import Finished
 from tests.flows.home import MONTH, Home
+from tests.flows.test_late import _rows
 
 # Charges by what they are, whatever numbers their rows got.
 CHARGES = (
@@ -40,11 +40,6 @@ FACTS = (
     " JOIN pg_proc p ON p.oid = t.tgfoid"
     " WHERE p.proname = 'ledger_refuse_change' AND NOT c.relispartition ORDER BY 1"
 )
-
-
-def _rows(statement: str) -> list[tuple[Any, ...]]:
-    with transaction("auditor") as session:
-        return [tuple(row) for row in session.execute(text(statement))]
 
 
 def _facts() -> dict[str, int]:

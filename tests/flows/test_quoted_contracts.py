@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -13,8 +13,6 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-import app
-from ledger import lookups
 from ledger import service as ledger
 from ledger.db import transaction
 from ledger.errors import Invalid
@@ -47,13 +45,7 @@ BEGUN, CEASED = int(contracts.BEGUN.timestamp()), int(contracts.CEASED.timestamp
 _Line = tuple[str, str, int, int]  # component, kind, øre, quantity
 
 
-@pytest.fixture(autouse=True)
-def _wired() -> Iterator[None]:
-    lookups.configure(
-        lambda: {name: app._load(target) for name, target in app.LOOKUPS.items()}
-    )  # fmt: skip
-    yield
-    lookups.configure(dict)
+pytestmark = pytest.mark.usefixtures("wired")
 
 
 def _sold(offerings: set[str], rows: Sequence[PartyOrder], *tariffs: str) -> None:

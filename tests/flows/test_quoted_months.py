@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
 from datetime import date, datetime
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
-import app
-from ledger import lookups
 from ledger.db import transaction
 from party import service as party
 from rating import service as rating
@@ -50,13 +47,7 @@ subscriptions = 2
 [[frame]]"""
 
 
-@pytest.fixture(autouse=True)
-def _wired() -> Iterator[None]:
-    lookups.configure(
-        lambda: {name: app._load(target) for name, target in app.LOOKUPS.items()}
-    )  # fmt: skip
-    yield
-    lookups.configure(dict)
+pytestmark = pytest.mark.usefixtures("wired")
 
 
 def _calls(folder: Path, name: str, *calls: tuple[int, int, int]) -> None:

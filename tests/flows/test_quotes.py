@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -12,8 +11,6 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-import app
-from ledger import lookups
 from ledger import service as ledger
 from ledger.db import transaction
 from ledger.errors import Invalid, NotFound
@@ -62,13 +59,7 @@ price_basis = "gross"
 """
 
 
-@pytest.fixture(autouse=True)
-def _wired() -> Iterator[None]:
-    lookups.configure(
-        lambda: {name: app._load(target) for name, target in app.LOOKUPS.items()}
-    )  # fmt: skip
-    yield
-    lookups.configure(dict)
+pytestmark = pytest.mark.usefixtures("wired")
 
 
 @pytest.fixture

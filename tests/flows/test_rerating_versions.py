@@ -10,16 +10,13 @@ from sqlalchemy import text
 from ledger import service as ledger
 from ledger.db import transaction
 from ledger.errors import DoesNotTie, Invalid
-from ledger.vault import vault
-from mediation.charging import Month
-from mediation.service.rerating import Rerated, rerate_period
 from party import service as party
 from rating import service as rating
 from rating.service import months
-from reporting.service.invoices import billed_keys
 from tests.flows.home import MONTH
 from tests.flows.test_late import BILLED, _bill, _rows, _ties
 from tests.flows.test_pools import _line, _rate, _take
+from tests.flows.test_rerating import _rerate
 from tests.flows.test_versions import TARIFF, _second
 
 SHARED = ("quantity = 100", "quantity = 100\n  shared = true")
@@ -38,14 +35,6 @@ def _load(version: int, day: str, *changes: tuple[str, str], second: bool = Fals
         source = source.replace(old, new)
     with transaction() as session:
         rating.load_tariff(session, source.encode())
-
-
-def _rerate(tariff: str | None = None, **words: bool) -> Rerated:
-    with transaction() as session:
-        return rerate_period(
-            session, vault(), Month("NO01", MONTH), lambda ids: billed_keys(session, ids),
-            actor="tester", reason="the price list was wrong", tariff=tariff, **words,
-        )  # fmt: skip
 
 
 @pytest.fixture

@@ -106,7 +106,7 @@ def match(
     -------
     list of Match, one per payment in the same order.
 
-    Source: norway.md sections 2, 3 and 12.
+    Source: OCR giro, system specification (Mastercard Payment Services), on KID; docs/decisions.md.
     """
     by_kid: dict[str, list[Claim]] = defaultdict(list)
     for claim in sorted(claims, key=_order):

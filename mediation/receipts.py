@@ -77,7 +77,8 @@ def draft(
     source_ref : of the batch; each entry's reference begins with it.
     accounts : gives the accounts on a settlement date.
 
-    Source: design.md section 4, "payment": clearing against receivable, or 2991 unallocated.
+    Clearing stands against receivable, or against 2991 unallocated.
+    Source: docs/decisions.md, "Receivables".
     """
     drafted = Drafted()
     for together in _lump_sums(receipts):

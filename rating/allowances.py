@@ -4,7 +4,7 @@ Events are ordered by start and then by event key, so the outcome does not depen
 is an allowance of an owner in a local month; the owner is the subscription, or those who share. The
 allowances of an offering are passes one after the other, in layers of their order, each over what
 the ones before left; an allowance is served in one pass for all kinds of events, so that equals
-event-by-event consumption (rating 4.6).
+event-by-event consumption.
 """
 
 from collections.abc import Sequence

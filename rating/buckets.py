@@ -8,7 +8,7 @@ prefer buckets differently, or are debited in different increments of one balanc
 topped up and capped at the same time) are found from their terms and served event by event, with
 the same outcome; how many events went that way is counted.
 
-Source: reference design, rating 4.6; the allowance kind of the pricing case format.
+Source: docs/pricing.md, "Allowances"; the allowance kind of the pricing case format.
 """
 
 from collections.abc import Sequence

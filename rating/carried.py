@@ -14,7 +14,7 @@ Why an event costs what it does is computed apart from that, price by price with
 
     amount = price + mark-up + rounding
 
-Source: reference design, rating 1.5 and 4.8; docs/pricing.md.
+Source: docs/pricing.md, "Prices that events bring".
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,6 +1,6 @@
 """Charges: events summed per key in millionths, and the øre that each batch adds to them.
 
-Cumulative rounding (design.md section 4): a batch books round(after) - round(before) of each key.
+Cumulative rounding (docs/pricing.md): a batch books round(after) - round(before) of each key.
 The sum over batches is then the rounding of the sum, however the events were split, and an invoice
 line is what the books already say. Net keys are rounded in net. Gross keys are rounded in gross and
 split once into net and VAT, so that twenty items at 1.29 with VAT are 25.80.

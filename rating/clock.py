@@ -3,7 +3,8 @@
 Prices follow the clock on the wall, durations are measured in UTC. A border of a band is therefore
 computed in local time and converted: an event on a clock-change night is cut where its caller would
 have seen the hand pass the border, and the repeated hour of autumn has its borders twice.
-Source: reference design, rating 4.4; the zone's rules come from the tz database by `zoneinfo`.
+Source: docs/pricing.md, "Bands, dates and holidays"; the zone's rules come from the tz database by
+`zoneinfo`.
 """
 
 from dataclasses import dataclass, replace

@@ -7,7 +7,7 @@ member, or money (as many whole increments of the event's price as the balance p
     given = clip(balance - drawn by earlier events, 0, wanted)
 
 Columns are int64; where a running sum might not fit, the same code runs on Python's integers.
-Source: reference design, rating 4.6.
+Source: docs/pricing.md, "Allowances".
 """
 
 from collections.abc import Callable

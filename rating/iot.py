@@ -9,7 +9,7 @@ by session, where rounding would weigh more than use. The amount of a pool is sh
 in proportion to what they used, by largest remainder, ties to the lower card: the parts are the
 whole. Nothing depends on the order of sessions.
 
-Source: reference design, rating 1.5 and 4.11 (a pool of 100,000 members); docs/pricing.md.
+Source: docs/pricing.md, "Pools of machines".
 """
 
 from dataclasses import dataclass

@@ -9,7 +9,7 @@ Cost is booked per partner, account and currency (posting rule partner_cost): de
 2400, or 2994 where the partner is a maritime authority. A run books what the sums round to, less
 what is booked already, so that any number of runs comes to the rounding of the whole.
 
-Source: reference design, rating 1.5; design.md section 4.
+Source: docs/pricing.md, "Partners and ships"; ledger/seed/posting_rules.csv.
 """
 
 from collections.abc import Mapping, Sequence

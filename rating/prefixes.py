@@ -3,7 +3,7 @@
 The texts under a prefix are one interval of their byte order. Nested prefixes are flattened into
 disjoint intervals; the longest prefix of a text is that of the interval it lies in, one binary
 search away. `rating.zones` does the same with numbers, faster. Several keys are compared in their
-order of importance, the longest match first. Source: reference design, rating 4.3.
+order of importance, the longest match first.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

@@ -8,8 +8,8 @@ is not paid again; with `split` every piece is rounded up on its own, and midnig
 with `start_band` the band at the start prices all. Set-up fee, minimum, most and rounding are those
 of the first piece's row. Nothing used costs nothing; what continues a session has paid set-up fee
 and minimum. Numerators that might not fit in int64 are priced one by one with Python's integers
-instead; nothing that counts ever wraps. Source: reference design, rating 4.5; the session kind of
-the pricing case format.
+instead; nothing that counts ever wraps. Source: docs/pricing.md, "A call over two bands"; the
+session kind of the pricing case format.
 """
 
 from collections.abc import Iterator, Sequence

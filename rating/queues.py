@@ -2,7 +2,7 @@
 
 A pool is one allowance of one owner in one month, and comes first who started first; the event key
 settles ties. Usage mostly arrives in the order of time; what arrives otherwise is put in it here.
-Source: reference design, rating 4.6.
+Source: docs/pricing.md, "Allowances".
 """
 
 from dataclasses import dataclass, replace

@@ -5,7 +5,7 @@ the pools that differ are rated again, in full, since whoever shares a pool may 
 The old snapshot must first give the result that was booked; only then do the differences count.
 Booking them and rating the new snapshot again gives nothing.
 
-Source: reference design, rating 4.9.
+Source: docs/decisions.md, "Rating and charges".
 """
 
 from dataclasses import dataclass, fields, replace

@@ -5,10 +5,10 @@ the price goes, and the provider has the rest. What cannot be divided goes by la
 ties to the earlier holder. A reversal gives each holder back exactly what it had. Money for a
 charity passes through whole: no holder but the charity.
 
-Booking (design.md section 4): what is collected is owed to the provider, his VAT included; the own
+Booking: what is collected is owed to the provider, his VAT included; the own
 fee is taken from it, with VAT where the provider is Norwegian.
 
-Source: reference, Norway 16; Norwegian VAT Act sections 3-1, 6-22; docs/pricing.md.
+Source: Norwegian VAT Act sections 3-1, 6-22; docs/pricing.md.
 """
 
 from collections.abc import Mapping, Sequence

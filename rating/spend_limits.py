@@ -9,7 +9,7 @@ and all later ones of the month.
 Limits are without VAT; prices that hold VAT are compared without it.
 
 Source: Regulation (EU) 2022/612 article 14 (a default cut-off of EUR 50 a month for data roaming,
-notices at 80 and 100 per cent); in Norway by ekomforskriften; reference design, rating 1.5.
+notices at 80 and 100 per cent); in Norway by ekomforskriften.
 """
 
 from collections.abc import Mapping, Sequence

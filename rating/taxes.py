@@ -1,7 +1,6 @@
 """Tax on net prices, tax inside gross prices, and the tax of a credit: from exact values.
 
-Source: docs/pricing.md; kinds tax and credit_note_tax of the pricing case format; design.md
-section 4, "Net or gross is a property of the tariff".
+Source: docs/pricing.md, "Gross and net"; kinds tax and credit_note_tax of the pricing case format.
 """
 
 from ledger.errors import Invalid

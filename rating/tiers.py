@@ -9,7 +9,7 @@ blocks; a percentage is a price per currency unit of the value. A negative quant
 of the same positive one. Nothing above a bounded last tier has a price: it is refused, never zero.
 
 Everything is integers: prices of `units_per_currency`, quantities of `units_per_quantity`.
-Source: docs/pricing.md; kind period_price of the pricing case format; reference/rating.md 4.7.
+Source: docs/pricing.md; kind period_price of the pricing case format.
 """
 
 from dataclasses import dataclass

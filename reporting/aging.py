@@ -78,7 +78,7 @@ def bucket_of(due_date: Dates, as_of: date) -> NDArray[np.int64]:
     -------
     (n,) int64: position in `BUCKETS`.
 
-    Source: norway.md section 14.
+    Source: days past due as in a provision matrix, IFRS 9 B5.5.35.
     """
     days_late = (np.datetime64(as_of, "D") - due_date).astype(np.int64)
     return np.searchsorted(np.array(BUCKET_FIRST_DAY), days_late, side="right").astype(np.int64)

@@ -38,7 +38,7 @@ def due_date(invoice_date: date, terms_days: int) -> date:
     """Date a claim: so many days after the invoice date, moved to the next bank day.
 
     Interest counts from the moved date too, so the moved date is the one that is printed, posted
-    and aged. Source: norway.md section 1.10.
+    and aged.
     """
     return next_bank_day(invoice_date + timedelta(days=terms_days))
 

@@ -2,7 +2,9 @@
 
 A line is the sum of the rounded charges it covers, never a fresh rounding. Where prices include VAT
 (consumers), each charge is split once into net and VAT and the invoice sums the splits; where they
-do not (businesses), VAT is computed per rate on the sum of the nets. Source: design.md section 4.
+do not (businesses), VAT is computed per rate on the sum of the nets.
+
+Source: docs/pricing.md, "Gross and net"; VAT per rate, bokføringsforskriften section 5-1-5.
 """
 
 from __future__ import annotations

@@ -42,7 +42,7 @@ def entry_of(invoice: Invoice, book: str, accounts: Accounts) -> EntryDraft:
     credit note every side is the opposite one: the customer has a credit, unbilled revenue is
     emptied of what was taken back, and the VAT is owed no longer.
 
-    Source: design.md section 4, "invoice of unbilled usage".
+    Source: ledger/seed/posting_rules.csv; docs/decisions.md, "Rating and charges".
     """
     reference = f"{invoice.account.number}/{invoice.bill_seq}"
     dated = invoice.terms.invoice_date

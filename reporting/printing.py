@@ -1,7 +1,8 @@
 """What stands on an invoice page, as text: the facts of a posted invoice written for a reader.
 
 Pure. The facts are the snapshot that was stored with the posting (`snapshot_of`); `page_of` words
-them in Norwegian and `reporting.formats.pdf` sets them. Legal content: norway.md section 10.
+them in Norwegian and `reporting.formats.pdf` sets them. Legal content: bokføringsforskriften
+(FOR-2004-12-01-1558) sections 5-1-1 and 5-1-2.
 """
 
 from __future__ import annotations

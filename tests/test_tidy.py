@@ -211,6 +211,20 @@ def test_documents_have_one_title() -> None:
     assert not faults, "\n".join(faults)
 
 
+def test_a_source_can_be_opened() -> None:
+    """A page that code names as its source is there, and has the heading that it names."""
+    named = re.compile(r"(docs/\w+\.(?:md|toml|json))(?:,\s+\"([^\"]+)\")?")
+    faults = []
+    for path in [*_python(*ROOMS, "benchmarks"), ROOT / "app.py"]:
+        for page, heading in named.findall(path.read_text()):
+            lies = ROOT / page
+            if not lies.is_file():
+                faults.append(f"{_where(path, 1)}: there is no {page}")
+            elif heading and f"\n## {' '.join(heading.split())}\n" not in lies.read_text():
+                faults.append(f"{_where(path, 1)}: {page} has no heading {heading!r}")
+    assert not faults, "\n".join(faults)
+
+
 def test_the_lock_names_no_address() -> None:
     """The lock works with any mirror: it holds names, versions and hashes only."""
     assert "://" not in (ROOT / "requirements.lock").read_text()

@@ -69,7 +69,7 @@ def seal(session: Session, key: Signer) -> SealReport:
 
     Raises `SealOutOfStep` or `BatchNotSealable` where the database sees it otherwise; seal again.
 
-    Source: reference/ledger.md section 5e; the encoding, docs/decisions.md.
+    Source: docs/decisions.md, "Seals"; the tree, RFC 6962.
     """
     session.execute(text("SELECT ledger_lock_seals()"))
     with translated():

@@ -1,6 +1,7 @@
 """Digits on the wire and check digits: TBCD, addresses, KID, organisation and account numbers.
 
-Source: 3GPP TS 29.002 and TS 32.298 for TBCD-STRING and AddressString; norway.md sections 2 and 18.
+Source: 3GPP TS 29.002 and TS 32.298 for TBCD-STRING and AddressString; the OCR
+giro's specification for KID; the weights of python-stdnum for the rest.
 """
 
 INTERNATIONAL = 0x91

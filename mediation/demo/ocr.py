@@ -1,6 +1,6 @@
 """OCR giro file of incoming payments: 80-character records, one assignment per settlement date.
 
-Source: system specification of OCR giro; norway.md section 3. Positions there are 1-based.
+Source: OCR giro, system specification (Mastercard Payment Services). Positions there are 1-based.
 """
 
 from collections.abc import Iterator

@@ -3,7 +3,7 @@
 A transmission holds assignments, an assignment payments. Counts and sums of both must tie, or the
 whole file is refused. A KID that fails its check digit is no fault of the file: the money is there.
 
-Source: OCR giro system specification; norway.md section 3.
+Source: OCR giro, system specification (Mastercard Payment Services).
 """
 
 from __future__ import annotations

@@ -2,7 +2,8 @@
 
 This layer knows columns, digits and dates; `ocr_giro` knows what the records mean together.
 
-Source: OCR giro system specification; norway.md section 3. Positions are 1-based, both inclusive.
+Source: OCR giro, system specification (Mastercard Payment Services). Positions are 1-based,
+both inclusive.
 """
 
 from __future__ import annotations

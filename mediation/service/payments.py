@@ -96,7 +96,7 @@ def book_payments(
     ------
     Problem : the books refuse, for instance `PeriodClosed`; roll back. Nothing is half-booked.
 
-    Source: norway.md sections 2, 3 and 12; design.md section 4.
+    Source: OCR giro, system specification (Mastercard Payment Services); docs/decisions.md.
     """
     # Claims are used up in turn, so one file at a time looks at them.
     session.execute(
@@ -271,7 +271,7 @@ def _booked_keys(
 
 
 def _key(assignment: Assignment, payment: Payment) -> _Key:
-    """Give the bank's key of a payment. Source: norway.md section 3, with the account it is of."""
+    """Give the bank's key of a payment: of its two records, with the account it is of."""
     return (
         assignment.account, payment.settled, payment.centre, payment.day_code, payment.part,
         payment.serial, payment.tx_no, payment.form_no,

@@ -14,6 +14,7 @@ from ledger.cli.options import book_option, day_option, json_option
 from ledger.db import transaction
 from ledger.errors import Invalid
 from ledger.money import format_amount
+from ledger.periods import period_bounds, period_of
 from rating import quoting, service
 from rating.explain import kroner
 from rating.phrases import PHRASES, Language
@@ -78,7 +79,7 @@ def quote(
     else; nothing is posted or kept. Exit 1 if something has no price.
     """
     if month is not None:
-        _first(month)
+        period_bounds(month)
     used = _events(events)
     if usage is not None or start is not None or quantity is not None:
         if usage is None or start is None or quantity is None:
@@ -92,7 +93,7 @@ def quote(
         raise Invalid("Name an --offering, or a --subscription that has one.")
     asked = Asked(
         offering, month or _month_of(used), used, tuple(_order(told) for told in orders),
-        (days["from"] or _first(month)) if month else None, days["to"],
+        (days["from"] or period_bounds(month)[0]) if month else None, days["to"],
         tuple(_remaining(told) for told in left),
     )  # fmt: skip
     if file is not None:
@@ -149,14 +150,7 @@ def _month_of(events: tuple[Event, ...]) -> str:
     if not events:
         raise Invalid("Ask for an event (--usage), a file of --events, or a --month.")
     start = events[0].start
-    return (start.astimezone(_LOCAL) if start.tzinfo else start).strftime("%Y-%m")
-
-
-def _first(month: str | None) -> date:
-    try:
-        return date.fromisoformat(f"{month}-01")
-    except ValueError:
-        raise Invalid(f"{month!r} is not a month; write it as 2026-03.") from None
+    return period_of(start.astimezone(_LOCAL) if start.tzinfo else start)
 
 
 def _order(written: str) -> Order:

@@ -74,12 +74,14 @@ def test_a_quote_without_a_price_says_why_and_fails(tariff: str) -> None:
     [
         (("--start", "yesterday"), "write it as 2026-03-29T01:30"),
         (("--offering", "TWO"), "TWO is not in tariff book SMALL/1"),
+        (("--month", "2026-3"), "write year and month as 2026-03"),
+        (("--month", "9999-12"), "write year and month as 2026-03"),
     ],
 )
 def test_wrong_words_are_told_with_what_is_right(
     tariff: str, words: tuple[str, str], told: str
 ) -> None:
-    """A time that is none and an offering that is none."""
+    """A time that is none, an offering that is none, a month that is none or has no next one."""
     with pytest.raises(Problem, match=told):
         run(*QUOTE, "--quantity", "1", "--file", tariff, *words)
 

@@ -35,9 +35,9 @@ def run(*words: str) -> str:
     return done.output
 
 
-def _sale(ref: str, on: date, code: str = "3") -> EntryDraft:
+def _sale(ref: str, on: date) -> EntryDraft:
     lines = (Line("1920", 125_00), Line("3000", -100_00),
-             Line("2700", -25_00, vat_code=code, tax_base_minor=-100_00))  # fmt: skip
+             Line("2700", -25_00, vat_code="3", tax_base_minor=-100_00))  # fmt: skip
     return EntryDraft("JNL", on, on, "test", ref, "Sale", lines)
 
 

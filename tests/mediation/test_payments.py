@@ -42,13 +42,11 @@ def books(session: Session) -> Session:
     return session
 
 
-def _invoice(
-    account: str, gross: int, party: int, kid: str, day: date = MARCH, kind: str = "invoice"
-) -> EntryDraft:
-    item = ItemDraft(kind, f"doc {kid} {kind}", kid, day, DUE)
+def _invoice(account: str, gross: int, party: int, kid: str, day: date = MARCH) -> EntryDraft:
+    item = ItemDraft("invoice", f"doc {kid}", kid, day, DUE)
     vat = gross // 5
     return EntryDraft(
-        "SAL", day, day, "invoice", f"{kid}/{kind}", "Faktura",
+        "SAL", day, day, "invoice", f"invoice/{kid}", "Faktura",
         (
             Line(account, gross, party_id=party, item=item),
             Line("1530", vat - gross),
@@ -80,8 +78,8 @@ def _book(session: Session, sent: Transmission, file_id: int = 1) -> PaymentOutc
     return book_payments(session, _file(session, file_id), sent, BOOK, "tester")
 
 
-def _balance(session: Session, account: str, as_of: date | None = None) -> int:
-    return ledger.control_balance(session, BOOK, [account], as_of)
+def _balance(session: Session, account: str) -> int:
+    return ledger.control_balance(session, BOOK, [account])
 
 
 def _outstanding(session: Session, *kids: str) -> list[int]:

@@ -36,7 +36,7 @@ def post_batch(session: Session, draft: BatchDraft) -> Posted:
     ConditionsNotMet : the books are not as the draft demands.
     Problem : one of ledger.refusals, with the entry and line; the transaction must be rolled back.
 
-    Source: reference/ledger.md section 5c; migrations/sql/0036_asked_once/02_posting.sql.
+    Source: migrations/sql/0036_asked_once/02_posting.sql.
     """
     lines = count_lines(draft.entries) + len(draft.allocations)
     road: type[Few | Many] = Few if lines < FEW_LINES else Many

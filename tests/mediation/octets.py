@@ -76,12 +76,12 @@ def call(changes: Mapping[int, bytes | None] | None = None) -> bytes:
     return tlv(0xA0, *(tlv(tag, value) for tag, value in values.items() if value is not None))
 
 
-def tgpp_file(records: Sequence[bytes]) -> bytes:
+def tgpp_file(records: Sequence[bytes], form: int = 0x27, lost: int = 0) -> bytes:
     """Write records into a TS 32.297 file of release 17."""
-    body = b"".join(len(r).to_bytes(2, "big") + bytes([0xE9, 0x27, 7]) + r for r in records)
+    body = b"".join(len(r).to_bytes(2, "big") + bytes([0xE9, form, 7]) + r for r in records)
     stamp = bytes.fromhex("3eb00880")  # 29 March, 12:00, two hours ahead of UTC
     node = bytes.fromhex("ffffffff00000000000000000000ffff0a140001")
     rest = b"\xe9\xe9" + stamp + stamp + len(records).to_bytes(4, "big") + (9).to_bytes(4, "big")
-    rest += b"\2" + node + bytes(5) + b"\7\7"
+    rest += b"\2" + node + bytes([lost]) + bytes(4) + b"\7\7"
     header = (8 + len(rest)).to_bytes(4, "big") + rest
     return (4 + len(header) + len(body)).to_bytes(4, "big") + header + body

@@ -147,7 +147,7 @@ class InvoiceArguments(ClockArguments):
     party_id = fields.Integer(load_default=None)
     period = fields.String(
         load_default=None,
-        validate=Whole(r"^\d{4}-\d{2}$"),
+        validate=Whole(r"^\d{4}-(0[1-9]|1[0-2])$"),
         metadata={"example": "2026-03"},
     )
     after = fields.String(

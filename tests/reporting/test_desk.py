@@ -424,6 +424,8 @@ def test_the_api_shows_what_the_desk_shows(client: FlaskClient) -> None:
     first = client.get("/api/v1/invoices?limit=1").json
     assert (first["invoices"][0]["number"], first["next"]) == (INVOICE, INVOICE)
     rest = client.get(f"/api/v1/invoices?after={INVOICE}").json
+    for month in ("2026-13", "2026-00"):
+        assert client.get(f"/api/v1/invoices?period={month}").status_code == 422
     assert (len(rest["invoices"]), rest["next"]) == (1, None)
     shown = client.get(f"/api/v1/invoices/{INVOICE}").json
     assert (shown["gross"], shown["outstanding"]) == ("1234.56", "0.00")

@@ -2,13 +2,16 @@
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import date, datetime, time
 from decimal import Decimal
 from typing import Any, BinaryIO, TypeVar
 
 from ledger.errors import Invalid
 from ledger.intake.records import (
+    MAX_RECORD_BYTES,
     Defaults,
     Drafted,
     Fault,
@@ -18,10 +21,10 @@ from ledger.intake.records import (
     line_of,
     no_amount,
 )
-from ledger.journal import ItemDraft, Line
+from ledger.journal import MAX_LINES, ItemDraft, Line
 from ledger.money import parse_amount
 from ledger.refusals import AmountNotAString
-from ledger.unstorable import NotUtf8
+from ledger.unstorable import EntryTooLong, NotUtf8
 
 ENTRY_COLUMNS = (
     "entry", "effective_date", "document_date", "series", "entry_type", "entry_text",
@@ -33,8 +36,8 @@ LINE_COLUMNS = (
 )  # fmt: skip
 DIMENSION = "dim."  # a column dim.product holds the value of the dimension product
 _NEEDED = {"entry", "effective_date", "account", "amount"}
-_ROWS_AT_A_TIME = 8_192
 _MAX_FIELD = 1_000_000
+_WHOLE = re.compile(r"-?[0-9]{1,100}")
 _EXACT = 2**53  # below it a float holds every whole number
 
 Row = Mapping[str, Any]
@@ -71,15 +74,11 @@ def read_csv(stream: BinaryIO, defaults: Defaults) -> Iterator[Drafted | Fault]:
 
 def read_parquet(stream: BinaryIO, defaults: Defaults) -> Iterator[Drafted | Fault]:
     """Read the rows of a Parquet file. Raises `Invalid` for what is not one."""
-    import pyarrow as pa  # noqa: PLC0415 - a tenth of a second that other formats do not need
-    from pyarrow import parquet  # noqa: PLC0415
+    from ledger.intake import parquet_rows  # noqa: PLC0415 - Arrow, which other formats spare
 
-    try:
-        table = parquet.ParquetFile(stream)
-        check_columns(table.schema_arrow.names)
-        yield from read_rows(_parquet_rows(table), defaults)
-    except pa.ArrowInvalid as error:
-        raise Invalid(f"{error}. Write the file again.") from error
+    table = parquet_rows.opened(stream)
+    check_columns(table.schema_arrow.names)
+    yield from read_rows(parquet_rows.rows_of(table), defaults)
 
 
 def check_columns(names: list[str]) -> None:
@@ -117,45 +116,83 @@ def _separator(header: str) -> str | None:
     return next((name for sign, name in named.items() if sign in header), None)
 
 
-def _csv_rows(reader: Any, names: list[str]) -> Iterator[tuple[int, Row | None]]:
+def _csv_rows(reader: Any, names: list[str]) -> Iterator[tuple[int, Row | RecordMalformed]]:
     for cells in reader:
         if cells:
-            row = dict(zip(names, cells, strict=True)) if len(cells) == len(names) else None
-            yield reader.line_num, row
+            yield reader.line_num, (
+                dict(zip(names, cells, strict=True)) if len(cells) == len(names)
+                else RecordMalformed("The row has not as many cells as the header.")
+            )  # fmt: skip
 
 
-def _parquet_rows(table: Any) -> Iterator[tuple[int, Row | None]]:
-    number = 0
-    for batch in table.iter_batches(batch_size=_ROWS_AT_A_TIME):
-        for row in batch.to_pylist():
-            number += 1
-            yield number, row
+@dataclass(slots=True)
+class _Gathered:
+    """The rows of one entry as far as they were read, and what keeps them from being one."""
+
+    rows: list[tuple[int, Row]] = field(default_factory=list)
+    count: int = 0
+    octets: int = 0
+    unread: int | None = None  # a row among or beside them that cannot be read
+
+    @property
+    def is_too_large(self) -> bool:
+        """Tell whether no entry can be so large; its rows are kept no more."""
+        return self.count > MAX_LINES or self.octets > MAX_RECORD_BYTES
+
+    def add(self, number: int, row: Row) -> None:
+        """Take a row in; rows beyond what an entry can hold are only counted."""
+        self.count += 1
+        self.octets += sum(len(cell) for cell in row.values() if isinstance(cell, str))
+        if not self.is_too_large:
+            self.rows.append((number, row))
+
+    def check(self) -> None:
+        """Refuse an entry of too many rows, or of which a row may be missing.
+
+        What is left of an entry may balance: two rows that cannot be read, or one that swallowed
+        the next at a quotation mark, may have balanced too.
+        """
+        if self.count > MAX_LINES:
+            raise EntryTooLong(
+                f"The entry has {self.count} lines; an entry has at most {MAX_LINES}. Split it "
+                "into several.",
+                lines=self.count,
+            )
+        if self.is_too_large:
+            limit = MAX_RECORD_BYTES // 2**20
+            raise RecordMalformed(f"The rows of the entry are longer than {limit} MiB together.")
+        if self.unread is not None:
+            raise RecordMalformed(
+                f"Row {self.unread} cannot be read and may belong to this entry. Mend that row."
+            )
 
 
 def read_rows(
-    rows: Iterable[tuple[int, Row | None]], defaults: Defaults
+    rows: Iterable[tuple[int, Row | RecordMalformed]], defaults: Defaults
 ) -> Iterator[Drafted | Fault]:
     """Draft the entries of numbered rows; a key that comes back later is a fault, not an entry.
 
-    A row of None stands for one that could not be split into its cells.
+    A refusal stands for a row that cannot be read.
     """
-    gathered: list[tuple[int, Row]] = []
+    gathered = _Gathered()
+    unread: int | None = None  # a row just before that cannot be read
     seen: set[str] = set()
     for number, row in rows:
-        if row is None:
-            uneven = RecordMalformed("The row has not as many cells as the header.")
-            yield fault_of(number, "", uneven)
+        if isinstance(row, RecordMalformed):
+            yield fault_of(number, str(row.facts.get("column", "")), row)
+            unread = gathered.unread = number
             continue
-        if gathered and str(row["entry"]) != str(gathered[0][1]["entry"]):
+        if gathered.rows and str(row["entry"]) != str(gathered.rows[0][1]["entry"]):
             yield _entry(gathered, seen, defaults)
-            gathered = []
-        gathered.append((number, row))
-    if gathered:
+            gathered = _Gathered(unread=unread)
+        unread = None
+        gathered.add(number, row)
+    if gathered.rows:
         yield _entry(gathered, seen, defaults)
 
 
-def _entry(gathered: list[tuple[int, Row]], seen: set[str], defaults: Defaults) -> Drafted | Fault:
-    number, first = gathered[0]
+def _entry(gathered: _Gathered, seen: set[str], defaults: Defaults) -> Drafted | Fault:
+    number, first = gathered.rows[0]
     key = str(first["entry"] or "")
     if not key or key in seen:
         said = f"Entry {key!r} is named by rows that are apart" if key else "No entry is named"
@@ -165,7 +202,8 @@ def _entry(gathered: list[tuple[int, Row]], seen: set[str], defaults: Defaults) 
     lines: list[Line] = []
     row_number = number
     try:
-        for row_number, row in gathered:  # noqa: B007 - tells the refusal below which row it was
+        gathered.check()
+        for row_number, row in gathered.rows:  # noqa: B007 - tells the refusal below which row it was
             if column := _changed(first, row):
                 raise RecordMalformed(
                     f"Entry {key!r} has another {column} in an earlier row.", column=column
@@ -269,12 +307,10 @@ def _whole(row: Row, column: str) -> int | None:
         return None
     if isinstance(cell, float) and cell.is_integer() and abs(cell) < _EXACT:
         return int(cell)
-    try:
-        return int(str(cell))
-    except ValueError:
-        raise RecordMalformed(
-            f"{column} is {str(cell)[:40]!r}, not a whole number.", column=column
-        ) from None
+    # Python would read 1_0 as ten, and digits of any script.
+    if not _WHOLE.fullmatch(written := str(cell).strip()):
+        raise RecordMalformed(f"{column} is {written[:40]!r}, not a whole number.", column=column)
+    return int(written)
 
 
 def _needed(found: _T | None) -> _T:

@@ -11,13 +11,14 @@ from pathlib import Path
 from mediation.formats import (
     agreements_csv,
     csv_usage,
+    damaged,
     msc,
     orders_csv,
     parked,
     subscriptions_csv,
     tgpp_file,
 )
-from mediation.formats.ber import Malformed, read_header
+from mediation.formats.ber import Malformed
 from mediation.formats.digests import payload_digests
 from mediation.formats.problems import BrokenFile, EmptyFile, NoDecoder, UnknownFormat
 from mediation.formats.table_lines import RowFile
@@ -77,7 +78,7 @@ def recognise(name: str, head: bytes, size: int) -> FormatMatch:
     waiting = parked.match_parked(head, size)
     if waiting:
         return FormatMatch(waiting.format, waiting.title, name, parked.NO_DECODER)
-    if _is_msc(head, size):
+    if damaged.is_msc(head, size):
         return FormatMatch("msc", "3GPP TS 32.298 switch records, BER", name)
     layout = csv_usage.match_layout(head)
     if layout:
@@ -134,15 +135,3 @@ def _decode(raw: bytes, match: FormatMatch) -> Decoded:
         if layout.name == match.format:
             return csv_usage.decode(raw, layout, match.name)
     raise UnknownFormat(f"{match.format} is no format of this program.", file=match.name)
-
-
-def _is_msc(head: bytes, size: int) -> bool:
-    """Tell CallEventRecords: a kind of record we know, and inside it a context-specific element."""
-    if head[0] not in msc.RECORD_TAGS:
-        return False
-    try:
-        _, content, _ = read_header(head, 0, max(size, len(head)))
-        read_header(head, content, max(size, len(head)))
-    except (Malformed, IndexError):
-        return False
-    return head[content] & 0xC0 == 0x80

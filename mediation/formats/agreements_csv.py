@@ -48,7 +48,7 @@ def read(raw: bytes, name: str, corrections: Corrections = NOTHING_CORRECTED) ->
     if not _heading(text.partition("\n")[0]):
         raise BrokenFile(
             f"{name}: line 1 does not name the columns {','.join(COLUMNS)}. "
-            "Nothing of the file is used.",
+            "Nothing of the file is used. Send it again as text separated by commas.",
             file=name,
             line=1,
         )

@@ -135,10 +135,10 @@ def place(raw: bytes) -> tuple[str | None, int | None]:
     No two transmissions between them carry the same number within a year.
     """
     try:
-        start = read_records(raw.partition(b"\n")[0], "")[0]
+        start = next(iter(read_records(raw.partition(b"\n")[0], "")), None)
     except BrokenFile:
         return None, None
-    if start.layout is not TRANSMISSION_START:
+    if start is None or start.layout is not TRANSMISSION_START:
         return None, None
     return f"{start.digits('sender')}-{start.digits('recipient')}", start.number("number")
 

@@ -61,7 +61,7 @@ def read(raw: bytes, name: str, corrections: Corrections = NOTHING_CORRECTED) ->
     if columns not in {COLUMNS, _WITH_SEGMENT}:
         raise BrokenFile(
             f"{name}: line 1 does not name the columns {','.join(COLUMNS)}[,segment]. "
-            "Nothing of the file is used.",
+            "Nothing of the file is used. Send it again as text separated by commas.",
             file=name,
             line=1,
         )

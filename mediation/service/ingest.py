@@ -17,11 +17,13 @@ from ledger.vault import Vault
 from mediation import formats
 from mediation.formats import (
     HEAD_OCTETS,
+    ROW_FILES,
     BrokenFile,
     EmptyFile,
     FormatMatch,
     UnknownFormat,
     agreements_csv,
+    damaged,
     ocr_giro,
     orders_csv,
     subscriptions_csv,
@@ -128,13 +130,44 @@ def _take(session: Session, store: Vault, arrival: Arrival, book: str, actor: st
     except EmptyFile as problem:
         return _set_aside(session, arrival, "suspended", "EMPTY_FILE", str(problem), "empty")
     except UnknownFormat as problem:
-        return _set_aside(session, arrival, "parked", "unknown_format", str(problem), "unknown")
+        return _take_unknown(session, arrival, str(problem), book, actor)
     if match.parked:
         return _set_aside(
             session, arrival, "parked", match.parked,
             f"Recognised as {match.title}; there is no decoder for it yet.", match.format,
         )  # fmt: skip
     return _take_usage(session, store, arrival, match)
+
+
+def _take_unknown(
+    session: Session, arrival: Arrival, unknown: str, book: str, actor: str
+) -> Registration:
+    """Park what nobody reads; what was of a known format, and is damaged, is missed and waits."""
+    head, name = arrival.raw[:HEAD_OCTETS], arrival.name
+    was = damaged.resembles(head, len(arrival.raw))
+    if was == "order_csv":
+        return ingest_orders(session, arrival)
+    if was is not None and was in ROW_FILES:
+        return ingest_list(session, arrival, was)
+    if was == "ocr_giro":
+        return ingest_payments(session, arrival, book, actor)
+    why = "what is left of it is"
+    if was is None:
+        was, why = registration.format_of_name(session, name, _stem(name)), "files of its name are"
+    if was is None:
+        return _set_aside(session, arrival, "parked", "unknown_format", unknown, "unknown")
+    detail = (
+        f"{name}, offset 0: it has no known signature, and begins with {head[:8].hex(' ')}. As "
+        f"{why} of format {was}, it is damaged. Nothing of the file is used. Fetch it again from "
+        "its source."
+    )
+    return _set_aside(session, arrival, "suspended", "BROKEN_FILE", detail, was)
+
+
+def _stem(name: str) -> str | None:
+    """Give what a network element names all its files by; None where the name counts no files."""
+    named = _SWITCH_NAME.match(name)
+    return name[: named.start("sequence")] if named else None
 
 
 def _take_usage(

@@ -83,6 +83,17 @@ def find_by_hash(session: Session, sha256: str) -> SourceFile | None:
     ).scalar_one_or_none()
 
 
+def format_of_name(session: Session, name: str, stem: str | None) -> str | None:
+    """Give the format of the last file in use of a name, or of those that a network element sent.
+
+    Parameters
+    ----------
+    stem : what the names of that element's files begin with; None where the name tells none.
+    """
+    found: str | None = session.execute(_FORMAT_OF_NAME, {"name": name, "stem": stem}).scalar()
+    return found
+
+
 def find_conflict(
     session: Session, name: str, node: str | None, sequence: int | None
 ) -> tuple[str, SourceFile] | None:
@@ -172,4 +183,9 @@ _NEIGHBOURS = text(
     "SELECT max(sequence) FILTER (WHERE sequence < :sequence),"
     " min(sequence) FILTER (WHERE sequence > :sequence), bool_or(sequence = :sequence)"
     " FROM source_file WHERE node = :node"
+)
+_FORMAT_OF_NAME = text(
+    "SELECT format FROM source_file WHERE state = 'accepted'"
+    " AND (name = :name OR starts_with(name, :stem) AND format IN ('tgpp', 'msc'))"
+    " ORDER BY name = :name DESC, file_id DESC LIMIT 1"
 )

@@ -30,7 +30,7 @@ class WaitingFile:
     records: int
     used_from: date | None
     used_to: date | None
-    has_no_place: bool = False  # a file of orders whose first line is lost: no copy can take it
+    has_no_place: bool = False  # of orders or payments, its first line lost: no copy can take it
 
 
 def files_of_days(
@@ -40,8 +40,9 @@ def files_of_days(
 
     A file waits until it is taken back, or its whole copy has taken its place in the sequence. Of
     usage a name is a place too. Orders and payments come under one name every night, so a name
-    says nothing there, but of lists, which have no other place. A file of orders whose first line
-    cannot be read waits until it is taken back: nobody can tell which copy is its own.
+    says nothing there, but of lists, which have no other place. A file of orders or of payments
+    whose first line cannot be read waits until it is taken back: nobody can tell which copy is its
+    own.
 
     Parameters
     ----------
@@ -58,7 +59,7 @@ def files_of_days(
 
 _FILES = text(
     "SELECT file_id, name, reason, detail, record_count, used_from, used_to,"
-    " format = 'order_csv' AND sequence IS NULL FROM source_file f"
+    " format IN ('order_csv', 'ocr_giro') AND sequence IS NULL FROM source_file f"
     " WHERE state = 'suspended' AND (format = ANY (:formats)) = :among"
     " AND coalesce(used_from <= :last AND used_to >= :first, true)"
     " AND NOT EXISTS (SELECT FROM file_reversal r WHERE r.file_id = f.file_id)"

@@ -1,8 +1,9 @@
 """The `hovedbok mediation` commands: files in, and what became of them."""
 
 import json
+import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -32,11 +33,26 @@ def ingest_paths(
 
 
 def files_under(paths: Iterable[Path]) -> list[Path]:
-    """List the files named and those in the folders named, in order of name."""
+    """List the files named and those in the folders named, in order of name.
+
+    What is in a folder and cannot be read is listed too, and so refused by name: a link to nowhere,
+    a folder that may not be looked into, a link to a folder elsewhere.
+    """
     found: list[Path] = []
     for path in paths:
-        found += sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
+        found += sorted(_below(path)) if path.is_dir() else [path]
     return found
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    closed: list[OSError] = []
+    whole = folder.resolve()
+    for place, folders, names in os.walk(folder, onerror=closed.append):
+        yield from (Path(place, name) for name in names)
+        for link in (Path(place, name) for name in folders if Path(place, name).is_symlink()):
+            if not link.resolve().is_relative_to(whole):
+                yield link
+    yield from (Path(fault.filename) for fault in closed)
 
 
 @click.group("mediation")
@@ -50,7 +66,10 @@ def mediation_cli() -> None:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a file.")
 def ingest(*, paths: tuple[Path, ...], source: str, as_json: bool) -> None:
     """Take in FILES or folders of files; exit 1 if one is suspended as a whole or refused."""
-    outcomes = ingest_paths(files_under(paths), source)
+    found = files_under(paths)
+    if not found:
+        click.echo(f"There is no file in {', '.join(map(str, paths))}.", err=True)
+    outcomes = ingest_paths(found, source)
     for outcome in outcomes:
         if as_json:
             click.echo(json.dumps(asdict(outcome), ensure_ascii=False))

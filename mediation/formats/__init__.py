@@ -26,6 +26,7 @@ from mediation.records import Decoded, FileHeader
 
 __all__ = [
     "HEAD_OCTETS",
+    "NETWORK",
     "NOT_USAGE",
     "ROW_FILES",
     "BrokenFile",
@@ -44,7 +45,10 @@ ROW_FILES: Mapping[str, Callable[[bytes, str], RowFile]] = {
     "subscription_csv": subscriptions_csv.read,
     "agreement_csv": agreements_csv.read,
 }
+NETWORK = ("tgpp", "msc")  # What network elements write; what counts its own records, or frames.
 NOT_USAGE = (*ROW_FILES, "ocr_giro")
+_PACKED = {b"\x1f\x8b": "gzip", b"PK\3\4": "zip", b"\x28\xb5\x2f\xfd": "zstd", b"BZh": "bzip2",
+           b"\xfd7zX": "xz", b"7z\xbc\xaf": "7z"}  # fmt: skip
 HEAD_OCTETS = 4096  # How much of a file `recognise` wants to see; a shorter file is shown whole.
 
 
@@ -83,9 +87,14 @@ def recognise(name: str, head: bytes, size: int) -> FormatMatch:
     layout = csv_usage.match_layout(head)
     if layout:
         return FormatMatch(layout.name, layout.title, name)
+    packed = next((kind for mark, kind in _PACKED.items() if head.startswith(mark)), None)
+    todo = (
+        f"It is compressed ({packed}): unpack it, and take in what is in it."
+        if packed
+        else "Check that the file is whole, or add its layout to mediation/formats/layouts."
+    )
     raise UnknownFormat(
-        f"{name} has no known signature; it begins with {head[:8].hex(' ')}. Check that the file "
-        "is whole, or add its layout to mediation/formats/layouts.",
+        f"{name} has no known signature; it begins with {head[:8].hex(' ')}. {todo}",
         file=name,
         offset=0,
     )

@@ -17,6 +17,7 @@ from ledger.vault import Vault
 from mediation import formats
 from mediation.formats import (
     HEAD_OCTETS,
+    NETWORK,
     ROW_FILES,
     BrokenFile,
     EmptyFile,
@@ -30,13 +31,12 @@ from mediation.formats import (
 )
 from mediation.records import FileHeader
 from mediation.service import registration
-from mediation.service.arrival import Arrival, printable_name
+from mediation.service.arrival import Arrival, printable_name, read_whole
 from mediation.service.control import verify_file
 from mediation.service.registration import Registration
 from mediation.service.tables import ingest_list, ingest_orders, ingest_payments
 from mediation.service.taking import suspend_whole, take_usage
 
-_NETWORK = ("tgpp", "msc")
 _SWITCH_NAME = re.compile(r"(?P<node>[A-Za-z0-9-]+?)_-?_?(?P<sequence>\d{1,9})[._]")
 
 
@@ -78,7 +78,7 @@ def ingest_file(
     """
     name = printable_name(path)
     try:
-        raw = path.read_bytes()
+        raw = read_whole(path)
     except OSError as problem:
         return FileOutcome(
             0, name, "refused", "", "UNREADABLE",
@@ -216,7 +216,7 @@ def _place(name: str, format_name: str, header: FileHeader) -> tuple[str | None,
 
     In the name of a list a number may be a date or somebody's telephone: it counts no files.
     """
-    named = _SWITCH_NAME.match(name) if format_name in _NETWORK else None
+    named = _SWITCH_NAME.match(name) if format_name in NETWORK else None
     if header.sequence is not None:
         return header.node or (named["node"] if named else None), header.sequence
     if named is None:

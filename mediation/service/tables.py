@@ -105,10 +105,12 @@ def _ingest_rows(
             made = replace(made, node=system, sequence=sequence, alarms=gaps)
         registration.register(session, made)
         return made
+    alarms = registration.gap_alarms(session, head.system, head.sequence)
+    if head.system is None:  # Only a file of orders counts its rows.
+        alarms += arrival.cut_alarms
     made = replace(
-        made, record_count=head.rows, node=head.system, sequence=head.sequence,
-        alarms=registration.gap_alarms(session, head.system, head.sequence),
-    )  # fmt: skip
+        made, record_count=head.rows, node=head.system, sequence=head.sequence, alarms=alarms
+    )
     # The rows name their file, so the file is registered before them.
     registration.register(session, made)
     outcome = orders.run_rows(session, format_name, arrival.file_id, arrival.raw, arrival.name)

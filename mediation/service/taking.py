@@ -9,7 +9,7 @@ from sqlalchemy import insert, text
 from sqlalchemy.orm import Session
 
 from ledger.vault import Vault
-from mediation.formats import payload_digests
+from mediation.formats import NETWORK, payload_digests
 from mediation.kept import KEPT, waiting_columns
 from mediation.models import FileUsage, HeldPart, HeldRelease
 from mediation.outcomes import REASONS, Bucket
@@ -91,7 +91,7 @@ def take_usage(
             first_day=span[0], last_day=span[1],
             keys_sha256=store.put(write_keys(done.keys), "traffic").sha256,
             outcome_sha256=store.put(write_outcomes(done.outcomes), "traffic").sha256,
-            alarms=_alarms(session, decoded, node, sequence),
+            alarms=_alarms(session, arrival, decoded, node, sequence),
         )
     )  # fmt: skip
     made.moves = _moves(arrival.file_id, done.outcomes, decoded.faults)
@@ -180,9 +180,11 @@ def _waiting(session: Session, decoded: Decoded) -> Columns:
 
 
 def _alarms(
-    session: Session, decoded: Decoded, node: str | None, sequence: int | None
+    session: Session, arrival: Arrival, decoded: Decoded, node: str | None, sequence: int | None
 ) -> tuple[tuple[str, str], ...]:
     alarms = list(registration.gap_alarms(session, node, sequence))
+    if decoded.header.format not in NETWORK:
+        alarms += arrival.cut_alarms
     lost = decoded.header.lost
     if lost is not None and lost.indicator:
         count = f"{lost.at_least}" if lost.exact else f"at least {lost.at_least}"

@@ -22,22 +22,26 @@ from mediation.formats.numbers import TEXT_DIGITS, encode_number, normalise
 from mediation.formats.problems import BrokenFile
 from mediation.records import (
     BAD_LINE,
+    COLUMNS,
     CONTENT,
     DATA,
     KINDS,
     PRICES,
     SMS_MO,
     SMS_MT,
+    Columns,
     Decoded,
     Fault,
     FileHeader,
     fill_columns,
+    join_columns,
 )
 from mediation.screening import name_code
 from rating.usage import NO_PRICE
 
 _FORMAT = "hovedbok-usage-layout/1"
 _LINE_OCTETS = 65_536
+_ROWS_A_BLOCK = 4_000
 _YEARS = (2000, 2100)
 _INTEGER = re.compile(r"\d{1,15}", re.ASCII)
 _AMOUNT = re.compile(r"(-?)(\d{1,12})(?:\.(\d{1,6}))?", re.ASCII)
@@ -133,23 +137,21 @@ def decode(raw: bytes, layout: Layout, name: str) -> Decoded:
     """
     subject = _subject(layout, name)
     names = _header_line(raw)
-    rows: list[dict[str, Any]] = []
+    kept = _Kept()
     faults: list[Fault] = []
     record_no = 0
     for line_no, offset, line in _lines(raw):
         record_no += 1
         place = {"record_no": record_no, "part_no": 1, "offset": offset, "length": len(line)}
         try:
-            rows.append(place | _read_line(line, names, layout, subject))
+            kept.add(place | _read_line(line, names, layout, subject))
         except _BadLine as why:
             sentence = f"Line {line_no}: {why}"
             faults.append(Fault(record_no, offset, len(line), BAD_LINE, sentence, offset, line_no))
-    columns = {key: [row[key] for row in rows] for key in (rows[0] if rows else ())}
-    prices = {name: np.array(columns.pop(name), kind) for name, kind in PRICES.items()
-              if name in columns}  # fmt: skip
+    columns, prices = kept.whole()
     return Decoded(
         header=FileHeader(format=layout.name, subject=subject),
-        columns=fill_columns(len(rows), {k: np.array(v) for k, v in columns.items()}),
+        columns=columns,
         nodes=("",),
         faults=tuple(faults),
         record_count=record_no,
@@ -157,14 +159,49 @@ def decode(raw: bytes, layout: Layout, name: str) -> Decoded:
     )
 
 
+class _Kept:
+    """The rows read so far, as columns but for the last: a row alone takes ten times the memory."""
+
+    def __init__(self) -> None:
+        self._rows: list[dict[str, Any]] = []
+        self._blocks: list[Columns] = []
+        self._prices: list[Columns] = []
+
+    def add(self, row: dict[str, Any]) -> None:
+        """Take a row in; all rows of a file have the same keys."""
+        self._rows.append(row)
+        if len(self._rows) == _ROWS_A_BLOCK:
+            self._close()
+
+    def whole(self) -> tuple[Columns, Columns]:
+        """Give the columns of all rows, and those of PRICES where the file has them."""
+        self._close()
+        priced = {name: PRICES[name] for name in PRICES if self._prices and self._prices[0]}
+        return join_columns(self._blocks, COLUMNS), join_columns(self._prices, priced)
+
+    def _close(self) -> None:
+        if not self._rows:
+            return
+        given = {key: [row[key] for row in self._rows] for key in self._rows[0]}
+        self._prices.append({
+            name: np.array(given.pop(name), kind) for name, kind in PRICES.items() if name in given
+        })  # fmt: skip
+        arrays = {key: np.array(values) for key, values in given.items()}
+        self._blocks.append(fill_columns(len(self._rows), arrays))
+        self._rows = []
+
+
 def _lines(raw: bytes) -> Iterator[tuple[int, int, bytes]]:
     """Walk the lines after the header: line number, offset, octets without the line end."""
-    offset = 0
-    for line_no, line in enumerate(raw.split(b"\n"), 1):
-        text = line.removesuffix(b"\r")
+    line_no = offset = 0
+    while offset < len(raw):
+        line_no += 1
+        end = raw.find(b"\n", offset)
+        end = len(raw) if end < 0 else end
+        text = raw[offset:end].removesuffix(b"\r")
         if line_no > 1 and text:
             yield line_no, offset, text
-        offset += len(line) + 1
+        offset = end + 1
 
 
 def _read_line(

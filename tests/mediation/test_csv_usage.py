@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -178,6 +179,26 @@ def test_an_event_may_bring_its_price() -> None:
     assert decoded.columns["chain_id"][3] == -1
     plain = _decode(_EVENTS.replace(",service,price,currency,vat_included,reference", ""))
     assert plain.details == {}
+
+
+def test_a_long_file_is_kept_as_columns() -> None:
+    """A row as Python keeps it takes a kilobyte; a night of calls is millions of rows."""
+    rows, bad = 9_001, 4_000
+    lines = [_bought(ref=f"R{n}") for n in range(rows)]
+    lines[bad] = "nothing\n"
+    raw = (_EVENTS + "".join(lines)).encode()
+    match = recognise("any.csv", raw[:4096], len(raw))
+    tracemalloc.start()
+    decoded = decode(raw, match)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < rows * 800
+    assert [(fault.record_no, fault.line) for fault in decoded.faults] == [(bad + 1, bad + 2)]
+    assert decoded.columns["record_no"].tolist() == [n for n in range(1, rows + 1) if n != bad + 1]
+    assert len(set(decoded.columns["chain_id"].tolist())) == rows - 1
+    assert len(decoded.details["price_micro"]) == rows - 1
+    offsets, lengths = decoded.columns["offset"].tolist(), decoded.columns["length"].tolist()
+    assert raw[offsets[-1] : offsets[-1] + lengths[-1] + 1].decode() == lines[-1]
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 
+from ledger.journal import MAX_AMOUNT
 from mediation.formats.ocr_records import (
     ASSIGNMENT_END,
     ASSIGNMENT_START,
@@ -207,6 +208,7 @@ class _Reader:
             settled=end.day("settled"),
         )
         self._check(end, len(payments), self._at - begin, read.amount_minor)
+        self._check_size(end, abs(read.amount_minor), 25)
         self._check_days(end, read.payments)
         return read
 
@@ -227,6 +229,7 @@ class _Reader:
                 "position 16 must be a settlement date, not zeros.", position=16,
             )  # fmt: skip
         amount = first.number("amount")
+        self._check_size(first, amount, 33)
         deducted = first.digits("sign") == "-" and first.kind not in REVERSALS
         return Payment(
             line_no=first.line_no,
@@ -296,6 +299,16 @@ class _Reader:
                     "the file is used. Fetch it again from the bank.",
                     file=self._name, line=end.line_no, field=field, declared=declared, found=figure,
                 )  # fmt: skip
+
+    def _check_size(self, record: Record, amount_minor: int, position: int) -> None:
+        """Refuse an amount of more digits than any book holds: the bank did not pay it out."""
+        if amount_minor >= MAX_AMOUNT:
+            raise broken(
+                self._name, record.line_no,
+                f"position {position} ({record.layout.title}) says {amount_minor} øre, more than "
+                "the books can hold.",
+                position=position, found=amount_minor,
+            )  # fmt: skip
 
     def _check_days(self, end: Record, payments: tuple[Payment, ...]) -> None:
         """Refuse a payment settled outside the days that its assignment declares."""

@@ -48,7 +48,10 @@ class PaymentException:
 
 @dataclass(frozen=True, slots=True)
 class PaymentOutcome:
-    """What became of a file's payments: what is booked is allocated or unallocated. [øre]"""
+    """What became of a file's payments: what is booked is allocated or unallocated. [øre]
+
+    What came before, in this file or another, and was booked then, is repeated.
+    """
 
     booked: int
     amount_minor: int
@@ -57,6 +60,8 @@ class PaymentOutcome:
     exceptions: list[PaymentException]
     batch_id: int | None = None
     replayed: bool = False
+    repeated: int = 0
+    repeated_minor: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -370,6 +375,7 @@ def _recorded(session: Session, file_id: int) -> Sequence[Mapping[str, Any]]:
 def _outcome(rows: Sequence[Mapping[str, Any]], *, replayed: bool = False) -> PaymentOutcome:
     """Sum up the rows of a file."""
     booked = [row for row in rows if row["outcome"] != NOT_BOOKED]
+    repeated = [row for row in rows if row["reason"] == "already_booked"]
     return PaymentOutcome(
         booked=len(booked),
         amount_minor=sum(row["amount_minor"] for row in booked),
@@ -384,4 +390,6 @@ def _outcome(rows: Sequence[Mapping[str, Any]], *, replayed: bool = False) -> Pa
         ],
         batch_id=booked[0]["batch_id"] if booked else None,
         replayed=replayed,
+        repeated=len(repeated),
+        repeated_minor=sum(row["amount_minor"] for row in repeated),
     )

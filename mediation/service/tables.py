@@ -77,7 +77,9 @@ def ingest_payments(session: Session, arrival: Arrival, book: str, actor: str) -
     received = {"records": len(paid), "ore": sum(payment.amount_minor for payment in paid)}
     booked = {"records": outcome.booked, "ore": outcome.amount_minor}
     _move_all(session, arrival.file_id, booked, Bucket.ACCEPTED, "")
-    left = {measure: received[measure] - booked[measure] for measure in received}
+    repeated = {"records": outcome.repeated, "ore": outcome.repeated_minor}
+    _move_all(session, arrival.file_id, repeated, Bucket.DUPLICATE, "EXACT")
+    left = {name: received[name] - booked[name] - repeated[name] for name in received}
     _move_all(session, arrival.file_id, left, Bucket.SUSPENDED, "NOT_BOOKED")
     verify_file(session, arrival.file_id, received)
     return made

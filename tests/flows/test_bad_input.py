@@ -376,3 +376,20 @@ def test_a_broken_tariff_tells_all_its_faults_at_once(books: str, month_files: P
     assert _grown(before) == set()
     with transaction() as session:
         assert rating.load_tariff(session, good.encode())
+
+
+def test_a_payment_that_comes_again_is_a_duplicate(month: Path, tmp_path: Path) -> None:
+    """The bank sends a file once more with other line ends: it waits for nobody, and is told so."""
+    assert month
+    lines = lines_of(transmission([PAYMENT]))
+    assert _take(tmp_path, "OCR.txt", octets_of(lines)).state == "accepted"
+    again = _take(tmp_path, "OCR.txt", octets_of(lines, end="\r\n"))
+    assert again.state == "accepted"
+    with transaction("auditor") as session:
+        found = {
+            total.measure: (total.received, total.accepted, total.duplicate, total.suspended)
+            for total in control_totals(session)
+            if total.file_id == again.file_id
+        }
+    paid = PAYMENT.amount_minor
+    assert found == {"records": (1, 0, 1, 0), "ore": (paid, 0, paid, 0)}

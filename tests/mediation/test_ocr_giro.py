@@ -172,6 +172,19 @@ def test_totals_that_do_not_tie_refuse_the_file(
     assert str(found) in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    ("amounts", "line", "position"), [([10**15], 3, 33), ([10**15 - 1, 1], 7, 25)]
+)
+def test_more_than_the_books_hold_is_a_fault_of_the_file(
+    amounts: list[int], line: int, position: int
+) -> None:
+    """Seventeen digits fit in a record; no bank paid them out, so it must send the file again."""
+    raw = written([replace(PAYMENT, amount_minor=amount) for amount in amounts])
+    with pytest.raises(BrokenFile, match="more than the books can hold") as refused:
+        read(raw, NAME)
+    assert (refused.value.facts["line"], refused.value.facts["position"]) == (line, position)
+
+
 def _changed(line: int, first: int, text: str) -> list[str]:
     lines = lines_of(transmission([PAYMENT]))
     lines[line] = lines[line][: first - 1] + text + lines[line][first - 1 + len(text) :]

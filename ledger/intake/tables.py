@@ -37,6 +37,8 @@ LINE_COLUMNS = (
 DIMENSION = "dim."  # a column dim.product holds the value of the dimension product
 _NEEDED = {"entry", "effective_date", "account", "amount"}
 _MAX_FIELD = 1_000_000
+_SHOWN = 20  # names of columns in a sentence
+_LETTERS = 40  # of each
 _WHOLE = re.compile(r"-?[0-9]{1,100}")
 _EXACT = 2**53  # below it a float holds every whole number
 
@@ -91,12 +93,16 @@ def check_columns(names: list[str]) -> None:
             raise Invalid(
                 f"the header is one cell with {other}s in it. A journal file is separated by "
                 "commas, and its amounts have a decimal point: save it so.",
-                unknown=unknown, missing=missing,
+                unknown=[names[0][:_LETTERS]], missing=missing,
             )  # fmt: skip
+        # What is no heading may be one cell of a million letters, or a hundred thousand cells.
+        shown = [name[:_LETTERS] for name in unknown[:_SHOWN]]
+        more = f" and {len(unknown) - _SHOWN} more" if len(unknown) > _SHOWN else ""
         raise Invalid(
-            f"the columns are not those of a journal file: unknown {unknown}, missing {missing}. "
+            f"the columns are not those of a journal file: unknown {shown}{more}, "
+            f"missing {missing}. "
             f"Allowed: {', '.join((*ENTRY_COLUMNS, *LINE_COLUMNS))} and {DIMENSION}NAME.",
-            unknown=unknown, missing=missing,
+            unknown=shown, missing=missing,
         )  # fmt: skip
 
 

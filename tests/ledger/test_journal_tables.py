@@ -135,3 +135,12 @@ def test_a_number_is_digits(number: str) -> None:
     (found,) = read(source.encode(), "csv")
     assert isinstance(found, Fault)
     assert (found.pointer, found.code) == ("party_id", "record-malformed")
+
+
+@pytest.mark.parametrize("heading", ["x" * 900_000, ",".join(f"c{n}" for n in range(50_000))])
+def test_what_is_no_heading_is_not_shown_whole(heading: str) -> None:
+    """A sentence fits a screen, whatever was sent for a journal."""
+    with pytest.raises(JournalFileUnreadable, match=r"unknown .*missing") as refused:
+        read(f"{heading}\n".encode(), "csv")
+    assert len(str(refused.value)) < 1_500
+    assert len(str(refused.value.facts)) < 1_500

@@ -109,7 +109,7 @@ def page_of(snapshot: dict[str, Any], invoice_no: str) -> dict[str, Any]:
             else ["Å betale, NOK", no.kroner(due_minor)],
         ],
         "note": _note(heading, snapshot["seller"]["web"], given=given, to_pay=to_pay),
-        "words": {"page": "Side", "of": "av"},
+        "words": {"page": "Side", "of": "av", "continued": "fortsatt"},
     }
 
 

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import date
 from io import BytesIO
+from itertools import pairwise
 from typing import Any
 
 import pikepdf
@@ -37,10 +38,16 @@ def page(account: BillingAccount = CONSUMER, charges: list[Charge] | None = None
 
 
 def text_of(content: bytes) -> str:
-    """Read the words of a PDF: the hex codes of its text through each font's own code map."""
-    words = []
+    """Read the words of a PDF, page after page."""
+    return "".join(pages_of(content))
+
+
+def pages_of(content: bytes) -> list[str]:
+    """Read the words of each page: the hex codes of its text through each font's own code map."""
+    pages = []
     with pikepdf.open(BytesIO(content)) as pdf:
         for sheet in pdf.pages:
+            words = []
             maps = {
                 str(name): _code_map(font.ToUnicode.read_bytes())
                 for name, font in sheet.Resources.Font.items()
@@ -53,7 +60,8 @@ def text_of(content: bytes) -> str:
                     words.append(_shown(operands[0], current))
                 elif str(operator) == "ET":
                     words.append("\n")
-    return "".join(words).replace(NBSP, " ")
+            pages.append("".join(words).replace(NBSP, " "))
+    return pages
 
 
 def _shown(operand: Any, code_map: dict[int, str]) -> str:
@@ -163,6 +171,42 @@ def test_long_invoices_break_over_pages() -> None:
     assert text.count("Beskrivelse") == pages
     assert f"Side {pages} av {pages}" in text.replace("\n", "")
     assert text.count("Spesifikasjon av merverdiavgift") == 1
+
+
+@pytest.mark.parametrize("rows", [1, 3, 40])
+@pytest.mark.parametrize("first", [1, 2, 4, 5])
+def test_no_number_stands_alone_at_the_foot_of_a_page(rows: int, first: int) -> None:
+    """It goes with its first row; where its rows go on, it is named again without its sum."""
+    sizes = [first] + [rows] * (120 // rows)
+    charges = [
+        charge(100 * number + row, 100 + row, subscription=f"47900{number:05d}",
+               component=f"row{row:02d}", quantity=1)
+        for number, size in enumerate(sizes, 1) for row in range(size)
+    ]  # fmt: skip
+    kinds, sums = [], 0
+    for text in pages_of(render_invoice(page(charges=charges), date(2026, 3, 31))):
+        told = re.findall(r"Text of|900 00 \d{3}\n*(?:, fortsatt)?", text)
+        words = {"T": "row", "t": "again"}
+        kinds.append([words.get(one[0]) or words.get(one[-1], "number") for one in told])
+        sums += len(re.findall(r"900 00 \d{3}\n\d+,\d\d\n", text))
+        assert not re.search(r"fortsatt\n\d+,", text), "a sum is printed twice"
+    assert len(kinds) > 2
+    for page_kinds in kinds:
+        assert page_kinds[:1] != ["row"], "rows whose number is on the page before"
+        pairs = pairwise([*page_kinds, "foot"])
+        assert all(after == "row" for one, after in pairs if one != "row"), page_kinds
+        assert "again" not in page_kinds[1:]
+    assert sums == len(sizes)
+
+
+def test_what_the_reader_has_to_do_stands_below_the_totals() -> None:
+    """However long the list is: the note never is a page of its own."""
+    for rows in range(22, 34):
+        charges = [
+            charge(row, 100 + row, component=f"row{row:02d}", quantity=1) for row in range(rows)
+        ]
+        last = pages_of(render_invoice(page(charges=charges), date(2026, 3, 31)))[-1]
+        assert last.count("Å betale, NOK") == last.count("Oppgi KID ved betaling") == 1
 
 
 def test_no_compression_hides_a_clock() -> None:

@@ -27,7 +27,7 @@ from ledger.errors import Invalid
 from ledger.service import statements
 from ledger.web import Blueprint, current_actor, scope
 from ledger.web.fields import Money
-from ledger.web.tabled import TablePage, tabled, wanted_form, whole
+from ledger.web.tabled import TablePage, every_row, tabled, wanted_form
 
 blueprint = Blueprint(
     "ledger-balances", __name__, url_prefix="/api/v1", description="Books, charts and balances"
@@ -265,9 +265,17 @@ class CustomerStatement(MethodView):
 def _whole(
     read: Callable[..., service.StatementPage], wanted: Mapping[str, Any]
 ) -> service.StatementPage:
-    """Read the page that is wanted, or for a table all lines from the first, oldest first."""
-    if wanted_form() is None:
-        return read(**wanted)
+    """Read the page that is wanted, or for a table all of its lines."""
+    return read(**wanted) if wanted_form() is None else whole_statement(read, wanted)
+
+
+def whole_statement(
+    read: Callable[..., service.StatementPage], wanted: Mapping[str, Any]
+) -> service.StatementPage:
+    """Read all lines of a statement from the first, oldest first, as one page.
+
+    `read` takes the arguments of a statement; those of pages are set here. Raises `TableTooLarge`.
+    """
     pages: list[service.StatementPage] = []
 
     def one(after: str | None, limit: int) -> TablePage:
@@ -275,7 +283,7 @@ def _whole(
         pages.append(read(**asked))
         return TablePage(pages[-1].lines, pages[-1].next_cursor)
 
-    lines, _ = whole(one, None, wanted["limit"])
+    lines = every_row(one)
     return replace(
         pages[0], lines=tuple(lines), closing_minor=pages[-1].closing_minor, next_cursor=None
     )

@@ -27,21 +27,25 @@ def balances(body: Mapping[str, Any]) -> Sequence[Table]:
 
 
 def statement(body: Mapping[str, Any]) -> Sequence[Table]:
-    """Shape the statement of an account or a party; it sums to closing less opening."""
+    """Shape the statement of an account or a party; it sums to closing less opening.
+
+    `customers`, where it is given, names parties by their customer numbers, as people know them.
+    """
+    named: Mapping[int, str] | None = body.get("customers")
     lines, opening, closing = body["lines"], body["opening"], body["closing"]
     currencies = {*opening, *closing, *(line.currency for line in lines)}
     one = len(currencies) <= 1
     columns = (
         Column("Date", "date"), Column("Voucher"), Column("Line", "count"), Column("Account"),
-        Column("Text"), Column("Party"), Column("Currency"), Column("Amount", "money", one),
-        Column("Balance", "money"),
+        Column("Text"), Column("Party" if named is None else "Customer no."), Column("Currency"),
+        Column("Amount", "money", one), Column("Balance", "money"),
     )  # fmt: skip
     carried = [
         (None, None, None, body["account"], "Carried forward", None, currency, None, minor)
         for currency, minor in sorted(opening.items())
     ]
     cells = [
-        (x.effective_date, str(x.voucher), x.line_no, x.account, x.text, _text(x.party_id),
+        (x.effective_date, str(x.voucher), x.line_no, x.account, x.text, _party(x.party_id, named),
          x.currency, x.amount_minor, x.balance_minor) for x in lines
     ]  # fmt: skip
     moved = sum(closing.values()) - sum(opening.values())
@@ -119,6 +123,13 @@ def report(body: Mapping[str, Any]) -> Sequence[Table]:
 
 def _is_one(currencies: Iterable[str]) -> bool:
     return len(set(currencies)) <= 1
+
+
+def _party(party_id: int | None, named: Mapping[int, str] | None) -> str | None:
+    """Write a party's customer number where parties are named; one that nobody registered as is."""
+    if party_id is None or named is None:
+        return _text(party_id)
+    return named.get(party_id, f"party {party_id}")
 
 
 def _text(number: int | None) -> str | None:

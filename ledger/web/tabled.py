@@ -112,6 +112,11 @@ def whole(read: Callable[[str | None, int], Page], after: str | None, limit: int
     if wanted_form() is None:
         page = read(after, limit)
         return page.rows, page.next_cursor
+    return every_row(read, after), None
+
+
+def every_row(read: Callable[[str | None, int], Page], after: str | None = None) -> list[Any]:
+    """Read a list from a place to its end, page by page. Raises `TableTooLarge`."""
     rows: list[Any] = []
     while True:
         page = read(after, _PAGE)
@@ -124,7 +129,7 @@ def whole(read: Callable[[str | None, int], Page], after: str | None, limit: int
             )
         after = page.next_cursor
         if after is None:
-            return rows, None
+            return rows
 
 
 def _answer(form: str, name: str, tables: Sequence[Table], body: Mapping[str, Any]) -> Response:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import IO
@@ -146,9 +146,14 @@ def invoices_sheet(
     return Table("Invoices", _INVOICES, rows())
 
 
-def invoices_table(listed: Sequence[IssuedInvoice]) -> Table:
-    """Shape a list of invoices that was read already."""
-    return Table("Invoices", _INVOICES, [invoice_cells(issued) for issued in listed])
+def invoices_table(listed: Sequence[IssuedInvoice], left: Mapping[int, int] | None = None) -> Table:
+    """Shape a list of invoices that was read already; `left` is what open items have left. [øre]"""
+    if left is None:
+        return Table("Invoices", _INVOICES, [invoice_cells(issued) for issued in listed])
+    rows = [
+        (*invoice_cells(issued), left.get(issued.open_item_id or 0, 0)) for issued in listed
+    ]  # fmt: skip
+    return Table("Invoices", (*_INVOICES, Column("Outstanding", "money", total=True)), rows)
 
 
 def invoice_cells(issued: IssuedInvoice) -> tuple[Value, ...]:

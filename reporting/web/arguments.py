@@ -20,9 +20,11 @@ _DAY = "effective_as_of"
 _MORE: Mapping[str, frozenset[str]] = {
     "access": frozenset({"before"}),
     "account": frozenset({"first_day", _DAY, "after"}),
+    "account_excel": frozenset({"first_day", _DAY}),
     "customers": frozenset({"q"}),
     "feeds": frozenset({"look", "before"}),
     "invoices": frozenset({"period", "after", _DAY}),
+    "invoices_excel": frozenset({"period", _DAY}),
     "journals": frozenset({"state", "before"}),
     "login": frozenset({"next"}),
     "period": frozenset({"checklist", _DAY}),

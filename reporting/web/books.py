@@ -4,25 +4,28 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Any
 
 from flask import Flask, Response, render_template, request
 
 from ledger import service as ledger
+from ledger.api import shapes
+from ledger.api.balances import whole_statement
 from ledger.db import transaction
 from ledger.journal import Voucher
 from ledger.proof import render_proof
 from ledger.service import StatementPage
 from ledger.service.draft_reading import draft_of_batch
 from ledger.service.proofs import voucher_proof
-from ledger.tables import Table, Value
-from ledger.web import scope
+from ledger.tables import Value
+from ledger.web import current_actor, scope
 from party.service import party_labels
 from reporting import service
 from reporting.aging import BUCKETS
 from reporting.service import workbook
 from reporting.web.clocks import Reading, reading
-from reporting.web.downloads import excel
+from reporting.web.downloads import sheet_excel
 from reporting.web.frame import book, day_argument
 from reporting.web.sums import sums_of
 
@@ -37,6 +40,7 @@ def add_pages(app: Flask) -> None:
         ("/trial-balance", "trial_balance", _trial_balance),
         ("/trial-balance/excel", "trial_balance_excel", _trial_balance_excel),
         ("/accounts/<number>", "account", _account),
+        ("/accounts/<number>/excel", "account_excel", _account_excel),
         ("/entries/<series>/<int:year>/<int:number>", "entry", _entry),
         ("/entries/<series>/<int:year>/<int:number>/proof", "entry_proof", _entry_proof),
         ("/aging", "aging", _aging),
@@ -60,7 +64,7 @@ def _trial_balance_excel() -> Response:
     """Give the trial balance as a workbook."""
     with reading() as read:
         balance = service.trial_balance(read.session, read.book, read.day, read.known)
-    return _excel(read, workbook.trial_balance_sheet(balance), "trial-balance")
+    return sheet_excel(read, workbook.trial_balance_sheet(balance), "trial-balance")
 
 
 @scope("ledger:read")
@@ -79,6 +83,26 @@ def _account(number: str) -> str:
         "account.html", number=number, page=page, first=first, read=read, parties=parties,
         newest="after" not in request.args, foreign=_is_foreign(page, own),
     )  # fmt: skip
+
+
+@scope("ledger:read")
+def _account_excel(number: str) -> Response:
+    """Give all lines of the dates as a workbook, oldest first."""
+    first = day_argument("first_day")
+    with reading() as read:
+        asked = {"first_day": first, "effective_as_of": read.day, "known_as_of": read.known}
+        statement = partial(ledger.account_statement, read.session, read.book, number)
+        page = whole_statement(statement, asked)
+        parties = _parties_of(read, page.lines)
+    customers = {party: number for party, (number, _) in parties.items()}
+    if not current_actor().may("party:read"):
+        customers = {line.party_id: "" for line in page.lines if line.party_id}
+    sheet, = shapes.statement({
+        "account": number, "opening": page.opening_minor, "lines": page.lines,
+        "closing": page.closing_minor, "customers": customers,
+    })  # fmt: skip
+    told = [("Account", f"{number} {page.name}"), ("From", first or "no limit of days")]
+    return sheet_excel(read, sheet, f"account-{number}", told)
 
 
 def _is_foreign(page: StatementPage, own: str) -> bool:
@@ -156,7 +180,7 @@ def _aging_excel() -> Response:
     """Give the whole aging list as a workbook."""
     with reading(newest=True) as read:
         report = _aged(read)
-    return _excel(read, workbook.aging_sheet(report), "aging-list")
+    return sheet_excel(read, workbook.aging_sheet(report), "aging-list")
 
 
 @scope("receivables:read")
@@ -178,10 +202,4 @@ def _unallocated_excel() -> Response:
     """Give the unmatched payments as a workbook."""
     with reading() as read:
         sheet = workbook.unmatched_sheet(read.session, read.book, read.day, read.known)
-    return _excel(read, sheet, "unmatched-payments")
-
-
-def _excel(read: Reading, sheet: Table, name: str) -> Response:
-    with transaction() as session:
-        told = workbook.parameters(session, read.book, read.clocks, "desk")
-    return excel([sheet], told, name, read.day)
+    return sheet_excel(read, sheet, "unmatched-payments")

@@ -12,12 +12,15 @@ from flask import Flask, Response, g, render_template, request
 from ledger import service as ledger
 from ledger.db import transaction
 from ledger.web import scope
+from ledger.web.tabled import TablePage, every_row
 from reporting import service
 from reporting.api import pdf_of
+from reporting.service import workbook
 from reporting.service.aging import RECEIVABLES
 from reporting.web import sources
 from reporting.web.clocks import Reading, reading
 from reporting.web.dates import default_day
+from reporting.web.downloads import sheet_excel
 from reporting.web.frame import book
 
 _CUSTOMERS_SHOWN = 50
@@ -43,6 +46,7 @@ def add_pages(app: Flask) -> None:
         ("/customers", "customers", _customers),
         ("/customers/<int:party_id>", "customer", _customer),
         ("/invoices", "invoices", _invoices),
+        ("/invoices/excel", "invoices_excel", _invoices_excel),
         ("/invoices/<number>", "invoice", _invoice),
         ("/invoices/<number>/pdf", "invoice_pdf", _invoice_pdf),
     ):
@@ -128,7 +132,7 @@ def timeline(
 @scope("documents:read")
 def _invoices() -> str:
     """List issued invoices in the order of their numbers, all or of a period, page by page."""
-    period = request.args.get("period", "").strip() or None
+    period = _asked_period()
     after = request.args.get("after", "").strip() or None
     with reading() as read:
         found = service.iter_invoices(
@@ -141,6 +145,29 @@ def _invoices() -> str:
         "invoices.html", invoices=page[:_INVOICES_SHOWN], more=len(page) > _INVOICES_SHOWN,
         after=after, period=period, left=left, read=read,
     )  # fmt: skip
+
+
+@scope("documents:read")
+def _invoices_excel() -> Response:
+    """Give all invoices, or all of a period, as a workbook."""
+    period = _asked_period()
+    with reading() as read:
+
+        def page(after: str | None, limit: int) -> TablePage:
+            rows = list(service.iter_invoices(
+                read.session, read.book, period=period, as_of=read.day, known_as_of=read.known,
+                after=after, limit=limit + 1,
+            ))  # fmt: skip
+            return TablePage(rows[:limit], rows[limit - 1].number if rows[limit:] else None)
+
+        listed = every_row(page)
+        left = _outstanding(read) if g.actor.may("receivables:read") else None
+    sheet = workbook.invoices_table(listed, left)
+    return sheet_excel(read, sheet, "invoices", [("Period", period or "all")])
+
+
+def _asked_period() -> str | None:
+    return request.args.get("period", "").strip() or None
 
 
 @scope("documents:read")

@@ -7,8 +7,20 @@ from datetime import date
 
 from flask import Response
 
+from ledger.db import transaction
 from ledger.tables import Table, Value
 from reporting.formats import xlsx
+from reporting.service import workbook
+from reporting.web.clocks import Reading
+
+
+def sheet_excel(
+    read: Reading, sheet: Table, name: str, more: Sequence[tuple[str, Value]] = ()
+) -> Response:
+    """Answer with one list of a page, beside what it was read by and `more` that it depends on."""
+    with transaction() as session:
+        told = workbook.parameters(session, read.book, read.clocks, "desk")
+    return excel([sheet], [*told, *more], name, read.day)
 
 
 def excel(

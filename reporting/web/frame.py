@@ -66,6 +66,7 @@ _CHOICE = "book"  # Its name in the browser's signed cookie, which ends with the
 # A page below a menu item keeps that item marked.
 _PARENTS = {
     "account": "trial_balance",
+    "account_excel": "trial_balance",
     "entry": "trial_balance",
     **dict.fromkeys(
         (
@@ -91,6 +92,7 @@ _PARENTS = {
     "journal_withdraw": "journals",
     "customer": "customers",
     "invoice": "invoices",
+    "invoices_excel": "invoices",
     "feed": "feeds",
     "suspense_rows": "suspense",
     "trace_voucher": "trial_balance",

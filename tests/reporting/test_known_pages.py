@@ -111,9 +111,9 @@ def test_the_overview_is_of_the_day_and_the_seal_that_are_asked(
 
 # An address of each page that takes the clocks, and why the others take none.
 CLOCKED = {
-    "account": "/accounts/1500", "aging": "/aging", "aging_excel": "/aging/excel",
-    "chart": "/ledger/chart", "customer": "/customers/7", "entry": "/entries/SAL/2026/1",
-    "home": "/",
+    "account": "/accounts/1500", "account_excel": "/accounts/1500/excel", "aging": "/aging",
+    "aging_excel": "/aging/excel", "chart": "/ledger/chart", "customer": "/customers/7",
+    "entry": "/entries/SAL/2026/1", "home": "/", "invoices_excel": "/invoices/excel",
     "invoice": f"/invoices/{INVOICE}", "invoices": "/invoices", "period": "/periods/2026-03",
     "trial_balance": "/trial-balance", "trial_balance_excel": "/trial-balance/excel",
     "unallocated": "/payments/unmatched", "unallocated_excel": "/payments/unmatched/excel",

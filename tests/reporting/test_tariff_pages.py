@@ -79,6 +79,37 @@ def test_terms_for_all_products_are_on_the_page(client: FlaskClient) -> None:  #
     assert "For all products" not in text_of(client, "/tariffs/SMALL/1")
 
 
+INCLUDED = """  [[offering.allowance]]
+  id = "talk"
+  component = "voice"
+  quantity = 18000
+  [[offering.allowance]]
+  id = "both"
+  component = ["voice", "sms"]
+  quantity = 100
+  [[offering.allowance]]
+  id = "kroner"
+  component = "sms"
+  amount = "100.00"
+"""
+
+
+def test_what_is_included_has_its_unit(client: FlaskClient) -> None:  # noqa: F811
+    """Minutes and gigabytes, exactly; what has no unit in common has none, and money is money."""
+    text = SECOND.replace("quantity = 1000", f"quantity = {2**30}").replace(
+        "  [[offering.rate]]", f"{INCLUDED}  [[offering.rate]]", 1
+    )
+    with transaction() as session:
+        rating.propose_tariff(session, text.encode(), actor="staff:maja")
+    enter(client, "approver")
+    told = text_of(client, "/tariffs/SMALL/2")
+    assert "Included: one-gb 1 GB " in told
+    assert "Included: talk 300 minutes " in told
+    assert "Included: both 100 " in told
+    assert "Included: kroner 100,00 " in told
+    assert "Included: one-gb 1 000 octets " in text_of(client, "/tariffs/SMALL/1")
+
+
 def test_whoever_loaded_it_and_whoever_only_reads_have_no_button(
     client: FlaskClient,  # noqa: F811
 ) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import click
@@ -122,7 +122,7 @@ def _show(trail: Trail, *, as_json: bool) -> None:
 def _outline(node: Any, depth: int = 0) -> Iterator[str]:
     """Lay a trail out as an indented outline: short lists of plain values on one line."""
     indent = "  " * depth
-    for name, value in node.items():
+    for name, value in _told(node).items():
         if isinstance(value, dict):
             yield f"{indent}{name}"
             yield from _outline(value, depth + 1)
@@ -133,6 +133,13 @@ def _outline(node: Any, depth: int = 0) -> Iterator[str]:
                     yield f"{indent}  -"
                     yield from _outline(item, depth + 2)
                 else:
-                    yield f"{indent}  - " + ", ".join(f"{k} {v}" for k, v in item.items())
+                    yield f"{indent}  - " + ", ".join(f"{k} {v}" for k, v in _told(item).items())
         else:
             yield f"{indent}{name:<16} {value}"
+
+
+def _told(node: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Leave out the number of a file that is named beside it: people ask by its name."""
+    if "file" not in node:
+        return node
+    return {name: value for name, value in node.items() if name != "file_id"}

@@ -177,6 +177,7 @@ def _event(session: Session, row: dict[str, Any]) -> Trail:
     file = session.get_one(SourceFile, row["file_id"])
     return {
         "file": file.name,
+        "file_id": file.file_id,
         "record": f"{file.name}#{row['record_no']}",
         "started_at": row["started_at"],
         "quantity": row["quantity"],
@@ -265,7 +266,7 @@ def _paid(session: Session, invoice: IssuedInvoice) -> Sequence[Trail]:
     """List what has been paid of an invoice, with the line of the bank's file."""
     rows = session.execute(
         text(
-            "SELECT f.name, p.line_no, a.amount_minor, a.effective_date, a.rule"
+            "SELECT f.name, f.file_id, p.line_no, a.amount_minor, a.effective_date, a.rule"
             " FROM allocation a"
             " LEFT JOIN open_item i ON i.open_item_id = a.credit_item_id"
             " LEFT JOIN bank_payment p ON p.entry_id = i.entry_id AND p.kid = :kid"
@@ -277,19 +278,20 @@ def _paid(session: Session, invoice: IssuedInvoice) -> Sequence[Trail]:
     return [
         {
             "file": name,
+            "file_id": file_id,
             "line": line_no,
             "amount": format_amount(amount),
             "date": day.isoformat(),
             "rule": rule,
         }
-        for name, line_no, amount, day, rule in rows
+        for name, file_id, line_no, amount, day, rule in rows
     ]
 
 
 def _payments(session: Session, entry: EntryView) -> list[Trail]:
     rows = session.execute(
         text(
-            "SELECT f.name, p.line_no, p.kid, p.amount_minor, p.outcome"
+            "SELECT f.name, f.file_id, p.line_no, p.kid, p.amount_minor, p.outcome"
             " FROM bank_payment p JOIN source_file f USING (file_id)"
             " WHERE p.entry_id = :entry ORDER BY p.line_no"
         ),
@@ -298,12 +300,13 @@ def _payments(session: Session, entry: EntryView) -> list[Trail]:
     return [
         {
             "file": name,
+            "file_id": file_id,
             "line": line_no,
             "kid": kid,
             "amount": format_amount(amount),
             "outcome": outcome,
         }
-        for name, line_no, kid, amount, outcome in rows
+        for name, file_id, line_no, kid, amount, outcome in rows
     ]
 
 
@@ -312,9 +315,11 @@ def _order(session: Session, order_ref: str) -> Trail:
     system, _, order_id = order_ref.partition("/")
     row = session.execute(
         text(
-            "SELECT f.name, o.line_no FROM applied_order o JOIN source_file f USING (file_id)"
+            "SELECT f.name, f.file_id, o.line_no"
+            " FROM applied_order o JOIN source_file f USING (file_id)"
             " WHERE o.system = :system AND o.order_id = :order_id"
         ),
         {"system": system, "order_id": order_id},
     ).one_or_none()
-    return {"order": order_ref, "file": row and row[0], "line": row and row[1]}
+    file, file_id, line = row or (None, None, None)
+    return {"order": order_ref, "file": file, "file_id": file_id, "line": line}

@@ -88,14 +88,14 @@ def _page(heading: str, trail: Trail) -> str:
 def step_of(heading: str, node: Mapping[str, Any]) -> Step:
     """Lay out one node of a trail: plain values as facts, like ones as rows, the rest as steps."""
     facts, steps = [], []
-    for name, value in node.items():
+    for name, value in _told(node):
         label = _label(name)
         if isinstance(value, Mapping):
             steps.append(step_of(label, value))
         elif isinstance(value, list | tuple):
             steps += _steps_of(label, [item for item in value if isinstance(item, Mapping)])
         elif value is not None:
-            facts.append(_fact(name, value))
+            facts.append(_fact(name, value, node))
     return Step(heading, tuple(facts), (), tuple(steps))
 
 
@@ -108,10 +108,17 @@ def _steps_of(label: str, items: list[Mapping[str, Any]]) -> Iterator[Step]:
             told = item.get("text") or item.get("component") or number
             yield step_of(f"{label}: {told}", item)
         return
-    yield Step(label, rows=tuple(tuple(_fact(*pair) for pair in item.items()) for item in items))
+    yield Step(label, rows=tuple(
+        tuple(_fact(*pair, item) for pair in _told(item)) for item in items
+    ))  # fmt: skip
 
 
-def _fact(name: str, value: Any) -> Fact:
+def _told(node: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Give what is said of a node; the number of a file is behind its name, where it has one."""
+    return (pair for pair in node.items() if pair[0] != "file_id" or "file" not in node)
+
+
+def _fact(name: str, value: Any, node: Mapping[str, Any]) -> Fact:
     label = _label(name)
     if name in {"amount_micro", "margin_micro"}:
         # Six decimals at most, and never fewer than two: the exact value of the event.
@@ -132,7 +139,8 @@ def _fact(name: str, value: Any) -> Fact:
         moment = datetime.fromtimestamp(int(value), UTC).astimezone(OSLO)
         return Fact(label, moment.strftime("%d.%m.%Y %H:%M:%S"))
     text = "" if value is None else str(value)
-    return Fact(label, text, _href(name, text), isinstance(value, int) and name != "voucher")
+    href = _href("file_id", str(node.get("file_id") or "")) if name == "file" else _href(name, text)
+    return Fact(label, text, href, isinstance(value, int) and name != "voucher")
 
 
 def _label(name: str) -> str:

@@ -100,6 +100,29 @@ _PARENTS = {
     "trace_record": "feeds",
 }
 
+# The pages that forms stand on; the address of a form is no page.
+_FORMS = {
+    **dict.fromkeys(
+        ("period_look", "period_close", "period_reopen", "period_except", "period_waive"), "period"
+    ),
+    "year_close": "periods",
+    "journal_sum": "journal_new",
+    **dict.fromkeys(
+        ("journal_submit", "journal_judge", "journal_post", "journal_withdraw", "journal_attach"),
+        "journal",
+    ),
+    "suspense_rows": "suspense",
+    "tariff_judge": "tariff",
+    "choose_book": "home",
+    "logout": "home",
+}
+
+
+def page_of_form(endpoint: str) -> str | None:
+    """Name the page that a form stands on, by the endpoint that takes it; None where none does."""
+    page = _FORMS.get(endpoint.removeprefix("desk."))
+    return None if page is None else f"desk.{page}"
+
 
 def install(app: Flask) -> None:
     """Give templates their filters, the menu, and the desk's own styles."""

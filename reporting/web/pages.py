@@ -5,8 +5,17 @@ from __future__ import annotations
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
-from flask import Flask, make_response, redirect, render_template, request, url_for
+from flask import (
+    Flask,
+    current_app,
+    make_response,
+    redirect,
+    render_template,
+    request,
+    url_for,
+)
 from flask_wtf.csrf import ValidationError, validate_csrf
+from werkzeug.exceptions import MethodNotAllowed
 from werkzeug.wrappers import Response as BaseResponse
 
 from ledger import service as ledger
@@ -21,6 +30,7 @@ from ledger.web.gate import (
     session_cookie,
     set_session_cookie,
 )
+from ledger.web.problems import http_error, wants_page
 from reporting.web import (
     books,
     chart,
@@ -44,6 +54,7 @@ def register(app: Flask) -> None:
     """Add the desk's pages to the application; `ledger.web.install` has been called."""
     frame.install(app)
     app.config["LOGGED_OUT"] = _logged_out
+    app.register_error_handler(MethodNotAllowed, _lead_to_form)
     for room in _ROOMS:
         room.add_pages(app)
     for rule, name, view, methods in (
@@ -103,6 +114,22 @@ def _logged_out() -> BaseResponse:
         files=any(file.filename for file in request.files.values()),
     )  # fmt: skip
     return make_response(page, HTTPStatus.UNAUTHORIZED)
+
+
+def _lead_to_form(refused: MethodNotAllowed) -> BaseResponse:
+    """Lead whoever opens the address of a form to the page that the form stands on.
+
+    A form that was refused leaves its own address in the browser, where people load it again.
+    """
+    if request.method in {"GET", "HEAD"} and wants_page():
+        adapter = current_app.create_url_adapter(request)
+        assert adapter is not None, "a request has an address"
+        endpoint, values = adapter.match(method="POST")
+        if (page := frame.page_of_form(endpoint)) is not None:
+            (rule,) = current_app.url_map.iter_rules(page)
+            told = {name: value for name, value in values.items() if name in rule.arguments}
+            return redirect(url_for(page, **told), HTTPStatus.SEE_OTHER)
+    return http_error(refused)
 
 
 @scope("desk:read")

@@ -88,3 +88,31 @@ def test_no_link_of_ours_is_refused(entered: FlaskClient) -> None:
                 if not found.startswith(("/assets/", "/api/"))
             ]  # fmt: skip
     assert len(seen) > 25, seen
+
+
+def test_the_address_of_a_form_leads_to_its_page(entered: FlaskClient) -> None:
+    """Of every form: whoever loads it again, or kept it, is where the form stands."""
+    rules = [rule for rule in entered.application.url_map.iter_rules()
+             if rule.endpoint.startswith("desk.")]  # fmt: skip
+    pages = {rule.rule for rule in rules if "GET" in (rule.methods or ())}
+    forms = [rule for rule in rules if rule.rule not in pages]
+    assert len(forms) > 12
+    for rule in forms:
+        path = re.sub(
+            "<([^>]*)>",
+            lambda part: {"period": "2026-03", "name": "SMALL"}.get(part[1], "1"),
+            rule.rule,
+        )
+        led = entered.get(f"{path}?book=NO01", headers=PAGE)
+        assert led.status_code == 303, path
+        page = entered.get(led.location, headers=PAGE)
+        assert page.status_code == 200, led.location
+        assert "book=NO01" in led.location
+        # Programs are told the methods, and a form sent to a page is still refused.
+        told = entered.get(path)
+        assert (told.status_code, told.json["type"]) == (405, "/problems/method-not-allowed")
+        assert "POST" in told.headers["Allow"]
+    closing = entered.get("/periods/2026-03/close", headers=PAGE)
+    assert closing.location == "/periods/2026-03"
+    assert entered.get("/years/2026/close", headers=PAGE).location == "/periods"
+    assert entered.delete("/periods/2026-03/close", headers=PAGE).status_code == 405

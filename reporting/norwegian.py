@@ -6,6 +6,7 @@ Everything is made from integers; no float is formatted.
 
 from __future__ import annotations
 
+import re
 from datetime import date
 from fractions import Fraction
 
@@ -15,6 +16,8 @@ from ledger.money import MINOR_PER_UNIT, parse_amount
 NBSP = "\u00a0"
 MINUS = "\u2212"
 
+# An amount in a sentence; no part of a version, a clock or a longer number.
+_AMOUNT = re.compile(r"(?<![\w.,:/-])-?[0-9]{1,15}\.[0-9]{2}(?![\w:/-]|[.,][0-9])", re.ASCII)
 _SECONDS_PER_MINUTE = 60
 _SECONDS_PER_HOUR = 3600
 _OCTET_SCALES = ((2**30, "GB"), (2**20, "MB"), (2**10, "kB"))
@@ -52,6 +55,15 @@ def read_kroner(written: str) -> int:
         return parse_amount(plain)
     except Invalid:
         raise Invalid(f"{written!r} is not an amount; write it as 1 234,50.") from None
+
+
+def figures_in(sentence: str) -> str:
+    """Write the amounts of a sentence, such as 1234.50, as Norwegians do; nothing else changes.
+
+    >>> figures_in("1530 says -1234.50 on 2026-03-31; SAL/2026/1 has 0.00.").replace(NBSP, " ")
+    '1530 says −1 234,50 on 2026-03-31; SAL/2026/1 has 0,00.'
+    """
+    return _AMOUNT.sub(lambda found: kroner(parse_amount(found[0])), sentence)
 
 
 def whole_number(number: int) -> str:
@@ -97,6 +109,8 @@ def quantity(amount: int, unit: str) -> str:
 
     >>> quantity(3725, "s").replace(NBSP, " "), quantity(5 * 2**30 // 4, "octet").replace(NBSP, " ")
     ('1 t 02 min 05 s', '1,25 GB')
+    >>> quantity(5, "octet").replace(NBSP, " "), quantity(1024, "octet").replace(NBSP, " ")
+    ('5 B', '1,00 kB')
     """
     if unit == "s":
         return _duration(amount)
@@ -166,6 +180,8 @@ def _duration(seconds: int) -> str:
 
 
 def _volume(octets: int) -> str:
+    if 0 < octets < _OCTET_SCALES[-1][0]:
+        return f"{octets}{NBSP}B"
     scale, name = next((pair for pair in _OCTET_SCALES if octets >= pair[0]), _OCTET_SCALES[-1])
     hundredths = int(Fraction(octets * 100, scale) + Fraction(1, 2))
     return f"{kroner(hundredths)}{NBSP}{name}"

@@ -130,6 +130,7 @@ def install(app: Flask) -> None:
     app.config["LOGIN_ENDPOINT"] = "desk.login"
     app.jinja_env.filters.update(
         kroner=norwegian.kroner,
+        figures_in=norwegian.figures_in,
         whole=norwegian.whole_number,
         day=_day,
         moment=_moment,

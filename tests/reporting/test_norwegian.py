@@ -25,13 +25,32 @@ def test_kroner_are_written_as_the_locale_says(minor: int) -> None:
     ("amount", "unit", "text"),
     [
         (0, "s", "0 min 00 s"), (59, "s", "0 min 59 s"), (3600, "s", "1 t 00 min 00 s"),
-        (0, "octet", "0,00 kB"), (1536, "octet", "1,50 kB"), (5 * 2**30, "octet", "5,00 GB"),
+        (0, "octet", "0,00 kB"), (5, "octet", "5 B"), (1023, "octet", "1023 B"),
+        (1536, "octet", "1,50 kB"), (5 * 2**30, "octet", "5,00 GB"),
         (12, "message", "12 stk."), (1, "month", "1 md."), (1234, "piece", "1 234 stk."),
     ],
 )  # fmt: skip
 def test_quantities_are_worded(amount: int, unit: str, text: str) -> None:
     """Seconds, octets and counts are written the way people say them."""
     assert norwegian.quantity(amount, unit) == text.replace(" ", NBSP)
+
+
+@pytest.mark.parametrize(
+    ("sentence", "written"),
+    [
+        ("Charges not billed are 0.00.", "Charges not billed are 0,00."),
+        ("1 account is not empty: 1949 -12500.50 NOK, 2991 1.00 EUR.",
+         "1 account is not empty: 1949 −12 500,50 NOK, 2991 1,00 EUR."),
+        ("Of 2026-03-31, SAL/2026/1, file 10.25.30, 1.234, 12.30:15 and 0.5.", None),
+        ("Version 3.11-2, 1.250.00, a1.00 and 1.00e", None),
+    ],
+)  # fmt: skip
+def test_amounts_in_sentences_are_written_and_nothing_else(
+    sentence: str, written: str | None
+) -> None:
+    """What is kept as evidence has a point; the desk writes a comma, and leaves dates alone."""
+    shown = norwegian.figures_in(sentence).replace(NBSP, " ")
+    assert shown == (written or sentence)
 
 
 def test_numbers_that_do_not_fit_are_left_alone() -> None:

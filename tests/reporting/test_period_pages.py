@@ -58,6 +58,7 @@ def test_a_month_end_at_the_desk(client: FlaskClient) -> None:
     refused = send(client, f"{MARCH}/close", level="soft", standing=standing(client))
     assert refused.status_code == 409
     assert "Checks are open" in refused.text
+    assert not re.search(r"\d\.\d\d\b(?!\.)", re.sub("<time.*?</time>", "", refused.text))
     assert "Run the checks: what they find is kept below" in refused.text
     enter(client, "approver")
     page = client.get(MARCH, headers=PAGE).text
@@ -98,6 +99,7 @@ def test_the_cases_of_a_check_are_figures_that_lead_on(client: FlaskClient) -> N
     page = client.get(MARCH, headers=PAGE).text
     assert 'href="/suspense?reason=UNKNOWN_SUBSCRIBER"' in page
     assert '<td class="num">1</td>' in page
+    assert "Charges not billed are 0,00, as account 1530 says." in page
     enter(client, "approver")
     assert "/suspense" not in client.get(MARCH, headers=PAGE).text
 

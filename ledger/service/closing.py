@@ -72,6 +72,11 @@ def waive_check(
     result = next((one for one in seen.results if one.code == code), None)
     if result is None:
         raise _unknown_check(code, [one.code for one in seen.results])
+    # Two who waive at once, or one who presses twice: the second finds the waiver of the first.
+    session.execute(
+        text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 0))"),
+        {"key": f"waiver/{seen.book}/{seen.period}/{code}"},
+    )
     standing = _waiver_of(session, seen.book, seen.period, result)
     if standing is not None:
         return standing
@@ -121,9 +126,7 @@ def close_period(
         raise Invalid(f"{level!r} is no way to close a period; choose soft or hard.")
     Scope.of(book, period)  # Refuses what is no month before anything waits.
     require_book(session, book)
-    with translated():
-        session.execute(text("SELECT ledger_hold_period(:book, :period)"),
-                        {"book": book, "period": period})  # fmt: skip
+    _hold(session, book, period)
     levels = [one.level for one in period_states(session, book) if one.period == period]
     if is_closed(levels, level):
         evidence = list_checklists(session, book, period, only_closing=True, limit=1)
@@ -152,6 +155,7 @@ def reopen_modules(
     Raises `PeriodLockedForGood`, `YearIsClosed`, `UnknownBook`, `UnknownPeriod`, `Invalid`.
     """
     check_reason(reason)
+    _hold(session, book, period)  # What was opened meanwhile is not opened again.
     closed = {
         one.module for one in period_states(session, book)
         if one.period == period and one.level != "open"
@@ -165,6 +169,14 @@ def reopen_modules(
             reason=reason,
         )  # fmt: skip
     return reopened
+
+
+def _hold(session: Session, book: str, period: str) -> None:
+    """Have the month alone until the transaction ends. Raises `UnknownBook`, `UnknownPeriod`."""
+    with translated():
+        session.execute(
+            text("SELECT ledger_hold_period(:book, :period)"), {"book": book, "period": period}
+        )
 
 
 def _run(session: Session, book: str, period: str) -> tuple[Result, ...]:

@@ -74,6 +74,8 @@ def save_draft(
 ) -> DraftView:
     """Append a version to a draft, after the one that was read; what was approved stays behind.
 
+    What the same author wrote after the same version, sent again, is not written again.
+
     Raises
     ------
     DraftChanged : somebody wrote a version after the one that was read.
@@ -84,6 +86,11 @@ def save_draft(
     if ready:
         check_complete(draft)
     content = content_of(draft)
+    _alone(session, draft_id)
+    if after_version:
+        view = read_draft(session, draft_id)
+        if _is_latest(view, after_version, content_hash(content), actor, ready=ready):
+            return view
     with translated():
         version = session.scalar(
             text(
@@ -144,6 +151,7 @@ def approve(
     NotAwaitingApproval : it was not submitted, or was judged already.
     Problem : why the books refuse it (a closed period, ...); nothing is kept then.
     """
+    _alone(session, draft_id)
     view = read_draft(session, draft_id)
     batch = replace(as_batch(view.draft, draft_id, view.latest.author), approved_by=approver)
     verdict = view.latest.verdict
@@ -170,6 +178,7 @@ def reject(
 
     Raises `CommentMissing` where no reason is given, else as `approve`.
     """
+    _alone(session, draft_id)
     view = read_draft(session, draft_id)
     verdict = view.latest.verdict
     if verdict is not None and (
@@ -195,6 +204,7 @@ def post_unapproved(session: Session, draft_id: int, wanted_hash: bytes, *, acto
 
     Raises `ApprovalNeeded` where a rule does, `DraftChanged`, else as `approve`.
     """
+    _alone(session, draft_id)
     view = read_draft(session, draft_id)
     if view.latest.content_hash != wanted_hash:
         raise _changed(view)
@@ -226,6 +236,7 @@ def withdraw(session: Session, draft_id: int, *, actor: str, reason: str) -> Dra
     DraftIsPosted, DraftIsWithdrawn, UnknownDraft.
     Invalid : no reason is given.
     """
+    _alone(session, draft_id)
     view = read_draft(session, draft_id)
     if view.withdrawal is not None and view.withdrawal.actor == actor:
         return view
@@ -281,6 +292,26 @@ def set_approval_policy(
         )
     told = {**rule, "day": valid_from.isoformat()}
     record_event(session, actor, "approval rule set", f"book/{book}", **told)
+
+
+def _alone(session: Session, draft_id: int) -> None:
+    """Let one at a time act on a draft: the same act sent twice at once finds the first done."""
+    session.execute(
+        text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 0))"),
+        {"key": f"draft/{draft_id}"},
+    )
+
+
+def _is_latest(
+    view: DraftView, after_version: int, written: bytes, actor: str, *, ready: bool
+) -> bool:
+    """Tell whether this is what stands: written after that version, and judged by nobody yet."""
+    latest = view.latest
+    standing = (latest.version_no, latest.content_hash, latest.author, latest.ready)
+    return (
+        standing == (after_version + 1, written, actor, ready)
+        and latest.verdict is None and view.batch_id is None and view.withdrawal is None
+    )  # fmt: skip
 
 
 def _judge(

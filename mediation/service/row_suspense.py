@@ -95,7 +95,7 @@ def correct_row(
 
     Parameters
     ----------
-    values : what the row should say, by the name of the column.
+    values : what the row should say, by the name of the column; the same again is kept once.
     author, because, dry_run : as of `rerun_rows`; kept with the correction too.
 
     Raises
@@ -109,12 +109,15 @@ def correct_row(
         raise Invalid("Say what to correct: the name of a column and its value.")
     registration.lock_feed(session)
     waiting, one = _row(session, file, line_no)
+    said = [
+        {"suspense_id": one.suspense_id, "column_name": column, "value": value,
+         "actor": author, "reason": because}
+        for column, value in values.items()
+        if not _stands(session, one, column, (value, author, because))
+    ]  # fmt: skip
     with session.begin_nested() as tried:
-        session.execute(insert(RowCorrection), [
-            {"suspense_id": one.suspense_id, "column_name": column, "value": value,
-             "actor": author, "reason": because}
-            for column, value in values.items()
-        ])  # fmt: skip
+        if said:
+            session.execute(insert(RowCorrection), said)
         (outcome,) = _run(session, store, _Rows(waiting.file, (one,)), author, because)
         if dry_run:
             tried.rollback()
@@ -140,6 +143,14 @@ def give_up_row(
     if not dry_run:
         _release(session, waiting.file, {one: Bucket.FILTERED}, author, f"{GIVEN_UP}: {because}")
     return RowOutcome(waiting.file.file_id, waiting.file.name, line_no, "given up")
+
+
+# What a row came to that stopped waiting, by the bucket it went to.
+_BECAME = {
+    Bucket.ACCEPTED.label: "applied",
+    Bucket.DUPLICATE.label: "found to be applied already",
+    Bucket.FILTERED.label: "given up",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,11 +203,27 @@ def _row(session: Session, name_or_id: str, line_no: int) -> tuple[_Rows, Waitin
     if not found:
         file = find_file(session, name_or_id)
         raise RowNotWaiting(
-            f"Line {line_no} of {file.name} does not wait. See what does: hovedbok mediation "
-            "suspense.",
+            f"Line {line_no} of {file.name} does not wait{_ended(session, file.file_id, line_no)}. "
+            "See what does: hovedbok mediation suspense.",
             file_id=file.file_id, line=line_no,
         )  # fmt: skip
     return found[0]
+
+
+def _ended(session: Session, file_id: int, line_no: int) -> str:
+    """Say how a row stopped waiting; nothing of one that never waited."""
+    release = session.scalars(
+        select(SuspenseRelease)
+        .join(Suspense, Suspense.suspense_id == SuspenseRelease.suspense_id)
+        .where(Suspense.file_id == file_id, Suspense.record_no == line_no)
+        .order_by(SuspenseRelease.released_at.desc())
+        .limit(1)
+    ).one_or_none()
+    if release is None:
+        return ""
+    became = _BECAME.get(release.bucket, release.bucket)
+    because = release.cause.removeprefix(f"{GIVEN_UP}: ")
+    return f" any more: {release.actor} had it {became} ({because})"
 
 
 def _run(
@@ -233,6 +260,17 @@ def _corrections(session: Session, rows: Sequence[Waiting]) -> dict[int, dict[st
     for one in said:
         again[lines[one.suspense_id]][one.column_name] = one.value
     return again
+
+
+def _stands(session: Session, one: Waiting, column: str, said: tuple[str, str, str]) -> bool:
+    """Tell whether this was the last word on a cell: value, author and reason, sent once more."""
+    last = session.execute(
+        select(RowCorrection.value, RowCorrection.actor, RowCorrection.reason)
+        .where(RowCorrection.suspense_id == one.suspense_id, RowCorrection.column_name == column)
+        .order_by(RowCorrection.row_correction_id.desc())
+        .limit(1)
+    ).one_or_none()
+    return last is not None and tuple(last) == said
 
 
 def _release(

@@ -14,7 +14,7 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from ledger import service as ledger
 from ledger.api.periods import period_etag, states_of
-from ledger.closing import Scope, UnknownChecklist
+from ledger.closing import Scope, UnknownChecklist, is_closed
 from ledger.db import transaction
 from ledger.errors import Invalid, Problem
 from ledger.money import parse_amount
@@ -100,6 +100,9 @@ def _close(period: str) -> BaseResponse | tuple[str, int]:
     def close(session: Session) -> object:
         if level == "hard" and request.form.get("confirm") != "yes":
             raise Invalid("Confirm that the month is closed for good: nothing can open it again.")
+        standing = [state.level for state in states_of(session, book(), period)]
+        if level in closing.CLOSED_AS and is_closed(standing, level):
+            return None  # The same form again.
         _require_as_read(session, period)
         return closing.close_period(session, book(), period, level=level, actor=who)
 
@@ -112,9 +115,13 @@ def _reopen(period: str) -> BaseResponse | tuple[str, int]:
     chosen, who = request.form.get("module", ""), current_actor().reference
 
     def reopen(session: Session) -> object:
+        modules = MODULES if chosen == "all" else (chosen,)
+        standing = {state.module: state.level for state in states_of(session, book(), period)}
+        if all(standing.get(module) == "open" for module in modules):
+            return None  # The same form again.
         _require_as_read(session, period)
         return closing.reopen_modules(
-            session, book(), period, modules=MODULES if chosen == "all" else (chosen,), actor=who,
+            session, book(), period, modules=modules, actor=who,
             reason=request.form.get("reason", ""),
         )  # fmt: skip
 
@@ -178,7 +185,10 @@ def _attempt(period: str, change: Callable[[Session], object]) -> BaseResponse |
 def _require_as_read(session: Session, period: str) -> None:
     """Refuse a form of a page that shows the month as it was before somebody changed it."""
     if request.form.get("standing") != period_etag(states_of(session, book(), period)):
-        raise StateChanged(f"{period} was changed by somebody else meanwhile. Look again, below.")
+        raise StateChanged(
+            f"{period} was changed by somebody else, or by you in another window, since this page "
+            "was read. Nothing was done. Look again, below."
+        )
 
 
 def _page(session: Session, period: str, refusal: Problem | None = None) -> str:

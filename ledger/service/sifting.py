@@ -179,8 +179,9 @@ class _Sieve(Generic[Outcome]):
         """Map what refusals may name to the places of the entries that have it."""
         found: defaultdict[tuple[str, str], set[int]] = defaultdict(set)
         for place, one in enumerate(self._drafted):
+            entry = one.entry  # Drafted from its columns each time that it is asked for.
             for name, held_by in _HELD.items():
-                for value in held_by(one.entry):
+                for value in held_by(entry):
                     found[name, value].add(place)
         return found
 

@@ -162,7 +162,7 @@ def _post_whole(
 
 
 def _refused_alone(sender: Sender, ref: str, read: Sequence[Drafted]) -> list[Fault]:
-    """Give the first entries that the books refuse, each with its reason; nothing is posted.
+    """Give some of the entries that the books refuse, each with its reason; nothing is posted.
 
     A file for a closed month is bad from end to end, and each refusal costs a search.
     """

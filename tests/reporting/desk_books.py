@@ -6,18 +6,23 @@ from dataclasses import replace
 from datetime import UTC, date, datetime
 from hashlib import sha256
 
+import pytest
 from sqlalchemy.orm import Session
 
+from ledger import closing
 from ledger import service as ledger
 from ledger.db import transaction
 from ledger.drafts import Draft, draft_entry
 from ledger.journal import AllocationDraft, BatchDraft, EntryDraft, ItemDraft, Line
 from ledger.service import draft_reading, drafting
+from ledger.service.signing import signer
 from ledger.vault import vault
 from mediation.models import ControlMove, FileAlarm, SourceFile, Suspense
 from party.models import SubscriptionAccount, SubscriptionOffering
 from reporting import service
 from reporting.seller import DEMO_SELLER
+from reporting.service.closing import SUSPENDED, UNBILLED
+from tests.ledger.conftest import seal_all
 from tests.reporting.bills import BUSINESS, CONSUMER, charge
 from tests.reporting.unbilled import SUBSCRIPTION, Unbilled
 
@@ -42,6 +47,15 @@ def open_books() -> None:
         _take_files(session)
         _subscribe(session)
         _write_draft(session)
+
+
+def await_march(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Close February and seal all, so that of the year March is next, and hold it to two checks."""
+    monkeypatch.setattr(closing, "_room_checks", lambda: [UNBILLED, SUSPENDED])
+    with transaction() as session:
+        ledger.lock_period(session, BOOK, "2026-02", module="GL", level="soft", actor="x",
+                           reason="x")  # fmt: skip
+    seal_all(signer())
 
 
 def _take_payments(session: Session) -> None:

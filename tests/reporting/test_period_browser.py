@@ -7,11 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from ledger import closing, service
-from ledger.db import transaction
-from ledger.service.signing import signer
-from reporting.service.closing import SUSPENDED, UNBILLED
-from tests.ledger.conftest import seal_all
+from tests.reporting.desk_books import await_march
 from tests.reporting.test_desk_browser import Shoot, address, browser, check, log_in, page, shoot
 from tests.reporting.test_journal_browser import log_out
 
@@ -22,11 +18,7 @@ def test_a_month_end_from_the_first_look_to_the_hard_lock(
     page: Page, home: Path, shoot: Shoot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Two people; accessible and quiet at every step, on a screen and on a phone."""
-    monkeypatch.setattr(closing, "_room_checks", lambda: [UNBILLED, SUSPENDED])
-    with transaction() as session:
-        service.lock_period(session, "NO01", "2026-02", module="GL", level="soft", actor="x",
-                            reason="x")  # fmt: skip
-    seal_all(signer())
+    await_march(monkeypatch)
     log_in(page, home, "accountant")
     page.get_by_role("link", name="Periods and closing").click()
     check(page, "list")

@@ -8,16 +8,14 @@ from datetime import timedelta
 import pytest
 from flask.testing import FlaskClient
 
-from ledger import closing, service
+from ledger import service
 from ledger.db import transaction
 from ledger.service import checklists
-from ledger.service.signing import signer
 from ledger.web import now
 from reporting.norwegian import long_date
-from reporting.service.closing import SUSPENDED, UNBILLED
 from reporting.web import periods
-from tests.ledger.conftest import seal_all
 from tests.reporting import test_desk
+from tests.reporting.desk_books import await_march
 from tests.reporting.test_desk import PAGE, enter, text_of
 from tests.reporting.test_journal_pages import send
 
@@ -27,11 +25,7 @@ MARCH = "/periods/2026-03"
 
 @pytest.fixture(autouse=True)
 def _february_is_closed(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(closing, "_room_checks", lambda: [UNBILLED, SUSPENDED])
-    with transaction() as session:
-        service.lock_period(session, "NO01", "2026-02", module="GL", level="soft", actor="x",
-                            reason="x")  # fmt: skip
-    seal_all(signer())
+    await_march(monkeypatch)
 
 
 def standing(client: FlaskClient) -> str:

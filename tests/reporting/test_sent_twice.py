@@ -11,23 +11,20 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import text
 
-from ledger import closing, service
 from ledger.db import transaction
 from ledger.service import checklists, drafting, seed_book
-from ledger.service.signing import signer
 from ledger.web.gate import session_cookie
 from rating import service as rating
-from reporting.service.closing import SUSPENDED, UNBILLED
-from tests.ledger.conftest import seal_all
 from tests.mediation.test_row_suspense import add, cease, rows_of
 from tests.mediation.test_row_suspense import send as take_in
 from tests.rating.tariffs import SMALL
 from tests.reporting import test_desk
+from tests.reporting.desk_books import await_march
 from tests.reporting.test_desk import PAGE, enter, make_app
 from tests.reporting.test_journal_pages import LINES, latest, send
+from tests.reporting.test_period_pages import MARCH, standing
 
 client = test_desk.client
-MARCH = "/periods/2026-03"
 CLICKS = 4
 
 
@@ -127,22 +124,11 @@ def test_a_change_of_somebody_else_is_still_a_refusal(client: FlaskClient) -> No
     assert len(latest(int(draft.rpartition("/")[2])).versions) == 2
 
 
-def standing(client: FlaskClient) -> str:
-    """How the page says that the month stands."""
-    found = re.search(r'name="standing" value="([^"]+)"', client.get(MARCH, headers=PAGE).text)
-    assert found is not None
-    return found[1]
-
-
 def test_a_month_is_waived_closed_and_opened_once(
     client: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nobody is told that somebody else changed what they did themselves."""
-    monkeypatch.setattr(closing, "_room_checks", lambda: [UNBILLED, SUSPENDED])
-    with transaction() as session:
-        service.lock_period(session, "NO01", "2026-02", module="GL", level="soft", actor="x",
-                            reason="x")  # fmt: skip
-    seal_all(signer())
+    await_march(monkeypatch)
     enter(client, "accountant", "approver")
     send(client, f"{MARCH}/checklist")
     with transaction() as session:

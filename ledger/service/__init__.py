@@ -24,7 +24,8 @@ from ledger.service.periods import (
     period_states,
     reopen_period,
 )
-from ledger.service.posting import allocate, post_batch, read_posted
+from ledger.service.posted import read_posted
+from ledger.service.posting import allocate, post_batch
 from ledger.service.reading import (
     TEXT_FORMATS,
     AccountBalance,

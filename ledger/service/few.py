@@ -13,11 +13,13 @@ from ledger.journal import (
     BatchDraft,
     Declared,
     ItemDraft,
+    Posted,
     canonical_dimensions,
     check_batch,
     totals_of,
 )
 from ledger.service.names import dimension_sets
+from ledger.service.posted import read_posted
 from ledger.service.rates import needs_rate
 
 Row = tuple[Any, ...]
@@ -56,8 +58,8 @@ class Few:
         """Tell whether a line leaves its amount in the book's own currency to a rate."""
         return any(needs_rate(entry, own) for entry in self.draft.entries)
 
-    def call(self, session: Session, envelope: Sequence[Any]) -> tuple[int, bool]:
-        """Post; gives the batch and whether it was there already."""
+    def call(self, session: Session, envelope: Sequence[Any]) -> Posted:
+        """Post in one call."""
         draft = self.draft
         items = {
             place: index
@@ -76,7 +78,7 @@ class Few:
         with driver_connection(session).cursor() as cursor:
             cursor.execute(_POST, (*envelope, *rows))
             batch_id, replayed = cursor.fetchone()
-        return int(batch_id), bool(replayed)
+        return read_posted(session, batch_id, replayed=replayed)
 
 
 _POST = """

@@ -28,7 +28,8 @@ class Resolved:
     vat_code: Numbers
     dimensions: Array  # (n,), -1 for what the book does not know
     fiscal_year: Numbers
-    ordinal: Array  # (m,) place among the entries of the same series and year, from 1
+    block: Array  # (m,) which series, by its place in the dictionary << 16, and which year
+    ordinal: Array  # (m,) place among the entries of the same block, from 1
 
 
 def resolve(session: Session, book: str, batch: BatchColumns) -> Resolved:
@@ -39,13 +40,15 @@ def resolve(session: Session, book: str, batch: BatchColumns) -> Resolved:
     accounts, rates, months = _known(session, book, *named)
     sets = dimension_sets(session, book, lines.dimensions.dictionary.to_pylist())
     year = _fiscal_years(entries.effective_day, months)
+    block = entries.series.indices.to_numpy() * np.int64(1 << 16) + year.fill_null(-1).to_numpy()
     return Resolved(
         day,
         _taken(lines.account, accounts),
         _vat_codes(lines.vat_code, day, rates),
         _taken(lines.dimensions, sets).fill_null(-1).to_numpy(),
         year,
-        _ordinals(entries.series.indices.to_numpy() * np.int64(1 << 16) + year.fill_null(-1)),
+        block,
+        _ordinals(block),
     )
 
 

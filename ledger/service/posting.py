@@ -6,11 +6,12 @@ from sqlalchemy.orm import Session
 
 from ledger.columns import count_lines
 from ledger.db import driver_connection
-from ledger.journal import BatchDraft, Posted, Voucher
+from ledger.journal import BatchDraft, Posted
 from ledger.refusals import MalformedEntry, SourceRefReused
 from ledger.service.conditions import check_conditions, lock_conditions
 from ledger.service.dimensions import on_their_line
 from ledger.service.few import Few
+from ledger.service.posted import read_posted
 from ledger.service.rates import exchanged, own_currency
 from ledger.service.refused import translated
 from ledger.service.staging import Many
@@ -57,10 +58,10 @@ def post_batch(session: Session, draft: BatchDraft) -> Posted:
         held.lines, json.dumps(held.debits), draft.approved_by,
     )  # fmt: skip
     with on_their_line(draft), translated():
-        batch_id, replayed = batch.call(session, envelope)
-    if not replayed:
-        check_conditions(session, draft.book, draft.conditions, _whose(draft), but=batch_id)
-    return read_posted(session, batch_id, replayed=replayed)
+        posted = batch.call(session, envelope)
+    if not posted.replayed:
+        check_conditions(session, draft.book, draft.conditions, _whose(draft), but=posted.batch_id)
+    return posted
 
 
 def allocate(session: Session, draft: BatchDraft) -> Posted:
@@ -94,37 +95,6 @@ def _find_batch(session: Session, draft: BatchDraft, content: bytes) -> int | No
     return int(batch_id)
 
 
-def read_posted(session: Session, batch_id: int, *, replayed: bool) -> Posted:
-    """Read back what a batch became; a replay reads exactly what the first call did."""
-    low = batch_id << 20
-    with driver_connection(session).cursor(binary=True) as cursor:
-        cursor.execute(_ENTRIES, (low, low + _SPAN))
-        ids, *vouchers = cursor.fetchone()
-        cursor.execute(_ITEMS, (low, low, low + _SPAN))
-        index, line_no, items = cursor.fetchone()
-    return Posted(
-        batch_id=batch_id,
-        entry_ids=tuple(ids),
-        vouchers=tuple(map(Voucher, *vouchers)),
-        open_item_ids=dict(zip(zip(index, line_no, strict=True), items, strict=True)),
-        replayed=replayed,
-    )
-
-
-_SPAN = 1 << 20  # Ids of a batch.
 _KNOWN = """
     SELECT batch_id, request_hash FROM posting_batch
     WHERE source_system = %s AND source_ref = %s"""
-# One row of arrays: a row an entry takes the client longer than the server needs to find them all.
-_ENTRIES = """
-    SELECT coalesce(array_agg(entry_id ORDER BY entry_id), '{}'),
-        coalesce(array_agg(s.code ORDER BY entry_id), '{}'),
-        coalesce(array_agg(fiscal_year ORDER BY entry_id), '{}'),
-        coalesce(array_agg(voucher_no ORDER BY entry_id), '{}')
-    FROM journal_entry JOIN voucher_series s USING (series_id)
-    WHERE entry_id >= %s AND entry_id < %s"""
-_ITEMS = """
-    SELECT coalesce(array_agg((entry_id - %s)::integer ORDER BY open_item_id), '{}'),
-        coalesce(array_agg(line_no ORDER BY open_item_id), '{}'),
-        coalesce(array_agg(open_item_id ORDER BY open_item_id), '{}')
-    FROM open_item WHERE open_item_id >= %s AND open_item_id < %s"""

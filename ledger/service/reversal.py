@@ -13,7 +13,8 @@ from ledger.journal import BatchDraft, EntryDraft, ItemDraft, Line, Posted
 from ledger.refusals import AlreadyReversed
 from ledger.reversing import OpenedItem, mirror_entry, settle_against_mirror
 from ledger.service.periods import first_open_day
-from ledger.service.posting import post_batch, read_posted
+from ledger.service.posted import read_posted
+from ledger.service.posting import post_batch
 from ledger.service.reading import EntryView, LineView, find_voucher, read_entry
 from ledger.service.refused import translated
 from ledger.undoing import AllocationUndone, ItemInUse, ReversalIsFinal, UnknownAllocation

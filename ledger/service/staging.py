@@ -28,8 +28,9 @@ from ledger.columns import (
 )
 from ledger.columns.octets import Column, buffer, ends, joined, optional, packed, prefixed
 from ledger.db import driver_connection
-from ledger.journal import BatchDraft, Declared
+from ledger.journal import BatchDraft, Declared, Posted
 from ledger.service.names import Resolved, resolve
+from ledger.service.posted import read_posted, tell_posted
 
 # COPY's binary form: a signature, a row as its number of fields and each field behind its length,
 # and an end. Source: PostgreSQL documentation, COPY, Binary Format.
@@ -70,8 +71,8 @@ class Many:
         """Tell whether a line leaves its amount in the book's own currency to a rate."""
         return needs_rates(self.batch, own)
 
-    def call(self, session: Session, envelope: Sequence[Any]) -> tuple[int, bool]:
-        """Fill the stage and post it; gives the batch and whether it was there already."""
+    def call(self, session: Session, envelope: Sequence[Any]) -> Posted:
+        """Fill the stage and post it."""
         batch = self.batch
         resolved = resolve(session, self.draft.book, batch)
         count = len(batch.lines.amount) + len(batch.allocations.amount)
@@ -80,7 +81,9 @@ class Many:
             _fill(cursor, self._tables(resolved))
             cursor.execute(_POST, envelope)
             batch_id, replayed = cursor.fetchone()
-        return int(batch_id), bool(replayed)
+        if replayed:
+            return read_posted(session, batch_id, replayed=True)
+        return tell_posted(session, self.draft.book, batch, resolved, batch_id)
 
     def _tables(self, resolved: Resolved) -> Iterator[tuple[str, Fields]]:
         """Give what goes into each table of the stage; encoded as it is asked for."""

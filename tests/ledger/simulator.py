@@ -22,7 +22,7 @@ from ledger.errors import Problem
 from ledger.exchange import RATE_UNIT
 from ledger.journal import AllocationDraft, BatchDraft, EntryDraft, ItemDraft, Line, Posted
 from ledger.service import assertions, events, rates
-from ledger.service.posting import read_posted
+from ledger.service.posted import read_posted
 from ledger.service.signing import Signer
 from tests.conftest import register_dimensions
 from tests.ledger.conftest import seal_all

@@ -84,6 +84,7 @@ def test_numbers_run_by_series_and_year_in_the_order_of_the_entries(
         "JNL/2027/2", "SAL/2026/1", "JNL/2026/1", "JNL/2027/3", "SAL/2026/2", "JNL/2026/2",
     ]  # fmt: skip
     with transaction("auditor") as session:
+        assert service.read_posted(session, posted.batch_id, replayed=False) == posted
         assert service.verify(session) == []
 
 

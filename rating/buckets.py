@@ -11,57 +11,25 @@ the same outcome; how many events went that way is counted.
 Source: docs/pricing.md, "Allowances"; the allowance kind of the pricing case format.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from ledger.errors import Invalid
 from rating.drawing import NO_CAP, Cost, in_increments, pay, with_inflows, within_caps
-from rating.looping import NOT_USED, UNDATED, serve_in_a_loop
+from rating.looping import serve_in_a_loop
+from rating.pools import (
+    ALWAYS,
+    NOT_USED,
+    UNDATED,
+    Buckets,
+    Demands,
+    Inflows,
+    no_inflows,
+    pair,
+)
 from rating.rounding import FITS, Integers, check_integers
-from rating.usage import Bool, Int32, Int64
-
-ALWAYS, NEVER = -(2**62), 2**62  # ends of a validity
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Buckets:
-    """Balances and who may use them; a row a bucket."""
-
-    pool: Int64  # (b,)
-    balance: Integers  # units of quantity, or of money; below zero gives nothing
-    order: Int64  # of use within the pool: `order_of_use`
-    money: Bool
-    valid_from: Int64  # serves events that start in [valid_from, valid_to)
-    valid_to: Int64
-    preference: Int32  # (b, kinds of events) lowest first, NOT_USED where the kind may not
-    increment: Integers  # (b, kinds of events) 0 debits exactly what is used
-    restricted: Bool  # serves only the subscribers named in `members`
-    members: Int64  # `pair(bucket, subscriber)`, ascending
-    cap: Integers  # what each subscriber may draw; NO_CAP for all of it
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Demands:
-    """Events that want something of a pool; rows in any order."""
-
-    pool: Int64
-    start: Int64
-    key: Int64  # settles which of two simultaneous events came first
-    at: Int64  # the instant that validity is judged by: the start, or UNDATED
-    quantity: Integers
-    kind: Int32  # of event: what the columns of `Buckets.preference` stand for
-    subscriber: Int64  # from 0 to 2**31 - 1
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Inflows:
-    """Top-ups in mid-period. At its start second it comes before any event of that second."""
-
-    bucket: Int64
-    start: Int64
-    amount: Integers
+from rating.usage import Bool, Int64
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -77,30 +45,6 @@ class Served:
     member: Int64  # pairs (bucket, subscriber) with a cap, ascending
     member_drawn: Integers
     looped: int  # events that were served one by one
-
-
-def no_inflows() -> Inflows:
-    """Make the top-ups of a period without any."""
-    none = np.zeros(0, np.int64)
-    return Inflows(none, none, none)
-
-
-def order_of_use(
-    pool: Int64, priority: Int64, expires: Int64, names: Sequence[str]
-) -> Int64:  # fmt: skip
-    """Number buckets in order of use: lowest priority number, then earliest expiry, then id."""
-    by_name = sorted(range(len(names)), key=names.__getitem__)
-    place = np.empty(len(names), np.int64)
-    place[by_name] = np.arange(len(names))
-    order = np.empty(len(names), np.int64)
-    order[np.lexsort((place, expires, priority, pool))] = np.arange(len(names))
-    return order
-
-
-def pair(bucket: Int64, subscriber: Int64) -> Int64:
-    """Pack a bucket and a subscriber into one integer."""
-    packed: Int64 = (bucket << 31) | subscriber
-    return packed
 
 
 def serve(

@@ -6,18 +6,12 @@ The same outcome as passes where both apply; `rating.buckets` chooses. Python's 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from rating.drawing import NO_CAP, Cost, affordable
+from rating.pools import NOT_USED, UNDATED, Buckets, Demands, Inflows
 from rating.usage import Int64
-
-if TYPE_CHECKING:
-    from rating.buckets import Buckets, Demands, Inflows
-
-NOT_USED = np.iinfo(np.int32).max  # a preference: this kind of event may not
-UNDATED = -(2**62)  # an instant: the event is not judged by validity
 
 
 @dataclass(slots=True)

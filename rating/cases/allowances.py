@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from rating.buckets import ALWAYS, NEVER, Buckets, Demands, Served, order_of_use, pair, serve
+from rating.buckets import Served, serve
 from rating.cases.fields import Fields
 from rating.cases.numbers import Figure, column, decimal_text, exactly, units_for
 from rating.cases.rates import (
@@ -19,7 +19,16 @@ from rating.cases.rates import (
     step_tables,
 )
 from rating.drawing import NO_CAP, first_come, pay
-from rating.looping import NOT_USED, UNDATED
+from rating.pools import (
+    ALWAYS,
+    NEVER,
+    NOT_USED,
+    UNDATED,
+    Buckets,
+    Demands,
+    order_of_use,
+    pair,
+)
 from rating.rollover import NO_LIMIT, rolled_over
 from rating.rounding import Integers
 

@@ -7,10 +7,10 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
-from rating.buckets import NEVER
 from rating.cases.fields import Fields
 from rating.cases.numbers import Figure, units_for
 from rating.pieces import BEYOND, NO_PLAN, Sessions
+from rating.pools import NEVER
 from rating.pricing import sum_of_pieces
 from rating.rounding import FITS, Integers, Overflow, largest
 from rating.tariff_tables import Steps, StepTables

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from rating.buckets import ALWAYS, NEVER, Buckets, Demands, serve
+from rating.buckets import serve
 from rating.cases.fields import Fields
 from rating.cases.numbers import MAX_DIGITS, Figure, decimal_text
 from rating.cases.rates import (
@@ -19,6 +19,7 @@ from rating.cases.rates import (
     step_tables,
 )
 from rating.drawing import NO_CAP
+from rating.pools import ALWAYS, NEVER, Buckets, Demands
 from rating.rounding import Integers
 from rating.usage import Int64
 

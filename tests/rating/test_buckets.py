@@ -9,20 +9,10 @@ import numpy as np
 import pytest
 
 from ledger.errors import Invalid
-from rating.buckets import (
-    ALWAYS,
-    NEVER,
-    Buckets,
-    Demands,
-    Inflows,
-    Served,
-    order_of_use,
-    pair,
-    serve,
-)
+from rating.buckets import Served, serve
 from rating.cases.rates import price_of
 from rating.drawing import NO_CAP
-from rating.looping import NOT_USED
+from rating.pools import ALWAYS, NEVER, NOT_USED, Buckets, Demands, Inflows, order_of_use, pair
 from rating.tariff_tables import Steps as StepColumns
 from rating.tariff_tables import StepTables
 from rating.tariff_terms import SPLIT_CARRY

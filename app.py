@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 from sqlalchemy import make_url
-from sqlalchemy.exc import DataError
 
 from ledger import closing, db, jobs, lookups, places, vault, verifying
 from ledger.cli import serving
@@ -316,10 +315,11 @@ def main() -> None:
             "use it and the free space; what was committed stays."
         ))  # fmt: skip
     except Exception as fault:
-        if isinstance(fault, DataError | UnicodeError):
+        if isinstance(fault, UnicodeError) or db.is_unstorable(fault):
             _refuse(Invalid(
-                "A value is too large, or holds a character that cannot be stored: numbers are "
-                "below 2^63, and text is Unicode without NUL."
+                "A value is too large or too long, or holds a character that cannot be stored: "
+                "numbers are below 2^63, names of some hundred letters, and text is Unicode "
+                "without NUL."
             ))  # fmt: skip
         cause = db.find_silence(fault)
         if cause is None:

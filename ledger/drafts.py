@@ -124,8 +124,8 @@ def content_hash(content: Mapping[str, Any]) -> bytes:
 def check_storable(draft: Draft) -> None:
     """Refuse a draft that cannot even be kept; it may lack lines, texts and balance.
 
-    Raises `TextHoldsNul` and `NumberTooLarge` for what no column holds, `MalformedEntry` for other
-    texts that none does and for too many lines or files.
+    Raises `TextHoldsNul`, `TextTooLong` and `NumberTooLarge` for what no column holds,
+    `MalformedEntry` for other texts that none does and for too many lines or files.
     """
     entry = draft.entry
     if len(entry.lines) > LINES_MAX:

@@ -9,15 +9,19 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ledger.conditions import Condition, check_demands
 from ledger.money import format_amount
 from ledger.refusals import ApprovedByCreator, EntryNotBalanced, MalformedEntry, TotalsDiffer
-from ledger.unstorable import EntryTooLong, NumberTooLarge, TextHoldsNul
+from ledger.unstorable import EntryTooLong, NumberTooLarge, TextHoldsNul, TextTooLong
 
 MAX_ENTRIES = 2**20
 MAX_LINES = 2**15 - 1
+# Of an index PostgreSQL holds 2,704 octets a row: two references, or all dimensions of a line.
+NAME_LENGTH_MAX = 300  # characters of a reference, a code or an actor
+DIMENSIONS_LENGTH_MAX = 600  # characters of all dimensions of a line and their values
+TEXT_LENGTH_MAX = 2_000  # characters of what a voucher or a line says to its reader
 MAX_AMOUNT = 10**15  # ten thousand milliard kroner; sums of a batch stay inside int64
 
 
@@ -153,7 +157,7 @@ def check_batch(draft: BatchDraft) -> None:
     EntryNotBalanced : see `check_balanced`.
     MalformedEntry : no lines, amounts of zero, a reversal that names no entry, an allocation of
         nothing.
-    EntryTooLong, NumberTooLarge, TextHoldsNul : what no journal can hold.
+    EntryTooLong, NumberTooLarge, TextHoldsNul, TextTooLong : what no journal can hold.
     ApprovedByCreator : the actor approved the batch.
     TotalsDiffer, ConditionMalformed : it is not what was declared; a condition demands nothing.
     """
@@ -261,7 +265,8 @@ def _check_entry(entry: EntryDraft, position: int) -> None:
         )
     _check_texts(where, {"entry": position}, series=entry.series, entry_type=entry.entry_type,
                  source_ref=entry.source_ref)  # fmt: skip
-    _check_unicode(where, {"entry": position}, text=entry.text, document_ref=entry.document_ref)
+    _check_names(where, {"entry": position}, document_ref=entry.document_ref)
+    _check_unicode(where, {"entry": position}, TEXT_LENGTH_MAX, text=entry.text)
     for line_no, line in enumerate(entry.lines, 1):
         numbers = (line.amount_minor, line.base, line.tax_base_minor, line.party_id)
         _check_integers(f"{where} line {line_no}", numbers, entry=position, line=line_no)
@@ -278,14 +283,16 @@ def _check_entry(entry: EntryDraft, position: int) -> None:
 
 
 def _check_line_texts(line: Line, where: str, facts: Mapping[str, int]) -> None:
-    _check_unicode(where, facts, account=line.account, text=line.text, vat_code=line.vat_code)
+    _check_names(where, facts, account=line.account, vat_code=line.vat_code)
+    _check_unicode(where, facts, TEXT_LENGTH_MAX, text=line.text)
     try:
-        canonical_dimensions(line.dimensions)
+        dimensions = canonical_dimensions(line.dimensions)
     except MalformedEntry as refusal:
         raise MalformedEntry(f"{where}: {refusal}", **facts) from refusal
+    _check_unicode(where, facts, DIMENSIONS_LENGTH_MAX, dimensions=dimensions)
     if item := line.item:
         _check_texts(where, facts, item_kind=item.kind)
-        _check_unicode(where, facts, item_document_ref=item.document_ref, item_kid=item.kid)
+        _check_names(where, facts, item_document_ref=item.document_ref, item_kid=item.kid)
 
 
 def _check_integers(where: str, numbers: tuple[object, ...], **facts: int) -> None:
@@ -308,25 +315,32 @@ def _check_integers(where: str, numbers: tuple[object, ...], **facts: int) -> No
 
 
 def _check_texts(where: str, facts: Mapping[str, int] | None = None, **texts: str | None) -> None:
-    _check_unicode(where, facts, **texts)
+    """Refuse names that are left out, and what `_check_names` refuses."""
+    _check_names(where, facts, **texts)
     for name, text in texts.items():
         if not text:
             raise MalformedEntry(f"{where} lacks its {name}.", **(facts or {}))
 
 
-def _check_unicode(where: str, facts: Mapping[str, int] | None = None, **texts: str | None) -> None:
+def _check_names(where: str, facts: Mapping[str, int] | None = None, **texts: str | None) -> None:
+    _check_unicode(where, facts, NAME_LENGTH_MAX, **texts)
+
+
+def _check_unicode(
+    where: str, facts: Mapping[str, int] | None, most: int, **texts: str | None
+) -> None:
     for name, text in texts.items():
         if text is None:
             continue
+        at: dict[str, Any] = {"field": name, **(facts or {})}
         if "\0" in text:
-            raise TextHoldsNul(
-                f"{where}: {name} holds the character NUL. Take it out.", field=name,
-                **(facts or {}),
-            )  # fmt: skip
+            raise TextHoldsNul(f"{where}: {name} holds the character NUL. Take it out.", **at)
         if not _is_unicode(text):
-            raise MalformedEntry(
-                f"{where}: {name} holds a character that is not Unicode.", field=name,
-                **(facts or {}),
+            raise MalformedEntry(f"{where}: {name} holds a character that is not Unicode.", **at)
+        if len(text) > most:
+            raise TextTooLong(
+                f"{where}: {name} has {len(text)} characters, and at most {most} are held. "
+                "Shorten it.", **at,
             )  # fmt: skip
 
 

@@ -23,6 +23,15 @@ class TextHoldsNul(Invalid):
     title = "Text holds NUL"
 
 
+class TextTooLong(Invalid):
+    """A text is longer than the index that finds it or the reports that show it can hold.
+
+    Raise as: f"{where}: {name} has {count} characters, and at most {most} are held. Shorten it.".
+    """
+
+    title = "Text is too long"
+
+
 class NotUtf8(Invalid):
     """What was sent is not UTF-8, so that nobody can tell what its letters are.
 

@@ -8,7 +8,14 @@ import pyarrow.compute as pc
 
 from ledger.columns.octets import buffer
 from ledger.columns.reading import BatchColumns, Int64, Numbers, Texts
-from ledger.journal import MAX_AMOUNT, MAX_LINES, Declared
+from ledger.journal import (
+    DIMENSIONS_LENGTH_MAX,
+    MAX_AMOUNT,
+    MAX_LINES,
+    NAME_LENGTH_MAX,
+    TEXT_LENGTH_MAX,
+    Declared,
+)
 
 _SUM_LIMIT = 2**62
 
@@ -64,10 +71,14 @@ def _texts_are_sound(columns: BatchColumns) -> bool:
     entries, lines, items = columns.entries, columns.lines, columns.items
     needed = (entries.series, entries.entry_type, entries.source_ref, items.kind,
               columns.allocations.rule)  # fmt: skip
-    others = (entries.text, entries.document_ref, lines.account, lines.vat_code, lines.text,
-              items.document_ref, items.kid)  # fmt: skip
-    return all(_is_full(texts) for texts in needed) and not any(
-        b"\0" in bytes(buffer(_plain(texts))) for texts in (*needed, *others)
+    names = (*needed, entries.document_ref, lines.account, lines.vat_code, items.document_ref,
+             items.kid)  # fmt: skip
+    limits = ((names, NAME_LENGTH_MAX), ((lines.dimensions,), DIMENSIONS_LENGTH_MAX),
+              ((entries.text, lines.text), TEXT_LENGTH_MAX))  # fmt: skip
+    return all(_is_full(texts) for texts in needed) and all(
+        _longest(texts) <= most and b"\0" not in bytes(buffer(_plain(texts)))
+        for column, most in limits
+        for texts in column
     )
 
 
@@ -104,6 +115,11 @@ def _values(texts: Texts) -> list[str | None]:
 def _plain(texts: Texts) -> Texts:
     """Give the texts of a column, each different one once where it has a dictionary."""
     return texts.dictionary if isinstance(texts, pa.DictionaryArray) else texts
+
+
+def _longest(texts: Texts) -> int:
+    """Count the octets of the longest text; it has as many characters or fewer."""
+    return pc.max(pc.binary_length(_plain(texts))).as_py() or 0
 
 
 def _is_full(texts: Texts) -> bool:

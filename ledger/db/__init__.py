@@ -129,17 +129,30 @@ def find_silence(fault: BaseException | None) -> str | None:
     """Say why the database went silent, where that is what a fault comes from; else None.
 
     Each library wraps the driver's error in one of its own, so the chain of causes is walked. The
-    driver takes a refusal of ours (class HB) for an operational error; trying again will not help.
+    driver takes a refusal of ours (class HB) and a row that is too long for an index (class 54) for
+    operational errors; trying again will not help.
     """
     from psycopg import InterfaceError, OperationalError  # noqa: PLC0415 - only after a fault
 
     while fault is not None:
         if isinstance(fault, OperationalError | InterfaceError):
-            if (fault.sqlstate or "").startswith("HB"):
+            if (fault.sqlstate or "").startswith(("HB", "54")):
                 return None
             return str(fault).partition("\n")[0].strip() or type(fault).__name__
         fault = fault.__cause__ or fault.__context__
     return None
+
+
+def is_unstorable(fault: BaseException | None) -> bool:
+    """Tell whether a fault is that no column or index can hold a value of a request or a file."""
+    from psycopg import DataError  # noqa: PLC0415 - only after a fault
+    from psycopg.errors import ProgramLimitExceeded  # noqa: PLC0415
+
+    while fault is not None:
+        if isinstance(fault, DataError | ProgramLimitExceeded):
+            return True
+        fault = fault.__cause__ or fault.__context__
+    return False
 
 
 def driver_connection(session: Session) -> Any:

@@ -33,7 +33,7 @@ from psycopg import OperationalError as DriverError
 from sqlalchemy.exc import DataError, OperationalError, StatementError
 from werkzeug.exceptions import HTTPException, NotAcceptable
 
-from ledger.db import DatabaseSilent
+from ledger.db import DatabaseSilent, is_unstorable
 from ledger.errors import Invalid, NotFound, Problem
 from ledger.service.refused import raise_meaning
 from ledger.web.gate import public
@@ -309,6 +309,8 @@ def _database_error(error: OperationalError | DriverError) -> Response:
         raise_meaning(cause)  # What the check at commit refuses comes from no verb.
     except Problem as refusal:
         return answer(refusal)
+    if is_unstorable(cause):
+        return _data_error(error)
     _log.error("database", error=type(cause).__name__)
     return answer(
         DatabaseSilent(
@@ -318,11 +320,11 @@ def _database_error(error: OperationalError | DriverError) -> Response:
     )
 
 
-def _data_error(_error: DataError) -> Response:
+def _data_error(_error: Exception) -> Response:
     return answer(
         ValueOutOfRange(
-            "A value is too large, or holds a character that cannot be stored. "
-            "Numbers are below 2^63, and text holds no NUL."
+            "A value is too large or too long, or holds a character that cannot be stored. "
+            "Numbers are below 2^63, names of some hundred letters, and text holds no NUL."
         )
     )
 

@@ -109,6 +109,9 @@ CASES = {
         _line(item={"kind": "a", "document_ref": "\0", "document_date": DAY, "due_date": DAY}),
         "text-holds-nul", "/lines/1/item/document_ref", 2,
     ),
+    "a long text": Case(_entry(text="x" * 2_001), "text-too-long", "/text",
+                        single=SCHEMA, single_at="/text"),
+    "a long code": Case(_line(account="1" * 301), "text-too-long", "/lines/1/account", 2),
     "too many lines": Case(
         _entry(lines=LINES * 20_000), "entry-too-long", single_at="/lines"
     ),
@@ -314,6 +317,7 @@ BAD_COLUMNS = {
     "account": (["7830", "1920", "7830", "9999"], "unknown-account", "/columns/entry/3"),
     "entry_text": (["x", "x", "\0", "\0"], "text-holds-nul", "/columns/entry_text/2"),
     "text": (["", "", "", "\0"], "text-holds-nul", "/columns/text/3"),
+    "document_ref": (["", "", "b" * 301, "b" * 301], "text-too-long", "/columns/document_ref/2"),
     "effective_date": ([DAY, DAY, DAY, "x"], "record-malformed", "/columns/effective_date/3"),
     "currency": (["NOK", "NOK", "QQQ", "QQQ"], "unknown-currency", "/columns/entry/2"),
     "entry": (["a", "a", "b", "c"], "entry-not-balanced", "/columns/entry/2"),

@@ -83,6 +83,11 @@ _asked(
                        {"account": "1920", "amount": "-1.00"}]),
 )  # fmt: skip
 _asked("text-holds-nul", "POST", ENTRIES, json=_entry(text="Loss\0"))
+_asked(
+    "text-too-long", "POST", ENTRIES,
+    json=_entry(lines=[{"account": "7" * 301, "amount": "10.00"},
+                       {"account": "1920", "amount": "-10.00"}]),
+)  # fmt: skip
 _asked("not-utf8", "POST", ENTRIES, data=b'{"text": "\xe6"}', content_type="application/json")
 _asked(
     "entry-too-long", "POST", ENTRIES,

@@ -183,7 +183,7 @@ MENDED_BY_THE_SENDER = {
     "approved-by-creator", "assertion-differs", "attachment-refused", "books-busy",
     "condition-malformed", "conditions-not-met", "conflict", "csrf-token-missing",
     "cursor-invalid", "entries-refused", "entry-not-balanced", "entry-too-long",
-    "idempotency-key-reused", "not-utf8", "number-too-large", "text-holds-nul",
+    "idempotency-key-reused", "not-utf8", "number-too-large", "text-holds-nul", "text-too-long",
     "if-match-missing", "invalid", "journal-file-unreadable", "json-unreadable",
     "malformed-entry", "manual-posting-refused", "method-not-allowed", "not-found",
     "not-yet-known", "nothing-to-post", "open-item-mismatch", "party-required",

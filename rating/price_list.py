@@ -10,8 +10,12 @@ from dataclasses import dataclass
 from rating.all_terms import component_of, contracts_of, name_of, said, sections_of, terms_of
 from rating.explain import kroner
 from rating.listing import rate_terms
+from rating.measures import measured, units_of
 from rating.phrases import Language
-from rating.tariff_terms import UNIT_OF_USAGE, Offering, Rate, Tariff
+from rating.tariff_terms import UNIT_OF_USAGE, Allowance, Offering, Rate, Tariff, TopUp
+
+# Terms of an allowance that count what it counts.
+_QUANTITIES = {"increment", "member_cap", "rollover_most"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +42,7 @@ def terms_for_all(tariff: Tariff, language: Language = "nb") -> list[Price]:
     return listed
 
 
-def price_list(offering: Offering, language: Language = "nb") -> list[Price]:
+def price_list(tariff: Tariff, offering: Offering, language: Language = "nb") -> list[Price]:
     """Write the price list of a product: by the month, once, what is included, by use, by term."""
     listed = [
         Price(
@@ -52,25 +56,9 @@ def price_list(offering: Offering, language: Language = "nb") -> list[Price]:
         Price(f"Once, on {once.on}", kroner(once.price_micro, language), "", once.component)
         for once in offering.one_off
     ]
-    for included in offering.allowances:
-        amount = kroner(included.quantity, language) if included.money else f"{included.quantity:,}"
-        terms = [
-            word
-            for word, holds in (("shared", included.shared), ("by days", included.prorate))
-            if holds
-        ]
-        terms += [
-            f"{key.replace('_', ' ')} {text}"
-            for key, text in terms_of(included, language)
-            if key not in {"id", "components", "quantity", "prorate", "shared", "money"}
-        ]
-        listed.append(
-            Price(
-                f"Included: {included.id}", amount.replace(",", " ") if not included.money else
-                amount, ", ".join(terms), ", ".join(included.components),
-            )
-        )  # fmt: skip
+    listed += [_included(tariff, allowance, language) for allowance in offering.allowances]
     listed += [
+        _top_up(tariff, part, language) if isinstance(part, TopUp) else
         Price(_kind(kind, part), "", said(part, language), component_of(part) or "")
         for kind, _, part in contracts_of(offering)
     ]  # fmt: skip
@@ -85,6 +73,45 @@ def price_list(offering: Offering, language: Language = "nb") -> list[Price]:
             )
         )  # fmt: skip
     return listed
+
+
+def _included(tariff: Tariff, allowance: Allowance, language: Language) -> Price:
+    """Write what a month includes, and the terms of it."""
+    terms = [
+        word
+        for word, holds in (("shared", allowance.shared), ("by days", allowance.prorate))
+        if holds
+    ]
+    terms += [
+        f"{key.replace('_', ' ')} "
+        + (_amount(tariff, allowance, getattr(allowance, key), language)
+           if key in _QUANTITIES else text)
+        for key, text in terms_of(allowance, language)
+        if key not in {"id", "components", "quantity", "prorate", "shared", "money"}
+    ]  # fmt: skip
+    return Price(
+        f"Included: {allowance.id}", _amount(tariff, allowance, allowance.quantity, language),
+        ", ".join(terms), ", ".join(allowance.components),
+    )  # fmt: skip
+
+
+def _top_up(tariff: Tariff, part: TopUp, language: Language) -> Price:
+    """Write what is added to an allowance, which may be of another product."""
+    topped = next(
+        allowance
+        for offering in tariff.offerings
+        for allowance in offering.allowances
+        if allowance.id == part.allowance
+    )
+    added = _amount(tariff, topped, part.quantity, language)
+    return Price(f"Added to {topped.id}", added, "until the month ends", "")
+
+
+def _amount(tariff: Tariff, allowance: Allowance, quantity: int, language: Language) -> str:
+    """Write so much of an allowance: kroner, or usage in its unit."""
+    if allowance.money:
+        return kroner(quantity, language)
+    return measured(quantity, units_of(tariff, allowance))
 
 
 def _kind(kind: str, part: object) -> str:

@@ -23,6 +23,7 @@ from rating.all_terms import (
     terms_of,
 )
 from rating.explain import kroner
+from rating.measures import units_of
 from rating.rounding import Mode
 from rating.tariff_terms import Offering, Rate, Tariff
 
@@ -98,7 +99,9 @@ def product_specifications(versions: Sequence[Listed], today: date) -> list[Reso
                 _characteristic(
                     allowance.id,
                     kroner(allowance.quantity, "en") if allowance.money else allowance.quantity,
-                    one.tariff.currency if allowance.money else _unit(one, allowance.components[0]),
+                    one.tariff.currency
+                    if allowance.money
+                    else " or ".join(units_of(one.tariff, allowance)),
                 )
                 for allowance in offering.allowances
             ]

@@ -21,10 +21,6 @@ _AMOUNT = re.compile(r"(?<![\w.,:/-])-?[0-9]{1,15}\.[0-9]{2}(?![\w:/-]|[.,][0-9]
 _SECONDS_PER_MINUTE = 60
 _SECONDS_PER_HOUR = 3600
 _OCTET_SCALES = ((2**30, "GB"), (2**20, "MB"), (2**10, "kB"))
-_TERM_SCALES = {
-    "s": ((_SECONDS_PER_MINUTE, "minute"), (1, "second")),
-    "octet": ((2**30, "GB"), (2**20, "MB"), (1, "octet")),
-}
 _COUNT_WORDS = {"message": "stk.", "piece": "stk.", "month": "md.", "day": "dager"}
 MONTHS = (
     "januar", "februar", "mars", "april", "mai", "juni",
@@ -117,22 +113,6 @@ def quantity(amount: int, unit: str) -> str:
     if unit == "octet":
         return _volume(amount)
     return f"{whole_number(amount)}{NBSP}{_COUNT_WORDS.get(unit, unit)}"
-
-
-def term(amount: int, unit: str) -> str:
-    """Write a quantity that a contract names, exactly: in the largest unit that it is whole in.
-
-    >>> term(2**30, "octet").replace(NBSP, " "), term(30_000, "s").replace(NBSP, " ")
-    ('1 GB', '500 minutes')
-    >>> term(10**9, "octet").replace(NBSP, " "), term(90, "s").replace(NBSP, " ")
-    ('1 000 000 000 octets', '90 seconds')
-    """
-    scales = _TERM_SCALES.get(unit, ((1, unit),))
-    scale, name = next(pair for pair in scales if amount % pair[0] == 0)
-    count = amount // scale
-    # Names of one unit are words; MB is the same for one and for many.
-    ending = "s" if name.islower() and count != 1 else ""
-    return f"{whole_number(count)}{NBSP}{name}{ending}"
 
 
 def phone_number(digits: str) -> str:

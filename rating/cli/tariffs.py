@@ -194,7 +194,7 @@ def show(label: str | None, on_day: str | None, name: str | None, *, as_json: bo
     for offering in book.tariff.offerings:
         basis = "with VAT" if offering.price_basis == "gross" else "without VAT"
         click.echo(f"\n{offering.id}  {offering.name} ({basis})")
-        for line in price_lines(price_list(offering, "en")):
+        for line in price_lines(price_list(book.tariff, offering, "en")):
             click.echo(line)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from http import HTTPStatus
 
 from flask import Flask, Response, redirect, render_template, request, url_for
@@ -15,12 +14,10 @@ from rating import service
 from rating.explain import kroner
 from rating.faults import Fault
 from rating.listing import tariff_lines
-from rating.price_list import Price, price_list, terms_for_all
+from rating.price_list import price_list, terms_for_all
 from rating.service import APPROVED, PROPOSED, TariffVersion
 from rating.tariff_diff import TariffDiff, tariff_diff
 from rating.tariff_gaps import tariff_gaps
-from rating.tariff_terms import Offering, Tariff
-from reporting.norwegian import term
 from reporting.web.arguments import number_argument
 
 
@@ -94,24 +91,12 @@ def _page(name: str, version: int, refusal: Problem | None = None) -> str:
     return render_template(
         "tariff.html", found=found, tariff=tariff, others=others, since=since, refusal=refusal,
         changes=_changes(since, found), gaps=_gaps(found), lines=tariff_lines(tariff),
-        lists=[(offering, _prices(tariff, offering)) for offering in tariff.offerings],
+        lists=[(offering, price_list(tariff, offering)) for offering in tariff.offerings],
         for_all=terms_for_all(tariff),
         own=actor.reference == found.loaded_by, money=_money,
         judges=found.state == PROPOSED and actor.may("tariffs:approve")
         and actor.reference != found.loaded_by,
     )  # fmt: skip
-
-
-def _prices(tariff: Tariff, offering: Offering) -> list[Price]:
-    """Give the price list of a product; what is included has the unit that its components have."""
-    units = {part.id: part.unit for part in tariff.components}
-    told = {}
-    for included in offering.allowances:
-        measured = {units[component] for component in included.components}
-        # Seconds and messages of one allowance have no unit in common.
-        if not included.money and len(measured) == 1:
-            told[f"Included: {included.id}"] = term(included.quantity, measured.pop())
-    return [replace(one, price=told.get(one.what, one.price)) for one in price_list(offering)]
 
 
 def _compared(found: TariffVersion, others: list[TariffVersion]) -> TariffVersion | None:

@@ -27,19 +27,18 @@ from rating.tmf620 import (
 DAY = date(2026, 3, 1)
 NAMES = ("surf",)
 SHARING = Sharing("Spill AS", "SE", (Share("STREX", 3_500_000, 250_000),), "3", charity=True)
+GB = terms.Allowance(
+    "gb", NAMES, 1000, prorate=True, increment=5, priority=3, shared=True, member_cap=7,
+    valid_from=DAY, valid_to=date(2027, 1, 1), rollover_micro=50_000_000, rollover_most=9,
+    rollover_months=2, rollover_first=True,
+)  # fmt: skip
 OFFERING = terms.Offering(
     id="ONE",
     name="En",
     price_basis="gross",
     recurring=(terms.Recurring("surf", 299_000_000, "days"),),
     one_off=(terms.OneOff("add", "surf", 99_000_000),),
-    allowances=(
-        terms.Allowance(
-            "gb", NAMES, 1000, prorate=True, increment=5, priority=3, shared=True, member_cap=7,
-            valid_from=DAY, valid_to=date(2027, 1, 1), rollover_micro=50_000_000, rollover_most=9,
-            rollover_months=2, rollover_first=True,
-        ),
-    ),
+    allowances=(GB, replace(GB, id="first"), replace(GB, id="second")),
     rates=(
         terms.Rate(
             "data", "DATA", "day", "surf", 100_000, 500_000, 100, 60, 200_000,
@@ -51,7 +50,7 @@ OFFERING = terms.Offering(
     bindings=(terms.Binding("surf", 12, 2_400_000_000),),
     pools=(terms.Pool(NAMES, "surf", PoolTerms(1000, 2_000_000, 10, 20, 30, 40), "fleet"),),
     frame="KOMMUNE",
-    top_ups=(terms.TopUp("gb", 500),),
+    top_ups=(terms.TopUp("first", 500),),
 )  # fmt: skip
 FULL = terms.Tariff(
     name="FULL",
@@ -90,7 +89,9 @@ ELSEWHERE = {
 
 def desk(tariff: terms.Tariff) -> str:
     """Give what the page of a tariff says of prices."""
-    lists = [(one.id, one.name, one.price_basis, price_list(one)) for one in tariff.offerings]
+    lists = [
+        (one.id, one.name, one.price_basis, price_list(tariff, one)) for one in tariff.offerings
+    ]
     return str((lists, terms_for_all(tariff)))
 
 
@@ -104,7 +105,7 @@ def tmf(tariff: terms.Tariff) -> str:
 
 
 def other(value: Any) -> Any:
-    """Give another value of the kind; a component stays one that exists."""
+    """Give another value of the kind; what is named stays what exists."""
     if isinstance(value, bool):
         return not value
     if isinstance(value, int):
@@ -113,7 +114,8 @@ def other(value: Any) -> Any:
         return value + timedelta(days=1)
     if isinstance(value, tuple):
         return (*value, other(value[0]))
-    return {"surf": "tv", "data": "sms"}.get(value, f"{value}x")
+    existing = {"surf": "tv", "data": "sms", "first": "second"}
+    return existing.get(value, f"{value}x")
 
 
 def changed(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:

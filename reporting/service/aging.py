@@ -11,6 +11,8 @@ import numpy as np
 from sqlalchemy.orm import Session
 
 from ledger import service as ledger
+from ledger.refusals import UnknownCurrency
+from ledger.service import registers
 from party import service as party
 from reporting.aging import AgingList, Items, age, check_ties
 from reporting.statements import BalanceRow, TrialBalance
@@ -73,7 +75,10 @@ def aging_report(
     ------
     DoesNotTie : open items and journal differ on an account; both numbers are printed.
     NotYetKnown : no seal has reached the position.
+    UnknownCurrency : no amount can be in it; an empty list would read as if nothing were owed.
     """
+    if currency and currency not in {one.code for one in registers.currencies(session)}:
+        raise UnknownCurrency(f"{currency!r} is not a currency of the books.", currency=currency)
     currency = currency or ledger.functional_currency(session, book)
     everything = [
         item

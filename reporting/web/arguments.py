@@ -6,12 +6,16 @@ asked for. The API refuses it too (`ledger.web.openapi`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from datetime import date
 from http import HTTPStatus
 
 from flask import request
 
 from ledger.errors import Invalid
+from ledger.periods import period_bounds
 
 # Links carry these from page to page, so every page takes them.
 _CARRIED = frozenset({"book", "known_as_of"})
@@ -41,6 +45,8 @@ _MORE: Mapping[str, frozenset[str]] = {
     **dict.fromkeys(("aging", "aging_excel"), frozenset({_DAY, "currency"})),
 }  # fmt: skip
 _LARGEST = 2**63 - 1
+_NORWEGIAN_DATE = re.compile(r"(\d{2})\.(\d{2})\.(\d{4})", re.ASCII)
+_ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 
 
 class AddressUnclear(Invalid):
@@ -80,10 +86,61 @@ def number_argument(name: str) -> int | None:
 
     Raises `AddressUnclear` for anything else: a page of everything would not be what was meant.
     """
-    written = request.args.get(name, "").strip()
+    written = _written(name)
     if not written:
         return None
     if not (written.isascii() and written.isdigit() and int(written) <= _LARGEST):
         raise AddressUnclear(f"{written!r} is no number of {name}. Correct the address.",
                              argument=name)  # fmt: skip
     return int(written)
+
+
+def choice_argument(name: str, choices: Iterable[str]) -> str | None:
+    """Read one of some words from the address; None where it is absent or empty.
+
+    Raises `AddressUnclear` for any other: an empty list would read as if there were nothing.
+    """
+    written, known = _written(name), dict.fromkeys(choices)
+    if not written:
+        return None
+    if written not in known:
+        raise AddressUnclear(
+            f"{written!r} is no {name}. It may say {', '.join(known)}, or nothing. "
+            "Correct the address.", argument=name,
+        )  # fmt: skip
+    return written
+
+
+def period_argument(name: str) -> str | None:
+    """Read a month, such as 2026-03, as people type it; None where it is absent or empty.
+
+    Raises `Invalid` for anything else: it would read as a month in which nothing was done.
+    """
+    written = _written(name)
+    if written:
+        period_bounds(written)
+    return written or None
+
+
+def day_argument(name: str) -> date | None:
+    """Read a date from the address, as people (31.03.2026) or addresses (2026-03-31) write it.
+
+    None where it is absent or empty. Raises `Invalid` for anything else.
+    """
+    return read_day(_written(name), name)
+
+
+def read_day(written: str, name: str) -> date | None:
+    """Read a date as `day_argument` does, from wherever it was typed."""
+    written = written.strip()
+    if not written:
+        return None
+    iso = _NORWEGIAN_DATE.sub(r"\3-\2-\1", written)
+    if _ISO_DATE.fullmatch(iso):  # A week, which Python takes too, is no day.
+        with suppress(ValueError):
+            return date.fromisoformat(iso)
+    raise Invalid(f"{written!r} is not a date; write it as 31.03.2026.", field=name)
+
+
+def _written(name: str) -> str:
+    return request.args.get(name, "").strip()

@@ -24,9 +24,10 @@ from party.service import party_labels
 from reporting import service
 from reporting.aging import BUCKETS
 from reporting.service import workbook
+from reporting.web.arguments import day_argument
 from reporting.web.clocks import Reading, reading
 from reporting.web.downloads import sheet_excel
-from reporting.web.frame import book, day_argument
+from reporting.web.frame import book
 from reporting.web.sums import sums_of
 
 # As many lines as a reader scrolls through; the rest is one link, one date or one export away.

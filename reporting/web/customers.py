@@ -18,6 +18,7 @@ from reporting.api import pdf_of
 from reporting.service import workbook
 from reporting.service.aging import RECEIVABLES
 from reporting.web import sources
+from reporting.web.arguments import period_argument
 from reporting.web.clocks import Reading, reading
 from reporting.web.dates import default_day
 from reporting.web.downloads import sheet_excel
@@ -132,7 +133,7 @@ def timeline(
 @scope("documents:read")
 def _invoices() -> str:
     """List issued invoices in the order of their numbers, all or of a period, page by page."""
-    period = _asked_period()
+    period = period_argument("period")
     after = request.args.get("after", "").strip() or None
     with reading() as read:
         found = service.iter_invoices(
@@ -150,7 +151,7 @@ def _invoices() -> str:
 @scope("documents:read")
 def _invoices_excel() -> Response:
     """Give all invoices, or all of a period, as a workbook."""
-    period = _asked_period()
+    period = period_argument("period")
     with reading() as read:
 
         def page(after: str | None, limit: int) -> TablePage:
@@ -164,10 +165,6 @@ def _invoices_excel() -> Response:
         left = _outstanding(read) if g.actor.may("receivables:read") else None
     sheet = workbook.invoices_table(listed, left)
     return sheet_excel(read, sheet, "invoices", [("Period", period or "all")])
-
-
-def _asked_period() -> str | None:
-    return request.args.get("period", "").strip() or None
 
 
 @scope("documents:read")

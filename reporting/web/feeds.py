@@ -10,9 +10,10 @@ from sqlalchemy.orm import Session
 from ledger.db import transaction
 from ledger.errors import Invalid, Problem
 from ledger.web import current_actor, scope
+from mediation.outcomes import REASONS
 from mediation.service import RowOutcome
 from reporting.web import sources
-from reporting.web.arguments import AddressUnclear, number_argument
+from reporting.web.arguments import choice_argument, number_argument
 
 _FILES_SHOWN = 500
 _RECORDS_SHOWN = 200
@@ -33,9 +34,7 @@ def add_pages(app: Flask) -> None:
 @scope("mediation:read")
 def _feeds() -> str:
     """List the files registered, newest first, or those that somebody has to look at."""
-    look, before = request.args.get("look", ""), number_argument("before")
-    if look not in {"", "yes"}:
-        raise AddressUnclear("The address says look=yes or nothing. Correct it.", argument="look")
+    look, before = choice_argument("look", ("yes",)), number_argument("before")
     with transaction() as session:
         files = sources.files(session)
     wanted = [file for file in files if file.wants_a_look] if look else files
@@ -95,9 +94,9 @@ def _suspense_page(
     outcomes: list[RowOutcome] | None = None, refusal: Problem | None = None, *,
     tried: bool = False,
 ) -> str:  # fmt: skip
-    reason = request.args.get("reason") or None
     with transaction() as session:
         reasons = sources.suspense_by_reason(session)
+        reason = choice_argument("reason", (*REASONS[1:], *(row.reason for row in reasons)))
         records = sources.suspended(session, reason=reason, limit=_RECORDS_SHOWN)
     return render_template(
         "suspense.html", reasons=reasons, records=records, reason=reason, shown=_RECORDS_SHOWN,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -13,16 +12,16 @@ from markupsafe import Markup
 from sqlalchemy.exc import SQLAlchemyError
 
 from ledger.db import transaction
-from ledger.errors import Invalid, Problem
+from ledger.errors import Problem
+from ledger.refusals import UnknownBook
 from ledger.service.statements import BookName, read_books
 from ledger.web.assets import add_library
 from ledger.web.fields import DEFAULT_BOOK
 from ledger.web.gate import require_book_access
 from reporting import norwegian
-from reporting.web.arguments import check_address
+from reporting.web.arguments import check_address, day_argument
 from reporting.web.dates import OSLO
 
-_NORWEGIAN_DATE = re.compile(r"\A(\d{2})\.(\d{2})\.(\d{4})\Z", re.ASCII)
 _FOLDER = Path(__file__).parent
 desk = Blueprint("desk", __name__, template_folder="templates")
 
@@ -184,13 +183,18 @@ def navigation() -> list[tuple[str, list[tuple[str, str]]]]:
 def book() -> str:
     """Name the legal entity whose books are shown: one that the reader may see.
 
-    It is the one that the address names, else the one that was chosen. Raises `BookNotPermitted`
-    for any other; a choice that is not theirs any more is as none.
+    It is the one that the address names, else the one that was chosen; a choice that is not theirs
+    any more is as none. Raises `BookNotPermitted` or `UnknownBook` for what else is named: a book
+    that is not there would read as one in which nothing is.
     """
     chosen = browser_session.get(_CHOICE)
     if chosen is not None and not g.actor.may_see(chosen):
         chosen = None
-    return require_book_access(request.args.get("book") or chosen or _first_book())
+    named = request.args.get("book")
+    wanted = require_book_access(named or chosen or _first_book())
+    if named and books() and all(one.book != named for one in books()):
+        raise UnknownBook(f"There is no book {named!r}. Correct the address.", book=named)
+    return wanted
 
 
 def choose_book(code: str | None) -> None:
@@ -248,26 +252,6 @@ def wanted_day() -> date | None:
     Raises `Invalid` for anything that is not a date.
     """
     return day_argument("effective_as_of")
-
-
-def day_argument(name: str) -> date | None:
-    """Read a date from the query, as people (31.03.2026) or addresses (2026-03-31) write it.
-
-    None where it is absent or empty. Raises `Invalid` for anything else.
-    """
-    return read_day(request.args.get(name, ""), name)
-
-
-def read_day(written: str, name: str) -> date | None:
-    """Read a date as `day_argument` does, from wherever it was typed."""
-    written = written.strip()
-    if not written:
-        return None
-    iso = _NORWEGIAN_DATE.sub(r"\3-\2-\1", written)
-    try:
-        return date.fromisoformat(iso)
-    except ValueError:
-        raise Invalid(f"{written!r} is not a date; write it as 31.03.2026.", field=name) from None
 
 
 def _here() -> str:

@@ -14,7 +14,7 @@ from ledger.drafts import LINES_MAX, Draft, draft_entry
 from ledger.errors import Invalid, Problem
 from ledger.journal import Line
 from reporting.norwegian import kroner, long_date, read_kroner
-from reporting.web.frame import read_day
+from reporting.web.arguments import read_day
 
 _ROWS = 4
 _OF_ENTRY = re.compile(r"\AEntry 0(?: \('[^']*'\))?(?: line (?P<line>[0-9]+)|(?::? ))")

@@ -27,7 +27,7 @@ from ledger.vault import vault
 from ledger.web import current_actor, scope
 from party.service import parties_of_numbers, party_labels
 from reporting.norwegian import long_date
-from reporting.web.arguments import number_argument
+from reporting.web.arguments import choice_argument, number_argument
 from reporting.web.dates import today
 from reporting.web.frame import book, show_book
 from reporting.web.journal_form import (
@@ -74,9 +74,8 @@ def add_pages(app: Flask) -> None:
 @scope("ledger:read")
 def _journals() -> str:
     """List drafts by where they stand; what waits for approval comes first."""
-    state, before = request.args.get("state", "submitted"), number_argument("before")
-    if state not in STATES:
-        raise Invalid(f"{state!r} is not where a draft can stand.")
+    state = choice_argument("state", STATES) or "submitted"
+    before = number_argument("before")
     with transaction() as session:
         rows = draft_reading.list_drafts(
             session, book(), state=state, before=before, limit=_ROWS_SHOWN

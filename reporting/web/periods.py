@@ -25,10 +25,10 @@ from ledger.service.periods import PeriodState
 from ledger.web import current_actor, scope
 from ledger.web.etags import StateChanged
 from reporting.norwegian import kroner, whole_number
-from reporting.web.arguments import number_argument
+from reporting.web.arguments import number_argument, read_day
 from reporting.web.clocks import wanted_known
 from reporting.web.dates import OSLO
-from reporting.web.frame import book, read_day, wanted_day
+from reporting.web.frame import book, wanted_day
 
 _EVIDENCE_SHOWN = 20
 _LATE_SHOWN = 200

@@ -5,6 +5,7 @@ from __future__ import annotations
 from http import HTTPStatus
 
 from flask import Flask, Response, redirect, render_template, request, url_for
+from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response as BaseResponse
 
 from ledger.db import transaction
@@ -85,7 +86,7 @@ def _page(name: str, version: int, refusal: Problem | None = None) -> str:
         others = [
             one for one in service.tariff_books(session, name) if one.version != found.version
         ]
-    since = _compared(found, others)
+        since = _compared(session, found, others)
     actor = current_actor()
     tariff = found.book.tariff
     return render_template(
@@ -99,11 +100,13 @@ def _page(name: str, version: int, refusal: Problem | None = None) -> str:
     )  # fmt: skip
 
 
-def _compared(found: TariffVersion, others: list[TariffVersion]) -> TariffVersion | None:
+def _compared(
+    session: Session, found: TariffVersion, others: list[TariffVersion]
+) -> TariffVersion | None:
     """Choose what a version is compared with: as asked, else the approved one before it."""
     asked = number_argument("since")
     if asked is not None:
-        return next((one for one in others if one.version == asked), None)
+        return service.find_tariff(session, f"{found.name}/{asked}")
     before = [one for one in others if one.state == APPROVED and one.valid_from < found.valid_from]
     return max(before, key=lambda one: one.valid_from, default=None)
 

@@ -35,6 +35,9 @@ def _entered(client: FlaskClient) -> FlaskClient:
         (f"/journal?before={2**63}", "no number of before"),
         ("/tariffs/SMALL/1?since=x", "no number of since"),
         ("/periods/2026-03?checklist=new", "no number of checklist"),
+        ("/suspense?reason=NORATE", "&#39;NORATE&#39; is no reason. It may say ZERO_USAGE, "),
+        ("/feeds?look=no", "&#39;no&#39; is no look. It may say yes, or nothing."),
+        ("/journal?state=done", "is no state. It may say draft, submitted, "),
         ("/trial-balance/excel?acount=1500", "does not know"),
     ],
 )
@@ -49,6 +52,35 @@ def test_a_page_does_not_pass_over_what_it_does_not_know(
     assert "To the front page" in refused.text
     program = entered.get(path)
     assert (program.status_code, program.json["type"]) == (400, "/problems/address-unclear")
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "said"),
+    [
+        ("/invoices?period=2026-13", 422, "&#39;2026-13&#39; is not a period; write year and"),
+        ("/invoices?period=mars", 422, "is not a period"),
+        ("/invoices/excel?period=2026-3", 422, "is not a period"),
+        ("/invoices?after=zzz", 422, "is not an invoice number"),
+        ("/aging?currency=KRO", 422, "&#39;KRO&#39; is not a currency of the books."),
+        ("/aging/excel?currency=kroner", 422, "is not a currency"),
+        ("/aging?currency=%00", 422, "is not a currency"),
+        ("/aging?effective_as_of=2026-W13", 422, "is not a date; write it as 31.03.2026."),
+        ("/accounts/1500?first_day=31.02.2026", 422, "is not a date"),
+        ("/accounts/1500?after=zzz", 422, "cursor"),
+        ("/accounts/15x", 422, "15x"),
+        ("/tariffs/SMALL/1?since=99", 404, "SMALL/99"),
+        ("/invoices?book=NO99", 404, "There is no book &#39;NO99&#39;."),
+        ("/aging?book=NO99", 404, "There is no book"),
+    ],
+)
+def test_what_cannot_be_is_no_empty_list(
+    entered: FlaskClient, path: str, status: int, said: str
+) -> None:
+    """A month, a currency or a book that is mistyped would read as one in which nothing is."""
+    refused = entered.get(path, headers=PAGE)
+    assert refused.status_code == status, path
+    assert said in refused.text, path
+    assert "To the front page" in refused.text
 
 
 def test_a_stranger_is_led_to_the_login_first(client: FlaskClient) -> None:

@@ -124,9 +124,8 @@ def close_period(
     """
     if level not in CLOSED_AS:
         raise Invalid(f"{level!r} is no way to close a period; choose soft or hard.")
-    Scope.of(book, period)  # Refuses what is no month before anything waits.
     require_book(session, book)
-    _hold(session, book, period)
+    hold_period(session, book, period)
     levels = [one.level for one in period_states(session, book) if one.period == period]
     if is_closed(levels, level):
         evidence = list_checklists(session, book, period, only_closing=True, limit=1)
@@ -155,7 +154,7 @@ def reopen_modules(
     Raises `PeriodLockedForGood`, `YearIsClosed`, `UnknownBook`, `UnknownPeriod`, `Invalid`.
     """
     check_reason(reason)
-    _hold(session, book, period)  # What was opened meanwhile is not opened again.
+    hold_period(session, book, period)  # What was opened meanwhile is not opened again.
     closed = {
         one.module for one in period_states(session, book)
         if one.period == period and one.level != "open"
@@ -171,8 +170,12 @@ def reopen_modules(
     return reopened
 
 
-def _hold(session: Session, book: str, period: str) -> None:
-    """Have the month alone until the transaction ends. Raises `UnknownBook`, `UnknownPeriod`."""
+def hold_period(session: Session, book: str, period: str) -> None:
+    """Have the month alone until the transaction ends; how it stands stays what is read from now.
+
+    Raises `Invalid`, `UnknownBook`, `UnknownPeriod`.
+    """
+    Scope.of(book, period)  # Refuses what is no month before anything waits.
     with translated():
         session.execute(
             text("SELECT ledger_hold_period(:book, :period)"), {"book": book, "period": period}

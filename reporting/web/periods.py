@@ -100,6 +100,7 @@ def _close(period: str) -> BaseResponse | tuple[str, int]:
     def close(session: Session) -> object:
         if level == "hard" and request.form.get("confirm") != "yes":
             raise Invalid("Confirm that the month is closed for good: nothing can open it again.")
+        closing.hold_period(session, book(), period)  # Twice at once: the second finds it done.
         standing = [state.level for state in states_of(session, book(), period)]
         if level in closing.CLOSED_AS and is_closed(standing, level):
             return None  # The same form again.
@@ -116,6 +117,7 @@ def _reopen(period: str) -> BaseResponse | tuple[str, int]:
 
     def reopen(session: Session) -> object:
         modules = MODULES if chosen == "all" else (chosen,)
+        closing.hold_period(session, book(), period)
         standing = {state.module: state.level for state in states_of(session, book(), period)}
         if all(standing.get(module) == "open" for module in modules):
             return None  # The same form again.

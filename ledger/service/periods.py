@@ -132,7 +132,8 @@ def grant_exception(
     """Let one actor post into a soft-closed module of a period until an instant, at most 31 days.
 
     It lifts the lock of that module and no other: where the general ledger is closed too, that
-    takes an exception of its own. Locking the module again ends it.
+    takes an exception of its own. Locking the module again ends it. One that stands already in the
+    very same words is given back: whoever sends it twice grants it once.
 
     Returns the id of the exception. Raises `UnknownPeriod`, `NotSoftClosed` (open, or hard), and
     `Invalid` where the actor grants it to themselves, gives no reason, or the term is odd.
@@ -141,19 +142,29 @@ def grant_exception(
     if granted_by == actor:
         raise Invalid(f"{actor} cannot make an exception for themselves; ask somebody else.")
     check_reason(reason)
-    with translated():
-        granted = session.scalar(
-            text(
-                "SELECT ledger_grant_exception(:book, :period, :module, :actor, :reason, :by,"
-                " CAST(:until AS timestamptz))"
-            ),
-            {
-                "book": book, "period": period, "module": module, "actor": actor,
-                "reason": reason, "by": granted_by, "until": expires_at,
-            },
-        )  # fmt: skip
+    said = {
+        "book": book, "period": period, "module": module, "actor": actor, "reason": reason,
+        "by": granted_by, "until": expires_at,
+    }  # fmt: skip
+    session.execute(
+        text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 0))"),
+        {"key": f"exception/{book}/{period}/{module}/{actor}"},
+    )
+    standing = session.scalar(text(_SAME_EXCEPTION), said)
+    # Granted anew even so: what refuses it by now, such as a closed year, refuses it again.
+    with session.begin_nested() as attempt:
+        with translated():
+            granted = session.scalar(
+                text(
+                    "SELECT ledger_grant_exception(:book, :period, :module, :actor, :reason, :by,"
+                    " CAST(:until AS timestamptz))"
+                ),
+                said,
+            )
+        if standing is not None:
+            attempt.rollback()
     assert granted is not None
-    return int(granted)
+    return int(granted if standing is None else standing)
 
 
 def period_states(session: Session, book: str) -> list[PeriodState]:
@@ -292,12 +303,17 @@ _LATEST_EVENTS = """
         CASE WHEN e.level = 'open' AND e.expires_at <= now() THEN 'soft' ELSE e.level END AS level
     FROM period_lock_event e JOIN book b USING (book_id) WHERE b.code = :book
     ORDER BY e.period_code, e.module, e.lock_event_id DESC"""
-_STANDING_EXCEPTIONS = """
-    SELECT x.* FROM period_lock_exception x JOIN book b USING (book_id)
+_EXCEPTIONS = """
+    FROM period_lock_exception x JOIN book b USING (book_id)
     WHERE b.code = :book AND x.expires_at > now() AND x.lock_event_id = (
         SELECT max(lock_event_id) FROM period_lock_event e
-        WHERE e.book_id = x.book_id AND e.period_code = x.period_code AND e.module = x.module)
-    ORDER BY x.exception_id"""
+        WHERE e.book_id = x.book_id AND e.period_code = x.period_code AND e.module = x.module)"""
+_STANDING_EXCEPTIONS = f"SELECT x.* {_EXCEPTIONS} ORDER BY x.exception_id"
+_SAME_EXCEPTION = f"""
+    SELECT min(x.exception_id) {_EXCEPTIONS}
+        AND x.period_code = :period AND x.module = :module AND x.actor = :actor
+        AND x.reason = :reason AND x.granted_by = :by
+        AND x.expires_at = CAST(:until AS timestamptz)"""
 # The modules of an entry: that of its series, GL over all, and VAT where it has lines of a return.
 # The standing event of each when the entry was recorded tells how it could be posted.
 _LATE = """

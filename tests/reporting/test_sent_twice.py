@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,12 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import text
 
+from ledger import service
 from ledger.db import transaction
 from ledger.service import checklists, drafting, seed_book
-from ledger.web.gate import session_cookie
+from ledger.web.gate import now, session_cookie
 from rating import service as rating
+from reporting.norwegian import long_date
 from tests.mediation.test_row_suspense import add, cease, rows_of
 from tests.mediation.test_row_suspense import send as take_in
 from tests.rating.tariffs import SMALL
@@ -148,6 +151,40 @@ def test_a_month_is_waived_closed_and_opened_once(
     back = send(client, f"{MARCH}/close", level="soft", standing=closed)
     assert back.status_code == 412
     assert "Nothing was done. Look again, below." in back.text
+
+
+def test_somebody_is_let_in_once(client: FlaskClient) -> None:
+    """For the same days and the same reason; another reason is another permission."""
+    with transaction() as session:
+        for module in ("GL", "AR"):
+            service.lock_period(session, "NO01", "2026-03", module=module, level="soft", actor="x",
+                                reason="x")  # fmt: skip
+    enter(client, "approver")
+    typed = {"module": "GL", "actor": "accountant", "reason": "late bill",
+             "until": long_date(now() + timedelta(days=2))}  # fmt: skip
+    all_led(clicks(client, f"{MARCH}/exceptions", **typed), MARCH)
+    assert count("period_lock_exception") == 1
+    for other in ({"reason": "a second bill"}, {"module": "AR"}, {"actor": "berit"}):
+        all_led([send(client, f"{MARCH}/exceptions", **typed | other)], MARCH)
+    assert count("period_lock_exception") == 4
+    # A lock that is set again ends them all, so the same words are a new permission.
+    with transaction() as session:
+        service.lock_period(session, "NO01", "2026-03", module="GL", level="soft", actor="x",
+                            reason="x")  # fmt: skip
+    all_led([send(client, f"{MARCH}/exceptions", **typed)], MARCH)
+    assert count("period_lock_exception") == 5
+
+
+def test_a_year_is_closed_once(client: FlaskClient) -> None:
+    """One entry moves its result, and whoever pressed twice sees the year closed."""
+    enter(client, "accountant")
+    with transaction() as session:
+        for month in range(1, 13):
+            service.lock_period(session, "NO01", f"2026-{month:02d}", module="GL", level="soft",
+                                actor="x", reason="x")  # fmt: skip
+    before = count("journal_entry")
+    all_led(clicks(client, "/years/2026/close"), "/periods")
+    assert (count("journal_entry") - before, acts("year closed")) == (1, 1)
 
 
 @pytest.fixture(name="rows")

@@ -10,6 +10,11 @@ from sqlalchemy.exc import DBAPIError
 
 from ledger.refusals import BY_CONSTRAINT, BY_SQLSTATE, UnknownPeriod
 
+_SOURCE_KEY = re.compile(
+    r"Key \(source_system, source_ref\)=\((?P<source_system>.*?), (?P<source_ref>.*)\) already",
+    re.DOTALL,
+)
+
 
 @contextmanager
 def translated() -> Iterator[None]:
@@ -42,7 +47,16 @@ def raise_meaning(error: BaseException | None) -> None:
     by_constraint = BY_CONSTRAINT.get(diagnosis.constraint_name or "")
     if by_constraint is not None:
         problem, sentence = by_constraint
-        raise problem(sentence, database_says=diagnosis.message_detail) from error
+        raise problem(sentence, **_key_of_source(diagnosis.message_detail)) from error
+
+
+def _key_of_source(detail: str | None) -> dict[str, str]:
+    """Say which reference was posted before, of all that the database tells of a row.
+
+    The rest of what it tells is whole rows, in names that no caller knows.
+    """
+    found = _SOURCE_KEY.match(detail or "")
+    return {} if found is None else found.groupdict()
 
 
 def _with_command(sentence: str, facts: Mapping[str, object]) -> str:

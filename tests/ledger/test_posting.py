@@ -188,8 +188,10 @@ def test_a_reference_with_other_content_is_refused(books: str, drafts: Drafts) -
     post(drafts.batch("b-1", drafts.invoice("i-1")))
     with pytest.raises(refusals.SourceRefReused, match="posted as batch"):
         post(drafts.batch("b-1", drafts.invoice("i-1", gross=250_00)))
-    with pytest.raises(refusals.EntryRefReused):
+    with pytest.raises(refusals.EntryRefReused) as caught:
         post(drafts.batch("b-2", drafts.invoice("i-1")))
+    # Which of the batch it is, and no word of how the database keeps it.
+    assert caught.value.facts == {"source_system": "test", "source_ref": "i-1"}
     with pytest.raises(refusals.EntryRefReused):
         post(drafts.batch("b-3", drafts.invoice("i-3"), drafts.invoice("i-3")))
     assert post(drafts.batch("i-1", drafts.invoice("b-1"))).vouchers == (Voucher("SAL", 2026, 2),)

@@ -27,6 +27,7 @@ from ledger.errors import Invalid
 from ledger.journal import BatchDraft, Posted
 from ledger.refusals import ApprovalNeeded, CommentMissing, DraftChanged, UnknownSeries
 from ledger.service.access import record_event
+from ledger.service.draft_names import check_names
 from ledger.service.draft_reading import DraftView, read_draft
 from ledger.service.posting import post_batch
 from ledger.service.refused import translated
@@ -80,9 +81,11 @@ def save_draft(
     ------
     DraftChanged : somebody wrote a version after the one that was read.
     DraftIsPosted, UnknownDraft.
-    Problem : a draft that is ready and that the books would refuse, with the reason.
+    Problem : a draft that names what its book does not know, as `check_names` says; one that is
+        ready and that the books would refuse, with the reason.
     """
     check_storable(draft)
+    check_names(session, draft)
     if ready:
         check_complete(draft)
     content = content_of(draft)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
@@ -17,7 +17,10 @@ from reporting.norwegian import kroner, long_date, read_kroner
 from reporting.web.arguments import read_day
 
 _ROWS = 4
-_OF_ENTRY = re.compile(r"\AEntry 0(?: \('[^']*'\))?(?: line (?P<line>[0-9]+)|(?::? ))")
+_ENTRY = r"Entry 0(?: \('[^']*'\))?"
+_OF_ENTRY = re.compile(rf"\A(?:(?:{_ENTRY} line|Line) (?P<line>[0-9]+)|{_ENTRY}:? )")
+_POINTER = re.compile(r"/lines/(?P<line>[0-9]+)/(?P<name>[a-z_]+)(?:/.*)?", re.DOTALL)
+_HEADINGS = frozenset({"/text", "/effective_date", "/document_date"})
 _COLUMNS = (
     "account", "text", "party", "dimensions", "vat_code", "currency", "debit", "credit",
 )  # fmt: skip
@@ -169,15 +172,48 @@ def told_of_one(refusal: Problem, rows: Iterable[Row] = ()) -> str:
 
     Lines are counted as the form has them: rows that are empty between others count too.
     """
-    found = _OF_ENTRY.match(str(refusal))
+    if "fields" in refusal.facts:
+        return str(refusal)  # The form's own, which counts as the form does.
+    places, found = _places(rows), refusal.facts.get("errors")
+    sentences = [one["detail"] for one in found] if isinstance(found, list) else [str(refusal)]
+    return " ".join(_of_form(sentence, places) for sentence in sentences)
+
+
+def faults_of(refusal: Problem, rows: Iterable[Row]) -> dict[str, str]:
+    """Map the fields of the form that a refusal is about to what is said of them."""
+    fields, found = refusal.facts.get("fields"), refusal.facts.get("errors")
+    if isinstance(fields, dict):
+        return fields
+    if not isinstance(found, list):
+        found = [{"pointer": str(refusal.facts.get("pointer", "")), "detail": str(refusal)}]
+    places = _places(rows)
+    marked = ((_field(one["pointer"], places), one["detail"]) for one in found)
+    return {name: said for name, said in marked if name is not None}
+
+
+def _places(rows: Iterable[Row]) -> list[int]:
+    """Give the number in the form of each line of the journal."""
+    return [number for number, row in enumerate(rows, 1) if not row.empty]
+
+
+def _field(pointer: str, places: Sequence[int]) -> str | None:
+    """Name the field of the form that a place in a draft was typed in."""
+    found = _POINTER.fullmatch(pointer)
+    if found is None or int(found["line"]) >= len(places):
+        return pointer.removeprefix("/") if pointer in _HEADINGS else None
+    name = "debit" if found["name"] == "amount" else found["name"]
+    return f"{name}-{places[int(found['line'])]}"
+
+
+def _of_form(sentence: str, places: Sequence[int]) -> str:
+    found = _OF_ENTRY.match(sentence)
     if found is None:
-        return str(refusal)
-    rest = str(refusal)[found.end() :]
+        return sentence
+    rest = sentence[found.end() :]
     if found["line"] is None:
         return f"The journal {rest}"
-    filled = [number for number, row in enumerate(rows, 1) if not row.empty]
     line = int(found["line"])
-    return f"Line {filled[line - 1] if 0 < line <= len(filled) else line}{rest}"
+    return f"Line {places[line - 1] if 0 < line <= len(places) else line}{rest}"
 
 
 def _line(

@@ -34,6 +34,7 @@ from reporting.web.journal_form import (
     Form,
     Row,
     draft_from,
+    faults_of,
     fits,
     form_of,
     read_form,
@@ -229,10 +230,9 @@ def _write(draft_id: int | None) -> BaseResponse | tuple[str, int] | str:
                     session, draft_id, form.version, draft, actor=actor, ready=ready
                 )
     except Problem as refusal:
-        told = refusal.facts.get("fields")
-        faults = told if isinstance(told, dict) else {}
+        form = replace(form, faults=faults_of(refusal, form.rows))
         with transaction() as session:
-            page = _form_page(session, replace(form, faults=faults), draft_id, refusal)
+            page = _form_page(session, form, draft_id, refusal)
         return page, int(refusal.status)
     return _to(view.draft_id)
 

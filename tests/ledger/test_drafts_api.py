@@ -17,7 +17,7 @@ from ledger.cli.ledger import ledger_cli
 from ledger.db import transaction
 from ledger.errors import Invalid, NotFound, Problem
 from ledger.refusals import MalformedEntry, OwnDraft
-from ledger.service import access
+from ledger.service import access, dimensions
 from tests.ledger.test_api import ENTRY, code_of, make_app
 
 PDF = b"%PDF-1.7\nA receipt.\n"
@@ -217,6 +217,32 @@ def test_each_refusal_has_its_own_name(
     """No draft is left behind."""
     assert code_of(write(writer, **changes)) == expected
     assert writer.get("/api/v1/drafts").json["drafts"] == []
+
+
+def test_a_name_that_the_book_does_not_know_is_no_draft(writer: FlaskClient) -> None:
+    """Unfinished or not; every such name has its pointer, and the first one names the problem."""
+    with transaction() as session:
+        dimensions.add_dimension(session, "NO01", "product", "Product")
+    lines = [
+        {"account": "1920", "amount": "1.00", "dimensions": {"prodct": "x", "product": "any"}},
+        {"account": "9999", "amount": "-1.00", "vat_code": "99"},
+    ]
+    for ready in (False, True):
+        refused = write(writer, lines=lines, ready=ready)
+        assert code_of(refused) == (422, "unknown-dimension")
+        assert refused.json["pointer"] == "/lines/0/dimensions/prodct"
+        assert [(one["pointer"], one["code"]) for one in refused.json["errors"]] == [
+            ("/lines/0/dimensions/prodct", "unknown-dimension"),
+            ("/lines/1/account", "unknown-account"),
+            ("/lines/1/vat_code", "unknown-vat-code"),
+        ]
+    assert writer.get("/api/v1/drafts").json["drafts"] == []
+    known = write(writer, "k-2", lines=[{"account": "1920", "amount": "1.00"}], ready=False)
+    assert known.status_code == 201
+    changed = {**ENTRY, "lines": lines[1:], "ready": False}
+    etag = {"If-Match": known.headers["ETag"]}
+    path = f"/api/v1/drafts/{known.json['draft_id']}"
+    assert code_of(writer.put(path, json=changed, headers=etag)) == (422, "unknown-account")
 
 
 def run(*words: str, **more: Any) -> Result:

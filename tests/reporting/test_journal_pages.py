@@ -13,6 +13,7 @@ from flask.testing import FlaskClient
 from ledger.db import transaction
 from ledger.drafts import content_of
 from ledger.service import draft_reading
+from ledger.service.dimensions import add_dimension, add_value
 from ledger.service.histories import histories
 from ledger.service.signing import open_signer
 from tests.ledger.conftest import seal_all
@@ -138,6 +139,36 @@ def test_the_ledger_speaks_of_the_journal_that_was_typed(client: FlaskClient) ->
                 effective_date="31.03.2026")  # fmt: skip
     page = send(client, f"{made.location}/submit", version="1").text
     assert ("The journal has no lines." in page, "Entry 0" in page) == (True, False)
+
+
+def test_what_the_book_does_not_know_is_told_while_it_is_typed(client: FlaskClient) -> None:
+    """When it is kept, not when it is sent off: each name, at its field; unfinished is no fault."""
+    enter(client, "accountant")
+    typed = LINES | {"line_account": ["7830", "", "9999"], "line_debit": ["12,50", "", ""],
+                     "line_credit": ["", "", "12,50"], "line_text": ["", "", ""]}  # fmt: skip
+    strange = {"line_dimensions": ["prodct=mobile", "", "product=mobil"],
+               "line_vat_code": ["", "", "99"], "line_currency": ["KRO", "", ""]}  # fmt: skip
+    with transaction() as session:
+        add_dimension(session, "NO01", "product", "Product")
+        add_value(session, "NO01", "product", "mobile", "Mobile")
+    answer = send(client, "/journal/new", key="k", action="save", **typed | strange)
+    assert answer.status_code == 422
+    page = unescape(answer.text)
+    assert (
+        "Line 1: KRO is not a currency of the books. Line 1: the book has no dimension prodct. "
+        "Line 3: the chart has no account 9999. Line 3: the book has no VAT code 99. "
+        "Line 3: product has no value mobil."
+    ) in page
+    wrong = re.findall(r'aria-label="([^"]*)"[^>]*aria-invalid="true"', page)
+    assert wrong == ["Dimensions, line 1", "Currency, line 1", "Account, line 3",
+                     "Dimensions, line 3", "VAT code, line 3"]  # fmt: skip
+    assert 'value="prodct=mobile"' in page
+    half = {"line_account": ["7830", "", ""], "line_debit": ["", "", ""], "text": ""}
+    assert send(client, "/journal/new", key="l", action="save", **LINES | half).status_code == 303
+    unfinished = send(client, "/journal/new", key="m", action="submit", **typed | {
+        "line_account": ["7830", "", ""]})  # fmt: skip
+    assert "Line 3 has no account." in unfinished.text
+    assert re.search('aria-label="Account, line 3"[^>]*aria-invalid', unfinished.text)
 
 
 def test_the_server_refuses_a_verdict_on_ones_own_draft(client: FlaskClient) -> None:

@@ -14,7 +14,7 @@ export HOVEDBOK_HOME
 DEMO := $(HOVEDBOK_HOME)/demo/$(MONTH)-$(SUBSCRIBERS)-$(DAYS)-$(SEED)
 
 .DEFAULT_GOAL := help
-.PHONY: help install run month test check format bench lock clean
+.PHONY: help install run month test check static format bench lock clean
 
 ##@ Use
 help: ## Print this list
@@ -39,12 +39,14 @@ test: install ## Run all tests against a real PostgreSQL (T=tests/rating for a p
 	@echo "== Tests: a private PostgreSQL starts by itself"
 	@$(BIN)/python -m pytest -q -n 2 --dist worksteal $(T)
 
-check: install ## Style, types, layers: everything that needs no test run
+check: static ## Style, types, layers, and the house rules: what needs no database
+	$(BIN)/python -m pytest -q tests/test_tidy.py
+
+static: install # Of check, what is no test: a run of all tests has the house rules too
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest -q tests/test_tidy.py
 
 format: install ## Put the code into the house format
 	$(BIN)/ruff check --fix .

@@ -13,7 +13,6 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-import structlog
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
@@ -37,7 +36,6 @@ _SETTINGS: Mapping[str, Any] = {
     "fetch_job_polling_interval": 2,
     "stalled_worker_timeout": STALLED_SECONDS,
 }
-_log = structlog.get_logger("hovedbok.jobs")
 
 
 def defer(session: Session, task: str, **arguments: object) -> int:
@@ -87,8 +85,11 @@ def work(*, wait: bool) -> None:
     # The worker tells of a lost database by a trace per connection; one line of ours is enough.
     logging.getLogger("procrastinate").setLevel(logging.CRITICAL)
     logging.getLogger("psycopg.pool").setLevel(logging.CRITICAL)
+    import structlog  # noqa: PLC0415 - a twentieth of a second that few commands need
+
+    log = structlog.get_logger("hovedbok.jobs")
     while not _work_until_stopped(app):
-        _log.warning("the worker waits for the database")
+        log.warning("the worker waits for the database")
         time.sleep(_PAUSE_SECONDS)
 
 

@@ -92,6 +92,17 @@ def test_the_pure_core_loads_no_shell(room: str) -> None:
     assert told.stdout.strip() == "[]"
 
 
+@pytest.mark.parametrize("module", ["app", "ledger.cli.ledger", "reporting.cli.report"])
+def test_a_command_starts_without_what_few_commands_need(module: str) -> None:
+    """Logs, workbooks and servers are loaded by the command that writes or runs them."""
+    rare = ("structlog", "openpyxl", "flask", "alembic", "procrastinate", "cryptography", "pandas")
+    code = f"import sys, {module}; print([m for m in {rare!r} if m in sys.modules])"
+    told = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    assert told.stdout.strip() == "[]"
+
+
 def test_functions_fit_a_screen() -> None:
     """A function of more than 60 lines (docstring apart) does more than one thing."""
     faults = []

@@ -12,7 +12,6 @@ from sqlalchemy.orm import Session
 from ledger import service as ledger
 from ledger.tables import Column, Groups, Table, Value, clock_cells
 from reporting.aging import BUCKETS
-from reporting.formats.xlsx import write_workbook as write_sheets
 from reporting.service.aging import (
     UNALLOCATED,
     AgingReport,
@@ -59,6 +58,8 @@ def write_workbook(
 
     Raises `DoesNotTie`, `NotYetKnown`; nothing is then written.
     """
+    from reporting.formats import xlsx  # noqa: PLC0415 - a tenth of a second that few commands need
+
     clocks = ledger.resolve_clocks(session, as_of, known_as_of)
     aging = aging_report(session, book, as_of, known_as_of)
     others = [
@@ -72,7 +73,7 @@ def write_workbook(
         invoices_sheet(session, book, as_of, known_as_of),
         unmatched_sheet(session, book, as_of, known_as_of),
     ]
-    write_sheets(target, sheets, parameters(session, book, clocks, "hovedbok"))
+    xlsx.write_workbook(target, sheets, parameters(session, book, clocks, "hovedbok"))
 
 
 def parameters(

@@ -19,15 +19,18 @@ from rating.explain import kroner
 
 
 def ingest_paths(
-    paths: Sequence[Path], source_system: str = "network", label: str = "Taking in files"
-) -> list[FileOutcome]:
+    paths: Sequence[Path], source_system: str = "network", label: str = "Taking in files",
+    book: str = "NO01",
+) -> list[FileOutcome]:  # fmt: skip
     """Take in files one by one, each in a transaction of its own, with progress."""
     outcomes = []
     with click.progressbar(paths, label=label, file=sys.stderr) as bar:
         for path in bar:
             with transaction() as session:
                 outcomes.append(
-                    service.ingest_file(session, vault(), path, source_system=source_system)
+                    service.ingest_file(
+                        session, vault(), path, source_system=source_system, book=book
+                    )
                 )
     return outcomes
 
@@ -63,13 +66,14 @@ def mediation_cli() -> None:
 @mediation_cli.command()
 @click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
 @click.option("--source", default="network", show_default=True, help="The system they come from.")
+@click.option("--book", default="NO01", show_default=True, help="The book that payments are of.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a file.")
-def ingest(*, paths: tuple[Path, ...], source: str, as_json: bool) -> None:
+def ingest(*, paths: tuple[Path, ...], source: str, book: str, as_json: bool) -> None:
     """Take in FILES or folders of files; exit 1 if one is suspended as a whole or refused."""
     found = files_under(paths)
     if not found:
         click.echo(f"There is no file in {', '.join(map(str, paths))}.", err=True)
-    outcomes = ingest_paths(found, source)
+    outcomes = ingest_paths(found, source, book=book)
     for outcome in outcomes:
         if as_json:
             click.echo(json.dumps(asdict(outcome), ensure_ascii=False))

@@ -65,9 +65,10 @@ def ingest_file(
     *,
     source_system: str = "network",
     book: str = "NO01",
-    actor: str = "system:mediation",
 ) -> FileOutcome:
     """Take in a file of any known format.
+
+    Payments are booked in the `book`; usage and orders belong to none until they are rated.
 
     A file that was taken in before is a no-op. What is wrong with a file is recorded and said
     in the outcome, never raised: it is kept, nothing of it is used, and the next file goes on.
@@ -98,7 +99,7 @@ def ingest_file(
         store.put(raw, "traffic")
     try:
         with session.begin_nested():
-            made = _take(session, store, arrival, book, actor)
+            made = _take(session, store, arrival, book)
     except DoesNotTie:
         raise
     except Problem as problem:
@@ -113,14 +114,14 @@ def ingest_file(
     )  # fmt: skip
 
 
-def _take(session: Session, store: Vault, arrival: Arrival, book: str, actor: str) -> Registration:
+def _take(session: Session, store: Vault, arrival: Arrival, book: str) -> Registration:
     """Find who reads the file, and let them."""
     head = arrival.raw[:HEAD_OCTETS]
     routes: tuple[tuple[Callable[[bytes], bool], Callable[[], Registration]], ...] = (
         (orders_csv.recognises, lambda: ingest_orders(session, arrival)),
         (subscriptions_csv.recognises, lambda: ingest_list(session, arrival, "subscription_csv")),
         (agreements_csv.recognises, lambda: ingest_list(session, arrival, "agreement_csv")),
-        (ocr_giro.recognises, lambda: ingest_payments(session, arrival, book, actor)),
+        (ocr_giro.recognises, lambda: ingest_payments(session, arrival, book)),
     )
     for recognises, take in routes:
         if head and recognises(head):
@@ -130,7 +131,7 @@ def _take(session: Session, store: Vault, arrival: Arrival, book: str, actor: st
     except EmptyFile as problem:
         return _set_aside(session, arrival, "suspended", "EMPTY_FILE", str(problem), "empty")
     except UnknownFormat as problem:
-        return _take_unknown(session, arrival, str(problem), book, actor)
+        return _take_unknown(session, arrival, str(problem), book)
     if match.parked:
         return _set_aside(
             session, arrival, "parked", match.parked,
@@ -139,9 +140,7 @@ def _take(session: Session, store: Vault, arrival: Arrival, book: str, actor: st
     return _take_usage(session, store, arrival, match)
 
 
-def _take_unknown(
-    session: Session, arrival: Arrival, unknown: str, book: str, actor: str
-) -> Registration:
+def _take_unknown(session: Session, arrival: Arrival, unknown: str, book: str) -> Registration:
     """Park what nobody reads; what was of a known format, and is damaged, is missed and waits."""
     head, name = arrival.raw[:HEAD_OCTETS], arrival.name
     was = damaged.resembles(head, len(arrival.raw))
@@ -150,7 +149,7 @@ def _take_unknown(
     if was is not None and was in ROW_FILES:
         return ingest_list(session, arrival, was)
     if was == "ocr_giro":
-        return ingest_payments(session, arrival, book, actor)
+        return ingest_payments(session, arrival, book)
     why = "what is left of it is"
     if was is None:
         was, why = registration.format_of_name(session, name, _stem(name)), "files of its name are"

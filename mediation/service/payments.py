@@ -84,8 +84,8 @@ def book_payments(
     session: Session,
     file_id: int,
     transmission: Transmission,
-    book: str = "NO01",
-    actor: str = "payments",
+    book: str,
+    actor: str,
 ) -> PaymentOutcome:
     """Book the payments of a file in one batch, match them to claims by KID, record each.
 
@@ -99,10 +99,12 @@ def book_payments(
 
     Raises
     ------
+    UnknownBook
     Problem : the books refuse, for instance `PeriodClosed`; roll back. Nothing is half-booked.
 
     Source: OCR giro, system specification (Mastercard Payment Services); docs/decisions.md.
     """
+    ledger.require_book(session, book)
     # Claims are used up in turn, so one file at a time looks at them.
     session.execute(
         text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))"),

@@ -17,6 +17,8 @@ from mediation.service.control import Move, post_moves, verify_file
 from mediation.service.registration import Registration
 from mediation.service.suspense import Suspended, suspend
 
+_ACTOR = "system:mediation"  # Nobody posts what a bank sends: the file does.
+
 
 @dataclass(frozen=True, slots=True)
 class _Head:
@@ -47,7 +49,7 @@ def ingest_list(session: Session, arrival: Arrival, format_name: str) -> Registr
     return _ingest_rows(session, arrival, format_name, read)
 
 
-def ingest_payments(session: Session, arrival: Arrival, book: str, actor: str) -> Registration:
+def ingest_payments(session: Session, arrival: Arrival, book: str) -> Registration:
     """Book a payment file: whole or not at all, since its sums are one.
 
     Raises
@@ -73,7 +75,7 @@ def ingest_payments(session: Session, arrival: Arrival, book: str, actor: str) -
         declared_count=len(paid), node=node, sequence=number,
     )  # fmt: skip
     registration.register(session, made)
-    outcome = payments.book_payments(session, arrival.file_id, transmission, book=book, actor=actor)
+    outcome = payments.book_payments(session, arrival.file_id, transmission, book, _ACTOR)
     received = {"records": len(paid), "ore": sum(payment.amount_minor for payment in paid)}
     booked = {"records": outcome.booked, "ore": outcome.amount_minor}
     _move_all(session, arrival.file_id, booked, Bucket.ACCEPTED, "")

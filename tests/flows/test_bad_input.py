@@ -5,6 +5,7 @@ And once the file or our books are put right, it works.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -278,6 +279,25 @@ def test_a_closed_period_refuses_the_file_until_it_is_open(month: Path, tmp_path
     assert _grown(before) == {"period_lock_event"} & before.keys()
     lock("open")
     assert _take(tmp_path, "OCR_1.txt", raw).state == "accepted"
+
+
+def test_payments_are_booked_in_the_book_that_is_named(month: Path, tmp_path: Path) -> None:
+    """A second company's bank file is none of the first one's; a book that is not there is told."""
+    assert month
+    with transaction() as session:
+        ledger.seed_book(session, "NO02", "Sydlys AS", "NOK")
+        ledger.open_periods(session, "NO02", 2026)
+    path = tmp_path / "OCR_1.txt"
+    path.write_bytes(written([PAYMENT]))
+    words = ["ingest", str(path), "--json", "--book"]
+    lost = CliRunner().invoke(mediation_cli, [*words, "NO03"])
+    assert lost.exit_code == 1
+    assert json.loads(lost.stdout)["reason"] == "UNKNOWN_BOOK"
+    taken = CliRunner().invoke(mediation_cli, [*words, "NO02"])
+    assert (taken.exit_code, json.loads(taken.stdout)["state"]) == (0, "accepted")
+    with transaction("auditor") as session:
+        assert ledger.trial_balance(session, "NO01") == []
+        assert sum(one.debit_minor for one in ledger.trial_balance(session, "NO02")) > 0
 
 
 # Orders ----------------------------------------------------------------------------------------

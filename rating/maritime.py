@@ -11,7 +11,6 @@ paid within six calendar months after its dispatch); 47 CFR 3.46 (the gold franc
 """
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -21,7 +20,6 @@ from ledger.errors import Invalid
 from rating.binding import term_end
 from rating.charges import sum_by_key
 from rating.dated import NOT_KNOWN, Dated, day_number, day_of
-from rating.margins import Cost
 from rating.rounding import MICRO, Integers, check_integers, share_of
 from rating.usage import MAX_QUANTITY, Int16, Int32, Int64, Reason
 
@@ -136,22 +134,6 @@ def account_items(items: MaritimeItems, rates: Dated) -> MaritimeRated:
         share_of(total, worth, MICRO), np.bincount(place, minlength=keys.shape[1]),
     )  # fmt: skip
     return MaritimeRated(sdr, reason, accounts)
-
-
-def authority_costs(accounts: MaritimeAccounts, authorities: Sequence[str]) -> list[Cost]:
-    """Give what is owed to each authority, in SDR: booked as the cost of any other partner is.
-
-    Parameters
-    ----------
-    authorities : their codes, in the order of the accounts' numbers.
-    """
-    sdr = sum_by_key(accounts.authority, accounts.sdr_micro, len(authorities)).tolist()
-    items = sum_by_key(accounts.authority, accounts.items, len(authorities)).tolist()
-    return [
-        Cost(check_authority(code), "maritime", "XDR", sdr[place], items[place])
-        for place, code in enumerate(authorities)
-        if items[place]
-    ]
 
 
 def due_on(dispatched: date) -> date:

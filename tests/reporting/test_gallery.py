@@ -40,6 +40,7 @@ from ledger.service import (
 )
 from ledger.service.assertions import Assertion
 from ledger.service.dimensions import DimensionRule
+from ledger.service.journal_list import JournalFilter, list_entries
 from ledger.service.rates import Rate
 from ledger.service.requests import request_state
 from ledger.web.tabled import TablePage, whole
@@ -320,7 +321,7 @@ def _reversal_is_final(session: Session) -> object:
 @provokes("item-in-use")
 def _item_in_use(session: Session) -> object:
     _allocate(session, 50_00)
-    payment = service.find_entry(session, "test", "p-1")
+    (payment,) = list_entries(session, "NO01", JournalFilter(reference="p-1")).rows
     return service.reverse_entry(session, payment.entry_id, reason="bounced", actor="tester")
 
 

@@ -13,7 +13,6 @@ from ledger.service.reading.documents import (
 from ledger.service.reading.entries import (
     EntryView,
     LineView,
-    find_entry,
     find_voucher,
     read_entry,
     vouchers_of,
@@ -46,7 +45,6 @@ __all__ = [
     "customer_statement",
     "export_text",
     "find_account",
-    "find_entry",
     "find_voucher",
     "fold_balances",
     "hold_snapshot",

@@ -108,35 +108,6 @@ def find_voucher(
     return found
 
 
-def find_entry(
-    session: Session,
-    source_system: str,
-    source_ref: str,
-    effective_as_of: date | None = None,
-    known_as_of: int | None = None,
-) -> EntryView:
-    """Read the entry that a source system posted by its reference.
-
-    Raises `UnknownEntry`, `NotYetKnown`.
-    """
-    found = _find(
-        session,
-        "e.source_system = :system AND e.source_ref = :ref",
-        {
-            "system": source_system, "ref": source_ref, "day": effective_as_of,
-            "known": known_as_of,
-        },
-    )  # fmt: skip
-    if found is None:
-        raise UnknownEntry(
-            f"{source_system} has posted no entry {source_ref!r}"
-            f"{_as_of(effective_as_of, known_as_of)}.",
-            source_system=source_system,
-            source_ref=source_ref,
-        )
-    return found
-
-
 def _find(session: Session, condition: str, bound: Mapping[str, Any]) -> EntryView | None:
     """Find an entry that both clocks show; its reversal is told only where they show that too."""
 

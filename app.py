@@ -45,7 +45,16 @@ PERIODIC = ("seal_books", "deliver_webhooks", "fold_balances", "sweep_keys")
 # What the rooms above the ledger look at before a month is closed.
 CLOSE_CHECKS = tuple(
     f"reporting.service.closing:{name}"
-    for name in ("UNBILLED", "SUSPENDED", "FILES", "ORDERS", "ORDER_ROWS", "PAYMENTS", "UNBOOKED")
+    for name in (
+        "UNBILLED",
+        "SUSPENDED",
+        "FILES",
+        "ORDERS",
+        "ORDER_ROWS",
+        "PAYMENTS",
+        "UNBOOKED",
+        "REFUSED",
+    )
 )
 
 # What the rooms above the ledger look at when the books are verified.

@@ -72,10 +72,25 @@ class FileArguments(Schema):
     limit = fields.Integer(load_default=100, validate=validate.Range(1, 1000))
 
 
+class RefusalSchema(Schema):
+    """A file that was refused for what lies with us: to be taken in again once that is right."""
+
+    refused_file_id = fields.Integer(required=True)
+    name = fields.String(required=True)
+    source_system = fields.String(required=True)
+    book = fields.String(required=True)
+    sha256 = fields.String(required=True)
+    size = fields.Integer(required=True)
+    reason = fields.String(required=True)
+    detail = fields.String(required=True)
+    refused_at = fields.AwareDateTime(required=True)
+
+
 class FilesSchema(FileArguments):
-    """The newest files, newest last."""
+    """The newest files, newest last, and every refused one that waits to be taken in again."""
 
     files = fields.List(fields.Nested(FileWithTotalsSchema), required=True)
+    refused = fields.List(fields.Nested(RefusalSchema), required=True)
 
 
 class SuspenseArguments(Schema):
@@ -224,7 +239,9 @@ class Files(MethodView):
         with transaction() as session:
             found = service.files(session, limit=wanted["limit"])
             totals = service.control_totals(session)
-        return {**wanted, "files": [_with_totals(one, totals) for one in found]}
+            refused = service.refused_files(session)
+        files = [_with_totals(one, totals) for one in found]
+        return {**wanted, "files": files, "refused": refused}
 
 
 @blueprint.route("/files/<int:file_id>")

@@ -89,9 +89,9 @@ def ingest(*, paths: tuple[Path, ...], source: str, book: str, as_json: bool) ->
 @mediation_cli.command()
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a file.")
 def files(*, as_json: bool) -> None:
-    """List files with their states, control totals and alarms."""
+    """List files with their states, control totals and alarms, and those that were refused."""
     with transaction("auditor") as session:
-        found = service.files(session)
+        found, refused = service.files(session), service.refused_files(session)
         totals = {
             (total.file_id, total.measure): total for total in service.control_totals(session)
         }
@@ -115,6 +115,24 @@ def files(*, as_json: bool) -> None:
             )
         for kind, detail in file.alarms:
             click.echo(f"       {kind}: {detail}")
+    for one in refused:
+        if as_json:
+            row = {**asdict(one), "state": "refused", "refused_at": one.refused_at.isoformat()}
+            click.echo(json.dumps(row, ensure_ascii=False))
+            continue
+        click.echo(f"{one.refused_file_id:6} refused   {one.name}  {one.reason}")
+        click.echo(f"       {one.detail} Put that right and take it in again.")
+
+
+@mediation_cli.command("give-up")
+@click.argument("file")
+@click.option("--author", required=True, help="Who looked; kept.")
+@click.option("--because", required=True, help="Why it is not needed; kept.")
+def give_up(*, file: str, author: str, because: str) -> None:
+    """End the waiting of a refused FILE (name, or number among the refused): it is not needed."""
+    with transaction() as session:
+        ended = service.give_up_refused(session, file, author, because)
+    click.echo(f"{ended.name}, refused for {ended.reason}, is given up: it holds up no close.")
 
 
 @mediation_cli.command()

@@ -46,6 +46,33 @@ class FileReversal(Base):
     reversed_at: Mapped[datetime] = mapped_column(server_default="clock_timestamp()")
 
 
+class RefusedFile(Base):
+    """A file that was refused for what lies with us: not registered, and to be taken in again."""
+
+    __tablename__ = "refused_file"
+    refused_file_id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    source_system: Mapped[str]
+    book: Mapped[str]
+    name: Mapped[str]
+    sha256: Mapped[str]
+    size: Mapped[int] = mapped_column(BigInteger)
+    reason: Mapped[str]
+    detail: Mapped[str]
+    refused_at: Mapped[datetime] = mapped_column(server_default="clock_timestamp()")
+
+
+class RefusedFileEnd(Base):
+    """Somebody looked at a refused file, and it is not needed."""
+
+    __tablename__ = "refused_file_end"
+    refused_file_id: Mapped[int] = mapped_column(
+        ForeignKey("refused_file.refused_file_id"), primary_key=True
+    )
+    actor: Mapped[str]
+    reason: Mapped[str]
+    ended_at: Mapped[datetime] = mapped_column(server_default="clock_timestamp()")
+
+
 class FileAlarm(Base):
     """Something about a file that a person should know and that stops nothing."""
 

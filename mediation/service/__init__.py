@@ -4,6 +4,7 @@ from mediation.service.control import control_totals, verify_file
 from mediation.service.ingest import FileOutcome, ingest_file
 from mediation.service.limits import LimitReached, limits_reached
 from mediation.service.recycling import RecyclingOutcome, recycle_suspense
+from mediation.service.refused_files import Refusal, give_up_refused, refused_files
 from mediation.service.registration import files
 from mediation.service.reversing import reverse_file
 from mediation.service.row_suspense import RowOutcome, correct_row, give_up_row, rerun_rows
@@ -24,6 +25,7 @@ __all__ = [
     "LimitReached",
     "PartnerCost",
     "RecyclingOutcome",
+    "Refusal",
     "RowOutcome",
     "SettlementOutcome",
     "WholesaleOutcome",
@@ -33,11 +35,13 @@ __all__ = [
     "correct_row",
     "files",
     "files_of_days",
+    "give_up_refused",
     "give_up_row",
     "ingest_file",
     "limits_reached",
     "record_location",
     "recycle_suspense",
+    "refused_files",
     "rerun_rows",
     "reverse_file",
     "settle_content",

@@ -33,6 +33,7 @@ from mediation.records import FileHeader
 from mediation.service import registration
 from mediation.service.arrival import Arrival, printable_name, read_whole
 from mediation.service.control import verify_file
+from mediation.service.refused_files import record_refusal
 from mediation.service.registration import Registration
 from mediation.service.tables import ingest_list, ingest_orders, ingest_payments
 from mediation.service.taking import suspend_whole, take_usage
@@ -46,6 +47,7 @@ class FileOutcome:
 
     `state` is accepted, suspended, parked, duplicate, or refused: that one is not registered (file
     number 0), because what stands against it lies with us and the same file is good afterwards.
+    `refused_files` lists it until then.
     """
 
     file_id: int
@@ -103,11 +105,10 @@ def ingest_file(
     except DoesNotTie:
         raise
     except Problem as problem:
-        return FileOutcome(
-            0, name, "refused", "", refused_by(problem),
-            f"{name}: {problem} Nothing was recorded; put that right and take the file in "
-            "again.", 0,
-        )  # fmt: skip
+        reason, detail = refused_by(problem), f"{name}: {problem}"
+        record_refusal(session, arrival, book, reason, detail)
+        told = f"{detail} Nothing was recorded; put that right and take the file in again."
+        return FileOutcome(0, name, "refused", "", reason, told, 0)
     return FileOutcome(
         made.file_id, made.name, made.state, made.format, made.reason, made.detail,
         made.record_count, made.alarms,

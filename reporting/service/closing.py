@@ -107,6 +107,25 @@ def _files(session: Session, scope: Scope, kind: str) -> Finding:
     )
 
 
+def _refused(session: Session, scope: Scope) -> Finding:
+    """Files that were refused for what lies with us and are not taken in since.
+
+    They hold up every month: the one that they are of may be the one whose close refused them.
+    """
+    del scope
+    rows = [
+        {"refused_file_id": one.refused_file_id, "name": one.name, "book": one.book,
+         "reason": one.reason, "detail": one.detail}
+        for one in mediation.refused_files(session)
+    ]  # fmt: skip
+    count = "1 file was" if len(rows) == 1 else f"{len(rows)} files were"
+    return found(
+        rows, "Every file that was refused has been taken in.",
+        f"{count} refused for what lies with us, and nothing of it is booked. Put that right and "
+        "take it in again, or give it up: hovedbok mediation give-up.",
+    )  # fmt: skip
+
+
 _KINDS = {"usage": "usage", "orders": "order", "payments": "payment"}  # as sentences name them
 
 
@@ -127,6 +146,7 @@ ORDERS = PeriodCheck(
 PAYMENTS = PeriodCheck(
     "payment_files", "Payment files that wait as a whole", partial(_files, kind="payments")
 )
+REFUSED = PeriodCheck("refused_files", "Files refused for what lies with us", _refused)
 
 _UNBOOKED = """
     SELECT file_id, line_no, settlement_date, kid, amount_minor FROM bank_payment

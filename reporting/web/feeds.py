@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from ledger.db import transaction
 from ledger.errors import Invalid, Problem
 from ledger.web import current_actor, scope
+from mediation import service as mediation
 from mediation.outcomes import REASONS
 from mediation.service import RowOutcome
 from reporting.web import sources
@@ -36,13 +37,13 @@ def _feeds() -> str:
     """List the files registered, newest first, or those that somebody has to look at."""
     look, before = choice_argument("look", ("yes",)), number_argument("before")
     with transaction() as session:
-        files = sources.files(session)
+        files, refused = sources.files(session), mediation.refused_files(session)
     wanted = [file for file in files if file.wants_a_look] if look else files
     shown = [file for file in wanted if before is None or file.file_id < before]
     return render_template(
         "feeds.html", files=shown[:_FILES_SHOWN], more=len(shown) > _FILES_SHOWN, before=before,
         look=look, count=len(wanted), untied=sum(not file.ties for file in files),
-        seen_to=sum(file.wants_a_look for file in files),
+        seen_to=sum(file.wants_a_look for file in files), refused=refused,
     )  # fmt: skip
 
 

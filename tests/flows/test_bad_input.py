@@ -20,7 +20,7 @@ from ledger.vault import vault
 from mediation import formats
 from mediation.cli import files_under, ingest_paths, mediation_cli
 from mediation.formats.ber import read_header
-from mediation.service import control_totals, ingest_file, suspense
+from mediation.service import control_totals, ingest_file, refused_files, suspense
 from mediation.service.ingest import FileOutcome
 from mediation.service.payments import unmatched
 from rating import service as rating
@@ -63,6 +63,12 @@ def _take(folder: Path, name: str, raw: bytes) -> FileOutcome:
     path.write_bytes(raw)
     with transaction() as session:
         return ingest_file(session, vault(), path)
+
+
+def refused_names() -> list[str]:
+    """The refused files that wait to be taken in again."""
+    with transaction("auditor") as session:
+        return [one.name for one in refused_files(session)]
 
 
 def _facts() -> dict[str, int]:
@@ -276,9 +282,14 @@ def test_a_closed_period_refuses_the_file_until_it_is_open(month: Path, tmp_path
     assert refused.detail is not None
     assert refused.detail.startswith("OCR_1.txt: ")
     assert "2026-04" in refused.detail
-    assert _grown(before) == {"period_lock_event"} & before.keys()
+    assert _grown(before) == {"period_lock_event", "refused_file"} & before.keys()
+    assert refused_names() == ["OCR_1.txt"]
+    kept = _facts()
+    assert _take(tmp_path, "OCR_1.txt", raw).state == "refused"
+    assert _grown(kept) == set(), "the same refusal, as of every night, is kept once"
     lock("open")
     assert _take(tmp_path, "OCR_1.txt", raw).state == "accepted"
+    assert refused_names() == []
 
 
 def test_payments_are_booked_in_the_book_that_is_named(month: Path, tmp_path: Path) -> None:

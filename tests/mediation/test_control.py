@@ -31,7 +31,7 @@ from mediation.service.suspense import (
 
 FACTS = (
     "source_file", "file_alarm", "file_usage", "control_move", "suspense", "suspense_release",
-    "held_part", "held_release", "file_reversal",
+    "held_part", "held_release", "file_reversal", "refused_file", "refused_file_end",
 )  # fmt: skip
 ENDS = [bucket for bucket in Bucket if bucket is not Bucket.RECEIVED]
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import re
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner, Result
 from sqlalchemy import text
 
 import app
@@ -17,6 +20,7 @@ from ledger.errors import Conflict
 from ledger.service.checks import CHECKS
 from ledger.vault import vault
 from mediation import service as mediation
+from mediation.cli import mediation_cli
 from mediation.formats import orders_csv
 from mediation.service import FileOutcome
 from mediation.service.reversing import Withdrawn
@@ -27,6 +31,7 @@ from reporting.service.closing import (
     ORDER_ROWS,
     ORDERS,
     PAYMENTS,
+    REFUSED,
     SUSPENDED,
     UNBILLED,
     UNBOOKED,
@@ -37,6 +42,7 @@ from tests.mediation.bank_files import PAYMENT, lines_of, octets_of, transmissio
 from tests.mediation.octets import container, integer, pgw, tgpp_file
 from tests.rating.tariffs import SMALL
 from tests.reporting.desk_books import open_books
+from tests.reporting.test_desk import enter, make_app, text_of
 
 MARCH = Scope.of("NO01", "2026-03")
 
@@ -330,6 +336,56 @@ def _booked() -> dict[str, list[str]]:
 def test_the_door_hands_over_every_check_once(db: str) -> None:
     """Those that app.py names can be loaded, and no code is used twice."""
     given = [app._load(target) for target in app.CLOSE_CHECKS]
-    assert given == [UNBILLED, SUSPENDED, FILES, ORDERS, ORDER_ROWS, PAYMENTS, UNBOOKED]
+    assert given == [
+        UNBILLED, SUSPENDED, FILES, ORDERS, ORDER_ROWS, PAYMENTS, UNBOOKED, REFUSED,
+    ]  # fmt: skip
     codes = [check.code for check in (*CHECKS, *given)]
     assert len(set(codes)) == len(codes)
+
+
+def test_a_file_refused_by_a_close_holds_up_the_next_ones(db: str, tmp_path: Path) -> None:
+    """Until it is taken in, or somebody says that it is not needed; sent again, it waits again."""
+    with transaction() as session:
+        service.seed_book(session, "NO01")
+        service.open_periods(session, "NO01", 2026)
+    assert _held(REFUSED) == {month: [] for month in MONTHS}
+
+    def lock(level: str) -> None:
+        with transaction() as session:
+            service.lock_period(session, "NO01", "2026-04", module="GL", level=level, actor="t",
+                                reason="t")  # fmt: skip
+
+    lock("soft")
+    raw = written([PAYMENT])
+    assert _send(tmp_path, "bank.txt", raw).state == "refused"
+    assert _held(REFUSED) == {month: ["bank.txt"] for month in MONTHS}
+    said = look(REFUSED).detail
+    assert said.startswith("1 file was refused for what lies with us, and nothing of it is booked.")
+    told = _run("files").output
+    assert told.startswith("     1 refused   bank.txt  PERIOD_CLOSED\n       bank.txt: ")
+    assert "2026-04" in told
+    assert [json.loads(line)["state"] for line in _run("files", "--json").output.splitlines()] == [
+        "refused"
+    ]
+    desk = make_app().test_client()
+    enter(desk, "operations")
+    page = text_of(desk, "/feeds")
+    assert re.search(r"bank\.txt NO01 [0-9. :]+ PERIOD_CLOSED bank\.txt: ", page)
+    listed = desk.get("/api/v1/files").json["refused"]
+    assert [(one["name"], one["reason"]) for one in listed] == [("bank.txt", "PERIOD_CLOSED")]
+    signed = ("--author", "Kari", "--because", "posted by hand")
+    assert _run("give-up", "other.txt", *signed).exit_code == 1
+    assert _run("give-up", "bank.txt", "--author", " ", "--because", "x").exit_code == 1
+    assert "is given up" in _run("give-up", "bank.txt", *signed).output
+    assert _held(REFUSED) == {month: [] for month in MONTHS}
+    assert _send(tmp_path, "bank.txt", raw).state == "refused"
+    assert _send(tmp_path, "copy.txt", raw).state == "refused"
+    assert _held(REFUSED) == {month: ["copy.txt"] for month in MONTHS}
+    lock("open")
+    assert _send(tmp_path, "bank.txt", raw).state == "accepted"
+    assert _held(REFUSED) == {month: [] for month in MONTHS}
+
+
+def _run(*words: str) -> Result:
+    """Run `hovedbok mediation`; a problem ends with 1 at the door."""
+    return CliRunner().invoke(mediation_cli, list(words))

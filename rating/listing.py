@@ -1,9 +1,10 @@
 """The prices of a tariff as lines of text: what `hovedbok rating show` prints."""
 
 from rating.explain import kroner
+from rating.measures import measured
 from rating.phrases import Language
 from rating.rounding import Mode
-from rating.tariff_terms import SPLIT_CARRY, Band, Rate, Tariff
+from rating.tariff_terms import SPLIT_CARRY, UNIT_OF_USAGE, Band, Rate, Tariff
 
 _SPLITS = {
     "split": "each band rounds up on its own",
@@ -44,14 +45,14 @@ def rate_terms(rate: Rate, language: Language = "en") -> list[str]:
     """Say what one row asks for beside its first price: each further step, then its terms."""
     lines = []
     for step in rate.steps:
-        counted = f"in whole {step.increment}" if step.increment > 1 else "as used"
-        price = f"{kroner(step.price_micro, language)} per {step.per}"
-        lines.append(f"{price} from {step.start} on, {counted}")
+        counted = f"in whole {_of(rate, step.increment)}" if step.increment > 1 else "as used"
+        price = f"{kroner(step.price_micro, language)} per {_of(rate, step.per)}"
+        lines.append(f"{price} from {_of(rate, step.start)} on, {counted}")
     terms = [
         (rate.setup_micro, f"set-up fee {kroner(rate.setup_micro, language)}"),
-        (rate.increment > 1, f"in whole {rate.increment}"),
+        (rate.increment > 1, f"in whole {_of(rate, rate.increment)}"),
         (rate.whole_step, "the step of the last unit prices the whole"),
-        (rate.until, f"no price beyond {rate.until}"),
+        (rate.until, f"no price beyond {_of(rate, rate.until)}"),
         (rate.minimum_micro, f"at least {kroner(rate.minimum_micro, language)}"),
         (
             rate.max_charge_micro is not None,
@@ -64,3 +65,9 @@ def rate_terms(rate: Rate, language: Language = "en") -> list[str]:
     ]
     told = ", ".join(text for holds, text in terms if holds)
     return [*lines, told] if told else lines
+
+
+def _of(rate: Rate, quantity: int) -> str:
+    """Write a quantity of what a rate is for; of data nobody counts ten digits of octets."""
+    unit = UNIT_OF_USAGE[rate.usage]
+    return measured(quantity, (unit,)) if unit == "octet" else str(quantity)

@@ -121,8 +121,10 @@ def _kind(kind: str, part: object) -> str:
 
 
 def _per(rate: Rate) -> str:
-    """Say what a price is for: 60 s, a message, 1 048 576 octets."""
+    """Say what a price is for: 60 s, a message, 1 GB."""
     unit = UNIT_OF_USAGE[rate.usage]
+    if unit == "octet":
+        return measured(rate.per, (unit,))
     return unit if rate.per == 1 else f"{rate.per:,} {unit}".replace(",", " ")
 
 

@@ -32,6 +32,10 @@ _MORE: Mapping[str, frozenset[str]] = {
     "journals": frozenset({"state", "before"}),
     "login": frozenset({"next"}),
     "period": frozenset({"checklist", _DAY}),
+    "quote": frozenset({
+        "offering", "subscription", "tariff", "period", "whole", "usage", "called", "group", "at",
+        "quantity",
+    }),
     "suspense": frozenset({"reason"}),
     "tariff": frozenset({"since"}),
     "trace_record": frozenset({"place"}),

@@ -80,6 +80,7 @@ _PARENTS = {
         "periods",
     ),
     "entry_proof": "trial_balance",
+    "quote": "tariffs",
     "tariff": "tariffs",
     "tariff_judge": "tariffs",
     "journal": "journals",

@@ -40,6 +40,7 @@ from reporting.web import (
     journals,
     overview,
     periods,
+    quotes,
     tariffs,
     trails,
 )
@@ -47,7 +48,7 @@ from reporting.web.arguments import number_argument
 from reporting.web.clocks import reading
 
 _ACTS_SHOWN = 100
-_ROOMS = (books, chart, customers, feeds, journals, periods, tariffs, trails)
+_ROOMS = (books, chart, customers, feeds, journals, periods, quotes, tariffs, trails)
 
 
 def register(app: Flask) -> None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from click.testing import CliRunner
@@ -33,7 +34,7 @@ from tests.flows.test_wholesale import TARIFF as AGREED
 from tests.party.rows import ANNA, order
 from tests.rating.tariffs import GB
 from tests.rating.test_fair_use import TARIFF as ROAM
-from tests.reporting.test_desk import make_app
+from tests.reporting.test_desk import PAGE, enter, make_app, text_of
 
 SECOND = 10_000
 TOP_UP = """
@@ -351,3 +352,21 @@ def test_discounts_and_frames_are_quoted_as_they_are_billed(books: str, tmp_path
     billed = _as_billed("MOBIL", *calls)
     assert billed["voice", "one_off"] == -2_000_000
     assert billed["month", "one_off"] < -100_000_000
+
+
+def test_on_the_desk(family: Path) -> None:
+    """What is left has its unit, the payer is named, and nobody has an unknown number."""
+    _take(family, "first.csv", (2, 5, 350), (1, 6, 100))
+    _rate()
+    client = make_app().test_client()
+    enter(client, "operations")
+    asked = {"usage": "voice", "called": "4790000009", "at": f"20.03.{MONTH[:4]} 18:00",
+             "quantity": "1:40", "subscription": "+47 910 00 002"}  # fmt: skip
+    told = text_of(client, f"/tariffs/quote?{urlencode(asked)}")
+    assert "4791000002, MEMBER as rating run" in told
+    assert "minutes 2 min 50 s" in told.replace("\u00a0", " ")
+    assert "paid by 3" in told
+    lost = asked | {"subscription": "4799999999"}
+    refused = client.get(f"/tariffs/quote?{urlencode(lost)}", headers=PAGE)
+    assert refused.status_code == 404
+    assert f"No subscription 4799999999 is active in {MONTH}" in refused.text

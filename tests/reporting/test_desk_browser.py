@@ -39,6 +39,7 @@ PAGES = {
     "operations": ("/", "/feeds", "/feeds/2", "/feeds/1", "/suspense", "/suspense?reason=NO_RATE"),
     "administrator": ("/", "/access", "/trial-balance"),
 }  # fmt: skip
+QUOTE = "/tariffs/quote?offering=ONE&usage=voice&called=4790000001&at=02.03.2026+16:59&quantity=90"
 _FLAGS = [
     "--no-sandbox", "--disable-gpu", "--disable-background-networking",
     "--disable-component-update", "--disable-sync",
@@ -191,7 +192,7 @@ def test_the_desk_fits_a_small_screen(page: Page, home: Path, shoot: Shoot) -> N
         rating.load_tariff(session, SMALL.encode())
     page.set_viewport_size({"width": 390, "height": 800})
     for role, paths in (
-        ("operations", ("/feeds/2", "/tariffs/SMALL/1")),
+        ("operations", ("/feeds/2", "/tariffs/SMALL/1", QUOTE)),
         ("collector", ("/", "/aging", "/customers/7")),
     ):
         page.context.clear_cookies()

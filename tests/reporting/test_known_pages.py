@@ -129,7 +129,7 @@ WITHOUT_CLOCKS = {
         "entry_proof", "invoice_pdf", "trace_invoice", "trace_record", "trace_voucher",
     },
     "Facts of the rooms above the journal, and of people.": {
-        "access", "customers", "feed", "feeds", "login", "suspense", "tariff",
+        "access", "customers", "feed", "feeds", "login", "quote", "suspense", "tariff",
         "tariff_file", "tariffs",
     },
 }  # fmt: skip

@@ -145,6 +145,7 @@ def _invoices() -> str:
     return render_template(
         "invoices.html", invoices=page[:_INVOICES_SHOWN], more=len(page) > _INVOICES_SHOWN,
         after=after, period=period, left=left, read=read,
+        outstanding=sum((left or {}).get(one.open_item_id or 0, 0) for one in page),
     )  # fmt: skip
 
 

@@ -137,6 +137,7 @@ def install(app: Flask) -> None:
         quantity=norwegian.quantity,
         rate=norwegian.rate,
         phone=norwegian.phone_number,
+        organisation=norwegian.organisation_number,
         person=_person,
     )
     app.before_request(check_address)

@@ -14,6 +14,7 @@ from sqlalchemy import BigInteger, Select, cast, func, select
 from ledger import service as ledger
 from ledger.access import Actor
 from ledger.errors import DoesNotTie
+from mediation import service as mediation
 from reporting import service
 from reporting.models import BillRun, InvoiceRow
 from reporting.norwegian import kroner, whole_number
@@ -167,8 +168,10 @@ def _invoices(read: Reading) -> Iterator[Tile]:
 def _feeds(read: Reading) -> Iterator[Tile]:
     files = sources.files(read.session)
     untied = sum(not file.ties for file in files)
+    refused = len(mediation.refused_files(read.session))
     told = [
         _counted(untied, "does not tie", "do not tie"),
+        _counted(refused, "refused and not taken in since", "refused and not taken in since"),
         _counted(sum(file.waits for file in files), "waits as a whole", "wait as a whole"),
         _counted(sum(file.state == "parked" for file in files), "not read", "not read"),
         _counted(sum(len(file.alarms) for file in files), "alarm", "alarms"),
@@ -177,7 +180,7 @@ def _feeds(read: Reading) -> Iterator[Tile]:
     yield Tile(
         "Files registered", whole_number(len(files)),
         ", ".join(filter(None, told)) or "Every file's sums tie", "desk.feeds",
-        "alarm" if untied else "wait" if looked_at else "good", waits=True,
+        "alarm" if untied else "wait" if looked_at or refused else "good", waits=True,
         asks={"look": "yes"} if looked_at else {},
     )  # fmt: skip
     suspended = sum(row.records for row in sources.suspense_by_reason(read.session))

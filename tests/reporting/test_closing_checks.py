@@ -371,6 +371,7 @@ def test_a_file_refused_by_a_close_holds_up_the_next_ones(db: str, tmp_path: Pat
     enter(desk, "operations")
     page = text_of(desk, "/feeds")
     assert re.search(r"bank\.txt NO01 [0-9. :]+ PERIOD_CLOSED bank\.txt: ", page)
+    assert "1 refused and not taken in since" in text_of(desk, "/")
     listed = desk.get("/api/v1/files").json["refused"]
     assert [(one["name"], one["reason"]) for one in listed] == [("bank.txt", "PERIOD_CLOSED")]
     signed = ("--author", "Kari", "--because", "posted by hand")

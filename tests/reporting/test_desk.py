@@ -30,7 +30,7 @@ from party import api as party_api
 from rating import api as rating_api
 from rating import service as rating
 from reporting import api as reporting_api
-from reporting import service
+from reporting import norwegian, service
 from reporting.web import customers, feeds, pages
 from tests.rating.tariffs import SMALL
 from tests.reporting.bills import BUSINESS
@@ -255,6 +255,8 @@ def test_what_stands_on_an_invoice_finds_its_customer(client: FlaskClient) -> No
     assert BUSINESS.org_no is not None
     spaced = " ".join(BUSINESS.org_no[at : at + 3] for at in (0, 3, 6))
     assert BUSINESS.name in text_of(client, f"/customers?q={spaced}")
+    told = text_of(client, "/customers/8").replace("\u00a0", " ")
+    assert f"organisation number {spaced}" in told
 
 
 def test_each_column_of_an_invoice_sums_to_a_figure_below(client: FlaskClient) -> None:
@@ -385,6 +387,36 @@ def test_the_list_of_invoices_turns_pages(
     assert "First invoices" in second
     assert "No further invoice is issued" in text_of(client, "/invoices?after=2026-000002")
     assert client.get("/invoices?after=x", headers=PAGE).status_code == 422
+
+
+def test_a_list_of_all_invoices_has_their_sums(
+    client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Net, VAT, to pay, and what is left; those of a part would be taken for those of all."""
+    enter(client, "collector")
+    with transaction() as session:
+        one, two = service.iter_invoices(session, "NO01")
+        left = ledger.open_items(session, "NO01", accounts=customers.RECEIVABLES)
+    minor = [getattr(one, name) + getattr(two, name)
+             for name in ("net_minor", "vat_minor", "gross_minor")]  # fmt: skip
+    sums = " ".join(norwegian.kroner(m).replace("\u00a0", " ")
+                    for m in (*minor, sum(item.outstanding_minor for item in left)))  # fmt: skip
+    assert f"Total of 2 invoices {sums}" in text_of(client, "/invoices")
+    assert "Total of" not in text_of(client, f"/invoices?after={INVOICE}")
+    monkeypatch.setattr(customers, "_INVOICES_SHOWN", 1)
+    assert "Total of" not in text_of(client, "/invoices")
+
+
+@pytest.mark.parametrize(
+    ("left", "said"), [(1_234_56, "1 234,56 open"), (1_00, "1,00 part paid"), (0, "0,00 settled")]
+)
+def test_an_invoice_says_how_far_it_is_paid(
+    client: FlaskClient, monkeypatch: pytest.MonkeyPatch, left: int, said: str
+) -> None:
+    """As the page of its customer does."""
+    enter(client, "collector")
+    monkeypatch.setattr(service, "outstanding_of", lambda *_: left)
+    assert f"Outstanding {said}" in text_of(client, f"/invoices/{INVOICE}")
 
 
 def test_an_invoice_without_its_pdf_is_marked_in_the_list(

@@ -16,6 +16,7 @@ from ledger.db import transaction
 from ledger.money import parse_amount
 from ledger.vault import vault
 from ledger.web import scope
+from party.service import party_labels
 from reporting import norwegian
 from reporting.service import tracing
 from reporting.service.explained import Trail
@@ -23,6 +24,9 @@ from reporting.web.dates import OSLO
 from reporting.web.frame import book
 
 _LABELS = {"kid": "KID", "vat_code": "VAT code", "party_id": "Party", "line_no": "Line"}
+
+# What leads to a page, and what people call it.
+_BEHIND = {"file_id": "file", "party_id": "customer"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +86,38 @@ def _record() -> str:
 
 
 def _page(heading: str, trail: Trail) -> str:
+    if g.actor.may("party:read"):
+        with transaction() as session:
+            trail = named(trail, party_labels(session, set(_parties(trail))))
     return render_template("trace.html", heading=heading, step=step_of("", trail))
+
+
+def _parties(node: Any) -> Iterator[int]:
+    """Give the parties that a trail names, wherever it does."""
+    for name, value in node.items() if isinstance(node, Mapping) else enumerate(node):
+        if name == "party_id" and value:
+            yield int(value)
+        elif isinstance(value, Mapping | list | tuple):
+            yield from _parties(value)
+
+
+def named(node: Any, labels: Mapping[int, tuple[str, str]]) -> Any:
+    """Say before each party of a trail its customer number, which is on every other page.
+
+    A program may post a party that nobody registered.
+    """
+    if isinstance(node, list | tuple):
+        return [named(one, labels) for one in node]
+    if not isinstance(node, Mapping):
+        return node
+    told: dict[str, Any] = {}
+    for name, value in node.items():
+        if name == "party_id":
+            told["customer"] = (
+                labels[value][0] if value in labels else f"party {value}" if value else ""
+            )
+        told[name] = named(value, labels)
+    return told
 
 
 def step_of(heading: str, node: Mapping[str, Any]) -> Step:
@@ -114,8 +149,9 @@ def _steps_of(label: str, items: list[Mapping[str, Any]]) -> Iterator[Step]:
 
 
 def _told(node: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Give what is said of a node; the number of a file is behind its name, where it has one."""
-    return (pair for pair in node.items() if pair[0] != "file_id" or "file" not in node)
+    """Give what is said of a node, without the numbers of ours that are behind what people say."""
+    hidden = {number for number, said in _BEHIND.items() if said in node}
+    return (pair for pair in node.items() if pair[0] not in hidden)
 
 
 def _fact(name: str, value: Any, node: Mapping[str, Any]) -> Fact:
@@ -139,7 +175,8 @@ def _fact(name: str, value: Any, node: Mapping[str, Any]) -> Fact:
         moment = datetime.fromtimestamp(int(value), UTC).astimezone(OSLO)
         return Fact(label, moment.strftime("%d.%m.%Y %H:%M:%S"))
     text = "" if value is None else str(value)
-    href = _href("file_id", str(node.get("file_id") or "")) if name == "file" else _href(name, text)
+    number = next((number for number, said in _BEHIND.items() if said == name), None)
+    href = _href(name, text) if number is None else _href(number, str(node.get(number) or ""))
     return Fact(label, text, href, isinstance(value, int) and name != "voucher")
 
 

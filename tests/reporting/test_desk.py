@@ -27,6 +27,7 @@ from ledger.web.gate import PUBLIC, route_scopes, session_cookie
 from mediation import api as mediation_api
 from mediation.models import SourceFile
 from party import api as party_api
+from party.service import party_labels
 from rating import api as rating_api
 from rating import service as rating
 from reporting import api as reporting_api
@@ -302,7 +303,10 @@ def test_an_entry_and_an_invoice_lead_to_their_trail(client: FlaskClient) -> Non
     assert (
         f'href="/invoices/{INVOICE}"' in client.get("/trace/voucher/SAL/2026/1", headers=PAGE).text
     )
-    assert "Line Account Name Amount Party" in seen  # No number of a customer is this one.
+    assert "Line Account Name Amount Customer" in seen
+    with transaction() as session:
+        ((number, _),) = party_labels(session, {7}).values()
+    assert f"1500 Customers - consumer 1 234,56 {number} " in seen
     assert "Trace of voucher SAL/2026/1" in seen
     assert "KID" in text_of(client, f"/trace/invoice/{INVOICE}")
     assert client.get("/trace/record?place=nothing", headers=PAGE).status_code == 422
@@ -397,14 +401,17 @@ def test_a_list_of_all_invoices_has_their_sums(
     with transaction() as session:
         one, two = service.iter_invoices(session, "NO01")
         left = ledger.open_items(session, "NO01", accounts=customers.RECEIVABLES)
-    minor = [getattr(one, name) + getattr(two, name)
-             for name in ("net_minor", "vat_minor", "gross_minor")]  # fmt: skip
-    sums = " ".join(norwegian.kroner(m).replace("\u00a0", " ")
-                    for m in (*minor, sum(item.outstanding_minor for item in left)))  # fmt: skip
-    assert f"Total of 2 invoices {sums}" in text_of(client, "/invoices")
-    assert "Total of" not in text_of(client, f"/invoices?after={INVOICE}")
+    net, vat, gross = (
+        norwegian.kroner(getattr(one, name) + getattr(two, name)).replace("\u00a0", " ")
+        for name in ("net_minor", "vat_minor", "gross_minor")
+    )
+    open_now = norwegian.kroner(sum(item.outstanding_minor for item in left))
+    whole = text_of(client, "/invoices").replace("\u00a0", " ")
+    assert f"2 invoices Net {net}, VAT {vat}, to pay {gross}, outstanding " in whole
+    assert f"outstanding {open_now} Issued invoices" in whole
+    assert "to pay " not in text_of(client, f"/invoices?after={INVOICE}")
     monkeypatch.setattr(customers, "_INVOICES_SHOWN", 1)
-    assert "Total of" not in text_of(client, "/invoices")
+    assert "to pay " not in text_of(client, "/invoices")
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from sqlalchemy import text
 from ledger.db import transaction
 from mediation.models import BankPayment, SourceFile
 from reporting.cli.trace import trace_cli
+from reporting.web import trails
 from tests.reporting.desk_books import BOOK, PAID
 from tests.reporting.test_desk import INVOICE, PAGE, enter, text_of
 from tests.reporting.test_desk import client as _client
@@ -76,3 +77,14 @@ def test_programs_get_the_number_of_the_file(client: FlaskClient) -> None:
         assert (payment["file"], payment["file_id"], payment["line"]) == (BANK_FILE, 9, 41)
         told = CliRunner().invoke(trace_cli, asked, catch_exceptions=False)
         assert f"file {BANK_FILE}, line 41" in told.output
+
+
+def test_a_party_that_nobody_registered_is_told_as_what_it_is() -> None:
+    """Its number is no customer's; a line without a party has an empty place in the same column."""
+    rows = [{"party_id": 7, "name": "x"}, {"party_id": 8, "name": "y"}, {"party_id": None}]
+    told = trails.named({"lines": rows}, {7: ("10000007", "Kari")})
+    assert told == {"lines": [
+        {"customer": "10000007", "party_id": 7, "name": "x"},
+        {"customer": "party 8", "party_id": 8, "name": "y"},
+        {"customer": "", "party_id": None},
+    ]}  # fmt: skip

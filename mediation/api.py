@@ -86,6 +86,12 @@ class RefusalSchema(Schema):
     refused_at = fields.AwareDateTime(required=True)
 
 
+class RefusalEndSchema(Schema):
+    """Why a refused file is not needed."""
+
+    reason = fields.String(required=True, validate=validate.Length(1, 500))
+
+
 class FilesSchema(FileArguments):
     """The newest files, newest last, and every refused one that waits to be taken in again."""
 
@@ -287,6 +293,25 @@ class FileReversal(MethodView):
                 dry_run=wanted["dry_run"],
             )  # fmt: skip
         return {**asdict(done), "recorded": not wanted["dry_run"]}
+
+
+@blueprint.route("/refused-files/<int:refused_file_id>/end")
+class RefusedFileEnd(MethodView):
+    """A refused file that is not needed, or came by another way."""
+
+    @scope("mediation:run")
+    @once
+    @blueprint.arguments(RefusalEndSchema)
+    @blueprint.arguments(IdempotencyKeySchema, location="headers")
+    @blueprint.response(HTTPStatus.OK, RefusalSchema)
+    def post(
+        self, wanted: dict[str, Any], _headers: dict[str, str], refused_file_id: int
+    ) -> service.Refusal:
+        """Give it up: it holds up no close, unless it is sent and refused once more."""
+        with transaction() as session:
+            return service.give_up_refused(
+                session, str(refused_file_id), g.actor.reference, wanted["reason"]
+            )
 
 
 @blueprint.route("/suspense")

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from ledger.errors import Invalid, NotFound
 from mediation.models import RefusedFile, RefusedFileEnd
 from mediation.service.arrival import Arrival
+from mediation.service.registration import lock_feed
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,7 @@ def give_up_refused(session: Session, name_or_number: str, author: str, because:
     """
     if not author.strip() or not because.strip():
         raise Invalid("A file that is given up is never booked: give an author and a reason.")
+    lock_feed(session)  # Nobody takes it in, or gives it up, at the same time.
     waiting = refused_files(session)
     found = [one for one in waiting if name_or_number in (str(one.refused_file_id), one.name)]
     if not found:

@@ -36,6 +36,7 @@ OF_NO_BOOK = {
     ("GET", "/api/v1/currencies"), ("GET", "/api/v1/customers"),
     ("GET", "/api/v1/customers/<int:party_id>"), ("GET", "/api/v1/files"),
     ("GET", "/api/v1/files/<int:file_id>"), ("POST", "/api/v1/files/<int:file_id>/reversal"),
+    ("POST", "/api/v1/refused-files/<int:refused_file_id>/end"),
     ("GET", "/api/v1/suspense"), ("POST", "/api/v1/suspense/reruns"),
     ("POST", "/api/v1/files/<int:file_id>/rows/<int:line_no>/corrections"),
     ("POST", "/suspense/rows"),

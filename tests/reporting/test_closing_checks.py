@@ -17,8 +17,10 @@ from ledger import service
 from ledger.closing import Finding, PeriodCheck, Scope
 from ledger.db import transaction
 from ledger.errors import Conflict
+from ledger.service import access
 from ledger.service.checks import CHECKS
 from ledger.vault import vault
+from ledger.web import now
 from mediation import service as mediation
 from mediation.cli import mediation_cli
 from mediation.formats import orders_csv
@@ -382,6 +384,19 @@ def test_a_file_refused_by_a_close_holds_up_the_next_ones(db: str, tmp_path: Pat
     assert _send(tmp_path, "bank.txt", raw).state == "refused"
     assert _send(tmp_path, "copy.txt", raw).state == "refused"
     assert _held(REFUSED) == {month: ["copy.txt"] for month in MONTHS}
+    with transaction() as session:
+        token = access.add_client(session, "feeds", ["mediation:run"], actor="t", now=now())
+        (waits,) = mediation.refused_files(session)
+    program = make_app().test_client()
+    program.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {token}"
+    path = f"/api/v1/refused-files/{waits.refused_file_id}/end"
+    for key, status in (("k", 200), ("k", 200), ("other", 404)):
+        done = program.post(path, json={"reason": "a test"}, headers={"Idempotency-Key": key})
+        assert done.status_code == status, done.text
+    with transaction() as session:
+        ends = session.execute(text("SELECT actor, reason FROM refused_file_end")).all()
+    assert [tuple(row) for row in ends] == [("Kari", "posted by hand"), ("client:feeds", "a test")]
+    assert _send(tmp_path, "copy.txt", raw).state == "refused"
     lock("open")
     assert _send(tmp_path, "bank.txt", raw).state == "accepted"
     assert _held(REFUSED) == {month: [] for month in MONTHS}

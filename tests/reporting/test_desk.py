@@ -533,7 +533,7 @@ SAMPLE = {
     "account": "1500", "draft_id": 1, "sha256": RECEIPT_HASH,
     "request_id": 1, "webhook_id": 1, "block_no": 1, "allocation_id": 1, "book": "NO01",
     "period": "2026-03", "checklist_id": 1, "name": "SMALL", "version": 1,
-    "identity": "SMALL:1:ONE", "code": "3", "line_no": 3,
+    "identity": "SMALL:1:ONE", "code": "3", "line_no": 3, "refused_file_id": 1,
 }  # fmt: skip
 
 

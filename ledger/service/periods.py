@@ -11,6 +11,7 @@ from ledger.errors import Invalid
 from ledger.journal import Voucher
 from ledger.periods import MODULES, period_bounds
 from ledger.refusals import PeriodLockedForGood
+from ledger.service.access import record_event
 from ledger.service.books import require_book
 from ledger.service.clocks import known_only
 from ledger.service.refused import translated
@@ -163,8 +164,13 @@ def grant_exception(
             )
         if standing is not None:
             attempt.rollback()
+            return int(standing)
     assert granted is not None
-    return int(granted if standing is None else standing)
+    record_event(
+        session, granted_by, "let into period", f"period/{book}/{period}", module=module,
+        whom=actor, until=expires_at.isoformat(), reason=reason,
+    )  # fmt: skip
+    return int(granted)
 
 
 def period_states(session: Session, book: str) -> list[PeriodState]:

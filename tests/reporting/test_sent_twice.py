@@ -163,7 +163,7 @@ def test_somebody_is_let_in_once(client: FlaskClient) -> None:
     typed = {"module": "GL", "actor": "accountant", "reason": "late bill",
              "until": long_date(now() + timedelta(days=2))}  # fmt: skip
     all_led(clicks(client, f"{MARCH}/exceptions", **typed), MARCH)
-    assert count("period_lock_exception") == 1
+    assert count("period_lock_exception") == acts("let into period") == 1
     for other in ({"reason": "a second bill"}, {"module": "AR"}, {"actor": "berit"}):
         all_led([send(client, f"{MARCH}/exceptions", **typed | other)], MARCH)
     assert count("period_lock_exception") == 4
@@ -172,7 +172,7 @@ def test_somebody_is_let_in_once(client: FlaskClient) -> None:
         service.lock_period(session, "NO01", "2026-03", module="GL", level="soft", actor="x",
                             reason="x")  # fmt: skip
     all_led([send(client, f"{MARCH}/exceptions", **typed)], MARCH)
-    assert count("period_lock_exception") == 5
+    assert count("period_lock_exception") == acts("let into period") == 5
 
 
 def test_a_year_is_closed_once(client: FlaskClient) -> None:

@@ -217,7 +217,7 @@ class WithdrawalOfDraft(MethodView):
         """Withdraw a draft of your own, with the reason; needs If-Match and is final."""
         del headers  # `once` answers a retry.
         with transaction() as session:
-            before = draft_reading.read_draft(session, draft_id)
+            before = draft_reading.read_draft(session, draft_id, to_change=True)
             require_match(_etag(before), f"draft {draft_id}")
             view = drafting.withdraw(
                 session, draft_id, actor=current_actor().reference, reason=said["reason"]

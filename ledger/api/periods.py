@@ -288,5 +288,9 @@ def etag_header(session: Session, book: str, period: str) -> dict[str, str]:
 
 
 def require_period(session: Session, book: str, period: str) -> None:
-    """Let a change pass only if it names how the period stands, as `require_match` does."""
+    """Let a change pass only if it names how the period stands, as `require_match` does.
+
+    Nobody else changes it, nor posts into it, until the transaction ends.
+    """
+    closing.hold_period(session, book, period)
     require_match(period_etag(states_of(session, book, period)), f"period {period}")

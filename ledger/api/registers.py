@@ -189,7 +189,8 @@ class OneVatCode(MethodView):
         """End a VAT code after a day; If-Match names the state that was read."""
         book = change["book"]
         with transaction() as session:
-            require_match(_etag(registers.vat_code_rates(session, book, code)), f"VAT code {code}")
+            known = registers.vat_code_rates(session, book, code, to_change=True)
+            require_match(_etag(known), f"VAT code {code}")
             registers.end_vat_code(session, book, code, change["last_day"], reason=change["reason"],
                                    actor=current_actor().reference)  # fmt: skip
             rates = registers.vat_code_rates(session, book, code)

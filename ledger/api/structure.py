@@ -207,7 +207,7 @@ class Account(MethodView):
         """Rename or close an account; If-Match names the state that was read."""
         book, actor = change["book"], current_actor().reference
         with transaction() as session:
-            known = chart.account(session, book, account)
+            known = chart.account(session, book, account, to_change=True)
             require_match(str(known.version_no), f"account {account}")
             if change["name"]:
                 chart.rename_account(session, book, account, name=change["name"], actor=actor,

@@ -11,6 +11,7 @@ from ledger.errors import Conflict
 from ledger.refusals import UnknownAccount
 from ledger.service.books import require_book
 from ledger.service.refused import translated
+from ledger.service.turns import take_turn
 
 
 class AccountTaken(Conflict):
@@ -57,8 +58,13 @@ def chart_of_accounts(session: Session, book: str, on: date | None = None) -> li
     return [ChartAccount(*row) for row in session.execute(text(_CHART), {"book": book, "on": on})]
 
 
-def account(session: Session, book: str, number: str) -> ChartAccount:
-    """Give one account. Raises `UnknownBook`, `UnknownAccount`."""
+def account(session: Session, book: str, number: str, *, to_change: bool = False) -> ChartAccount:
+    """Give one account. Raises `UnknownBook`, `UnknownAccount`.
+
+    Who reads it to change it has it alone until the transaction ends.
+    """
+    if to_change:
+        take_turn(session, f"account/{book}/{number}")
     for found in chart_of_accounts(session, book):
         if found.number == number:
             return found
@@ -100,6 +106,7 @@ def rename_account(
 
     Raises `UnknownBook`, `UnknownAccount`.
     """
+    take_turn(session, f"account/{book}/{number}")
     category, code = grouping or (None, None)
     with translated():
         session.execute(
@@ -117,6 +124,7 @@ def close_account(
 
     Raises `UnknownAccount`, or `AccountInUse` with its balance and the last day it was used.
     """
+    take_turn(session, f"account/{book}/{number}")
     with translated():
         session.execute(
             text("SELECT ledger_close_account(:book, :number, :day, :actor, :reason)"),

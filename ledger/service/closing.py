@@ -32,6 +32,7 @@ from ledger.service.checklists import (
 from ledger.service.checks import CHECKS
 from ledger.service.periods import check_reason, period_states, reopen_period
 from ledger.service.refused import translated
+from ledger.service.turns import take_turn
 
 CLOSED_AS = ("soft", "hard")
 
@@ -73,10 +74,7 @@ def waive_check(
     if result is None:
         raise _unknown_check(code, [one.code for one in seen.results])
     # Two who waive at once, or one who presses twice: the second finds the waiver of the first.
-    session.execute(
-        text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 0))"),
-        {"key": f"waiver/{seen.book}/{seen.period}/{code}"},
-    )
+    take_turn(session, f"waiver/{seen.book}/{seen.period}/{code}")
     standing = _waiver_of(session, seen.book, seen.period, result)
     if standing is not None:
         return standing

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from ledger.attachments import Attachment
 from ledger.drafts import Draft, content_hash, draft_of
 from ledger.refusals import UnknownDraft
+from ledger.service.turns import take_turn
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +114,13 @@ class ApprovalPolicy:
     actor: str
 
 
-def read_draft(session: Session, draft_id: int) -> DraftView:
-    """Read a draft with its versions. Raises `UnknownDraft`."""
+def read_draft(session: Session, draft_id: int, *, to_change: bool = False) -> DraftView:
+    """Read a draft with its versions. Raises `UnknownDraft`.
+
+    Who reads it to change it has it alone until the transaction ends.
+    """
+    if to_change:
+        take_turn(session, f"draft/{draft_id}")
     head = session.execute(
         text(
             "SELECT draft_id, book, created_by, created_at, batch_id, state, withdrawn_by, reason,"

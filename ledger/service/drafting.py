@@ -31,6 +31,7 @@ from ledger.service.draft_names import check_names
 from ledger.service.draft_reading import DraftView, read_draft
 from ledger.service.posting import post_batch
 from ledger.service.refused import translated
+from ledger.service.turns import take_turn
 from ledger.vault import Vault
 
 __all__ = [
@@ -89,7 +90,7 @@ def save_draft(
     if ready:
         check_complete(draft)
     content = content_of(draft)
-    _alone(session, draft_id)
+    take_turn(session, f"draft/{draft_id}")
     if after_version:
         view = read_draft(session, draft_id)
         if _is_latest(view, after_version, content_hash(content), actor, ready=ready):
@@ -154,8 +155,7 @@ def approve(
     NotAwaitingApproval : it was not submitted, or was judged already.
     Problem : why the books refuse it (a closed period, ...); nothing is kept then.
     """
-    _alone(session, draft_id)
-    view = read_draft(session, draft_id)
+    view = read_draft(session, draft_id, to_change=True)
     batch = replace(as_batch(view.draft, draft_id, view.latest.author), approved_by=approver)
     verdict = view.latest.verdict
     if (
@@ -181,8 +181,7 @@ def reject(
 
     Raises `CommentMissing` where no reason is given, else as `approve`.
     """
-    _alone(session, draft_id)
-    view = read_draft(session, draft_id)
+    view = read_draft(session, draft_id, to_change=True)
     verdict = view.latest.verdict
     if verdict is not None and (
         (verdict.verdict, verdict.approver, view.latest.content_hash)
@@ -207,8 +206,7 @@ def post_unapproved(session: Session, draft_id: int, wanted_hash: bytes, *, acto
 
     Raises `ApprovalNeeded` where a rule does, `DraftChanged`, else as `approve`.
     """
-    _alone(session, draft_id)
-    view = read_draft(session, draft_id)
+    view = read_draft(session, draft_id, to_change=True)
     if view.latest.content_hash != wanted_hash:
         raise _changed(view)
     batch = as_batch(view.draft, draft_id, view.latest.author)
@@ -239,8 +237,7 @@ def withdraw(session: Session, draft_id: int, *, actor: str, reason: str) -> Dra
     DraftIsPosted, DraftIsWithdrawn, UnknownDraft.
     Invalid : no reason is given.
     """
-    _alone(session, draft_id)
-    view = read_draft(session, draft_id)
+    view = read_draft(session, draft_id, to_change=True)
     if view.withdrawal is not None and view.withdrawal.actor == actor:
         return view
     if not reason.strip():
@@ -295,14 +292,6 @@ def set_approval_policy(
         )
     told = {**rule, "day": valid_from.isoformat()}
     record_event(session, actor, "approval rule set", f"book/{book}", **told)
-
-
-def _alone(session: Session, draft_id: int) -> None:
-    """Let one at a time act on a draft: the same act sent twice at once finds the first done."""
-    session.execute(
-        text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 0))"),
-        {"key": f"draft/{draft_id}"},
-    )
 
 
 def _is_latest(

@@ -17,6 +17,7 @@ from ledger.refusals import NoPostingRule, PeriodClosed, UnknownVatCode
 from ledger.service.books import PostingRuleView, posting_rules, require_book
 from ledger.service.periods import period_states
 from ledger.service.refused import translated
+from ledger.service.turns import take_turn
 
 _FULL_BP = 10_000
 
@@ -82,11 +83,17 @@ def vat_codes(session: Session, book: str, on: date | None = None) -> list[VatCo
     return [VatCode(*row) for row in rows]
 
 
-def vat_code_rates(session: Session, book: str, code: str) -> list[VatCode]:
+def vat_code_rates(
+    session: Session, book: str, code: str, *, to_change: bool = False
+) -> list[VatCode]:
     """List the rates that a VAT code has had, the first one first.
+
+    Who reads them to change them has them alone until the transaction ends.
 
     Raises `UnknownBook`, `UnknownVatCode`.
     """
+    if to_change:
+        take_turn(session, f"vat/{book}/{code}")
     found = [one for one in vat_codes(session, book) if one.code == code]
     if not found:
         raise UnknownVatCode(f"Book {book} has no VAT code {code}.", vat_code=code)
@@ -104,6 +111,7 @@ def add_vat_code(session: Session, book: str, made: VatCode, *, actor: str, reas
     """
     _check_reason(reason)
     require_book(session, book)
+    take_turn(session, f"vat/{book}/{made.code}")
     if not 0 <= made.rate_bp <= _FULL_BP:
         raise Invalid(f"A rate is from 0 to 100 %, not {made.rate_bp / 100:g} %.")
     if made.valid_to is not None and made.valid_to <= made.valid_from:
@@ -133,6 +141,7 @@ def end_vat_code(
     """
     _check_reason(reason)
     require_book(session, book)
+    take_turn(session, f"vat/{book}/{code}")
     with translated():
         session.execute(
             text("SELECT ledger_end_vat_code(:book, :code, :day, :actor, :reason)"),

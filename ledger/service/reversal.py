@@ -17,6 +17,7 @@ from ledger.service.posted import read_posted
 from ledger.service.posting import post_batch
 from ledger.service.reading import EntryView, LineView, find_voucher, read_entry
 from ledger.service.refused import translated
+from ledger.service.turns import take_turn
 from ledger.undoing import AllocationUndone, ItemInUse, ReversalIsFinal, UnknownAllocation
 
 REVERSALS = "reversal"
@@ -50,10 +51,7 @@ def reverse_entry(
     """
     _require_reason(reason)
     # Two reversals of one entry at a time: the second finds the first.
-    session.execute(
-        text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 0))"),
-        {"key": f"reversal/{entry_id}"},
-    )
+    take_turn(session, f"reversal/{entry_id}")
     original = read_entry(session, entry_id)
     done = _known_reversal(session, original, source_ref, reason, effective_date)
     if done is not None:

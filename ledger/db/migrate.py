@@ -91,6 +91,16 @@ def head() -> str:
     return newest
 
 
+def history() -> list[str]:
+    """List the revisions from the first to the newest."""
+    chain: list[str] = []
+    revision = head()
+    while revision:
+        chain.append(revision)
+        revision = _revisions()[revision]
+    return chain[::-1]
+
+
 @lru_cache(maxsize=1)
 def _revisions() -> dict[str, str]:
     """Map each revision to the one before it."""

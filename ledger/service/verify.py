@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from ledger.service.anchors import anchor_faults, last_anchored_block
 from ledger.service.checklists import wrong_checklists
+from ledger.service.defences import login_faults, routine_faults, table_faults
 from ledger.service.draft_reading import wrong_drafts
 from ledger.service.guards import guard_faults
 from ledger.service.rehash import wrong_leaves
@@ -65,6 +66,9 @@ def verification_steps(
         "draft": wrong_drafts,
         "checklist": wrong_checklists,
         "guard": guard_faults,
+        "routine": routine_faults,
+        "table": table_faults,
+        "login": login_faults,
         **checks_above(),
     }
     return [(check, partial(_named, check, found)) for check, found in checks.items()]
@@ -271,6 +275,26 @@ _CHECKS = {
                 UNION ALL SELECT series_id, fiscal_year, voucher_no FROM voucher_gap) n
             GROUP BY 1, 2) e USING (series_id, fiscal_year)
         WHERE c.last_no IS DISTINCT FROM e.last_no""",
+    # The database refuses a second; its constraint may have been dropped for a while.
+    "twice": """
+        SELECT 'voucher ' || s.code || '/' || fiscal_year || '/' || voucher_no,
+            count(*) || ' entries have the number'
+        FROM journal_entry e LEFT JOIN voucher_series s USING (series_id)
+        GROUP BY e.book_id, series_id, s.code, fiscal_year, voucher_no HAVING count(*) > 1
+        UNION ALL
+        SELECT 'reference ' || source_system || ' ' || source_ref, count(*) || ' entries have it'
+        FROM journal_entry GROUP BY source_system, source_ref HAVING count(*) > 1
+        UNION ALL
+        SELECT 'reference ' || source_system || ' ' || source_ref, count(*) || ' batches have it'
+        FROM posting_batch GROUP BY source_system, source_ref HAVING count(*) > 1
+        UNION ALL
+        SELECT 'entry ' || reverses_entry_id, count(*) || ' entries reverse it'
+        FROM journal_entry WHERE reverses_entry_id IS NOT NULL
+        GROUP BY reverses_entry_id HAVING count(*) > 1
+        UNION ALL
+        SELECT 'allocation ' || reverses_allocation_id, count(*) || ' allocations undo it'
+        FROM allocation WHERE reverses_allocation_id IS NOT NULL
+        GROUP BY reverses_allocation_id HAVING count(*) > 1""",
     # While the close of a year stands, its income, expenses and disposal come to nothing.
     "year end": """
         SELECT 'year ' || y.fiscal_year, 'it is closed, and a result of ' || -sum(
@@ -287,6 +311,11 @@ _CHECKS = {
         GROUP BY y.book_id, y.fiscal_year
         HAVING sum(d.base_debit_minor - d.base_credit_minor) <> 0""",
     "account version": """
+        SELECT 'account id ' || account_id, 'it had versions, and is gone'
+        FROM account_version v WHERE NOT EXISTS (
+            SELECT FROM account a WHERE a.account_id = v.account_id)
+        GROUP BY account_id
+        UNION ALL
         SELECT 'account ' || a.number, 'it is not what its last version says: '
             || coalesce((SELECT string_agg(k.key, ', ') FROM jsonb_each(v.content) k
                 WHERE to_jsonb(a) -> k.key IS DISTINCT FROM k.value), 'there is none')

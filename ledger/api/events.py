@@ -99,6 +99,7 @@ class Feed(MethodView):
     def get(self, wanted: dict[str, Any]) -> dict[str, Any]:
         """Read the events behind a position; nothing is ever skipped or shown out of order."""
         with transaction() as session:
+            events.require_position(session, wanted["after"])
             found = events.events_after(session, wanted["book"], wanted["after"], wanted["limit"])
         following = found[-1].position if found else wanted["after"]
         return {**wanted, "events": found, "next_after": following}

@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from ledger.refusals import NotYetKnown
 from ledger.service.books import require_book
 
 LIMIT_MAX = 1_000
@@ -44,6 +45,21 @@ def events_after(session: Session, book: str, after: int, limit: int = 100) -> l
     require_book(session, book)
     rows = session.execute(text(_EVENTS), {"book": book, "after": after, "limit": limit})
     return [Event(*row) for row in rows]
+
+
+def require_position(session: Session, after: int) -> None:
+    """Refuse to begin behind a position that no seal has given: what comes would be skipped.
+
+    Whoever remembers such a position has it from other books, or from these before they were
+    restored. Raises `NotYetKnown`.
+    """
+    last = last_position(session)
+    if after > last:
+        raise NotYetKnown(
+            f"There is no position {after} to go on from: seals reach to {last}. Ask for what is "
+            "behind the last one that you have seen in these books.",
+            after=after, last_position=last,
+        )  # fmt: skip
 
 
 def last_position(session: Session) -> int:

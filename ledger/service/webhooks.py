@@ -24,7 +24,7 @@ from ledger.errors import NotFound
 from ledger.places import make_once, places
 from ledger.service.book_access import books_of
 from ledger.service.books import require_book
-from ledger.service.events import Event, events_after, last_position
+from ledger.service.events import Event, events_after, last_position, require_position
 from ledger.webhooks import (
     ATTEMPTS_MAX,
     SIGNATURE,
@@ -120,9 +120,11 @@ def end(session: Session, webhook_id: int, *, actor: str, reason: str) -> None:
 def replay(session: Session, webhook_id: int, after: int, *, actor: str) -> None:
     """Tell a webhook again what lies behind a position; wakes one that was given up.
 
-    Raises `UnknownWebhook`.
+    Raises `UnknownWebhook`, or `NotYetKnown` for a position that there is not: it would be told
+    nothing until seals had passed it.
     """
     webhook(session, webhook_id, actor)
+    require_position(session, after)
     session.execute(
         text("INSERT INTO webhook_replay (webhook_id, after_position, actor)"
              " VALUES (:id, :after, :actor)"),

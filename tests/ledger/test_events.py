@@ -238,6 +238,12 @@ def test_the_feed_and_webhooks_over_rest(receiver: Receiver, drafts: Drafts, boo
     assert receiver.positions == [1, 1]
     feed = client.get("/api/v1/events?after=0").json
     assert [e["position"] for e in feed["events"]] == [feed["next_after"]] == [1]
+    # A position of other books, or of these before they were restored, would skip what comes.
+    ahead = client.post(f"{where}/replays", json={"after": 2}, headers={"Idempotency-Key": "s"})
+    assert (code_of(ahead), ahead.json["last_position"]) == ((422, "not-yet-known"), 1)
+    assert code_of(client.get("/api/v1/events?after=2")) == (422, "not-yet-known")
+    assert client.get("/api/v1/events?after=1").json["next_after"] == 1
+    assert client.get(where).json["delivered_to"] == 1
     assert client.delete(where).status_code == 204
     post(drafts, "b")
     webhooks.deliver_job()

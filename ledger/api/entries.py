@@ -212,9 +212,9 @@ def _single(draft: dict[str, Any], key: str) -> Single:
 
 def _by_itself(refusal: Problem) -> Problem:
     """Say of the entry what was said of its place among others, and point at it in the request."""
-    if "entry" not in refusal.facts:
-        return refusal
     fault = fault_of(1, "", refusal)
+    if "entry" not in refusal.facts and not fault.pointer:
+        return refusal
     facts = {name: fact for name, fact in refusal.facts.items() if name != "entry"}
     error = {"pointer": f"/json{fault.pointer}", "code": fault.code, "detail": fault.sentence}
     return type(refusal)(fault.sentence, **{**facts, "errors": [error]})

@@ -12,7 +12,7 @@ from ledger.conditions import Condition
 from ledger.errors import Invalid, Problem
 from ledger.journal import BatchDraft, Declared, EntryDraft, ItemDraft, Line, check_batch
 from ledger.money import parse_amount
-from ledger.refusals import EntryRefReused
+from ledger.refusals import EntryRefReused, PeriodClosed, UnknownPeriod
 from ledger.unstorable import NumberTooLarge
 
 _OF_A_BATCH = re.compile(r"Entry (?:\d+(?: \('[^']*'\))?|'[^']*')(?: line (\d+))?(:?) ")
@@ -137,10 +137,12 @@ class NothingToPost(Invalid):
 
 
 def fault_of(record: int, pointer: str, problem: Problem) -> Fault:
-    """Note a refusal as the fault of a record; a problem of a line points at the line."""
+    """Note a refusal as the fault of a record; it points at the line, or the day, that it is of."""
     line, name = problem.facts.get("line"), problem.facts.get("field")
     if isinstance(line, int) and not pointer:
         pointer = f"/lines/{line - 1}"
+    if isinstance(problem, PeriodClosed | UnknownPeriod) and not pointer:
+        pointer = "/effective_date"
     if isinstance(name, str):
         pointer += "/" + name.replace("item_", "item/")
     said = str(problem).removeprefix(f"Record {record}: ")

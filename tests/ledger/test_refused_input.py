@@ -40,14 +40,15 @@ class Case:
     """What is sent, and by which code and where it is refused.
 
     `pointer` is into the entry, or None where the entry is sound by itself and the books refuse it;
-    `line` is then the line that they name. `single` is the code of POST /entries where the form of
-    a request is refused by its schema, and `single_at` the pointer.
+    `line` is then the line that they name, or `at` the field. `single` is the code of POST /entries
+    where the form of a request is refused by its schema, and `single_at` the pointer.
     """
 
     source: bytes
     code: str
     pointer: str | None = ""
     line: int | None = None
+    at: str = ""
     single: str = ""
     single_at: str = ""
 
@@ -70,14 +71,14 @@ def _amount(amount: str) -> bytes:
     return _entry(lines=[{**LINES[0], "amount": amount}, {**LINES[1], "amount": f"-{amount}"}])
 
 
-AMOUNT, SCHEMA = "/lines/1/amount", "schema-mismatch"
+AMOUNT, THE_DAY, SCHEMA = "/lines/1/amount", "/effective_date", "schema-mismatch"
 CASES = {
     "unbalanced": Case(_line(amount="-5.01"), "entry-not-balanced"),
     "no lines": Case(_entry(lines=[]), "malformed-entry", single=SCHEMA, single_at="/lines"),
     "unknown account": Case(_line(account="9999"), "unknown-account", None, 2),
     "closed account": Case(_line(account="1949"), "account-closed", None, 2),
-    "closed period": Case(_entry(effective_date="2026-02-10"), "period-closed", None),
-    "no period": Case(_entry(effective_date="2031-02-10"), "unknown-period", None),
+    "closed period": Case(_entry(effective_date="2026-02-10"), "period-closed", None, at=THE_DAY),
+    "no period": Case(_entry(effective_date="2031-02-10"), "unknown-period", None, at=THE_DAY),
     "no such day": Case(
         _entry(effective_date="2026-02-30"), "record-malformed", "/effective_date",
         single=SCHEMA, single_at="/effective_date",
@@ -204,7 +205,7 @@ def test_an_entry_is_refused_alike_everywhere(
         _hold_python(case)
         (fault,) = _post(file)
         assert fault["code"] == case.code
-        at_line = "" if case.line is None else f"/lines/{case.line - 1}"
+        at_line = case.at if case.line is None else f"/lines/{case.line - 1}"
         assert fault["pointer"] == (at_line if case.pointer is None else case.pointer)
         assert fault["record"] == 1
         batch = _send(client, BATCH, "batch", b'{"entries": [' + case.source + b"]}")
@@ -219,7 +220,7 @@ def test_an_entry_is_refused_alike_everywhere(
         single = _send(client, SINGLE, "single", case.source)
         assert single["code"] == (case.single or case.code)
         assert single.get("line") == (None if case.single else case.line)
-        if case.single_at or case.line:
+        if case.single_at or case.at or case.line:
             pointer = case.single_at or case.pointer or at_line
             assert [e["pointer"] for e in single["errors"]] == [f"/json{pointer}"]
 
@@ -343,6 +344,16 @@ def test_a_fault_in_columns_points_at_the_column_and_the_place(
     assert (problem["code"], problem["pointer"]) == (code, pointer)
 
 
+def test_a_closed_day_in_columns_points_at_the_day(client: FlaskClient) -> None:
+    """The first row of the entry says it; the books refuse it as they refuse it elsewhere."""
+    columns = {**COLUMNS, "effective_date": [DAY, DAY, "2026-02-10", "2026-02-10"]}
+    with nothing_posted():
+        told = _send(client, BATCH, "k", json.dumps({"columns": columns}).encode())
+    assert [(e["code"], e["pointer"]) for e in told["errors"]] == [
+        ("period-closed", "/columns/effective_date/2")
+    ]
+
+
 def test_a_refused_entry_is_named_by_its_place_in_what_was_sent(client: FlaskClient) -> None:
     """Not by its place among those that are left when what is in the books is taken away."""
     known = [{**GOOD, "source_ref": f"r-{number}"} for number in range(3)]
@@ -352,7 +363,7 @@ def test_a_refused_entry_is_named_by_its_place_in_what_was_sent(client: FlaskCli
     early = {**GOOD, "effective_date": "2026-02-10"}
     for key, bad, code, pointer in (
         ("k-2", odd, "unknown-account", "/entries/4/lines/1"),
-        ("k-3", early, "period-closed", "/entries/4"),
+        ("k-3", early, "period-closed", "/entries/4/effective_date"),
         ("k-4", known[1], "entry-ref-reused", "/entries/4"),
     ):
         body = json.dumps({"entries": [*known, GOOD, bad]}).encode()

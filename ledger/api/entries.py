@@ -129,6 +129,10 @@ class LineViewSchema(Schema):
     account_name = fields.String(required=True)
     amount = Money(required=True, attribute="amount_minor")
     currency = fields.String(required=True)
+    base_amount = Money(
+        required=True, attribute="base_minor",
+        metadata={"description": "The amount in the book's own currency."},
+    )  # fmt: skip
     party_id = fields.Integer(required=True, allow_none=True)
     vat_code = fields.String(required=True, allow_none=True)
     tax_base = Money(required=True, allow_none=True, attribute="tax_base_minor")

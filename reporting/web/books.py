@@ -121,9 +121,11 @@ def _entry(series: str, year: int, number: int) -> str:
         invoice = service.invoice_of_entry(read.session, entry.entry_id)
         draft = draft_of_batch(read.session, entry.batch_id)
         parties = _parties_of(read, entry.lines)
+        own = ledger.functional_currency(read.session, read.book)
     return render_template(
         "entry.html", entry=entry, invoice=invoice, draft=draft, sums=sums_of(entry.lines),
-        read=read, parties=parties,
+        read=read, parties=parties, own=own,
+        foreign=any(line.currency != own for line in entry.lines),
     )  # fmt: skip
 
 

@@ -16,7 +16,9 @@ from flask.testing import FlaskClient
 
 from ledger import service as ledger
 from ledger.db import transaction
-from ledger.journal import BatchDraft, EntryDraft, ItemDraft, Line
+from ledger.journal import AllocationDraft, BatchDraft, EntryDraft, ItemDraft, Line
+from ledger.service import revaluation
+from ledger.service.journal_list import list_entries
 from ledger.tables import Groups
 from reporting import service
 from reporting.cli.report import report_cli
@@ -146,3 +148,37 @@ def test_a_list_without_rows_has_sums_of_nothing(client: FlaskClient) -> None:
     book = openpyxl.load_workbook(BytesIO(workbook_bytes([none], [])))
     rows = list(book["Unmatched payments"].iter_rows(min_row=2, values_only=True))
     assert [row[5] for row in rows] == ["=0", 0, "=ROUND(F2-F3,2)"]
+
+
+def test_what_a_voucher_moved_in_the_books_currency_is_shown(client: FlaskClient) -> None:
+    """A difference of exchange is nothing in the currency: without it, its voucher says nothing."""
+    paid = EntryDraft("PAY", DAY, DAY, "payment", "paid-1", "Paid", (
+        Line("1920", 10_000, "EUR", base_minor=118_000),
+        Line("1510", -10_000, "EUR", party_id=7, base_minor=-118_000,
+             item=ItemDraft("payment", "PAID-1", None, DAY, DAY)),
+    ))  # fmt: skip
+    with transaction() as session:
+        invoice = ledger.find_entry(session, "roaming", "roam-1").lines[0].open_item_id
+        assert invoice is not None
+        used = (AllocationDraft((0, 2), invoice, 10_000, DAY, "hand"),)
+        ledger.post_batch(session, BatchDraft("NO01", "bank", "b", "x", (paid,), used))
+        made = revaluation.post_realised(session, "NO01", DAY, actor="x")
+    assert made is not None
+    (number,) = made.vouchers
+    enter(client, "accountant")
+    read: Any = client.get(f"/api/v1/entries/{number}").json
+    assert [(x["amount"], x["currency"], x["base_amount"]) for x in read["lines"]] == [
+        ("0.00", "EUR", "30.00"), ("0.00", "EUR", "-30.00")
+    ]  # fmt: skip
+    page = text_of(client, f"/entries/{number}")
+    assert "In NOK" in page
+    assert "30,00" in page
+    plain = voucher_of_kroner()
+    assert "In NOK" not in text_of(client, f"/entries/{plain}")
+
+
+def voucher_of_kroner() -> str:
+    """Name a voucher whose lines are all of the book's own currency."""
+    with transaction() as session:
+        page = list_entries(session, "NO01")
+    return str(next(row.voucher for row in page.rows if set(row.debit_minor) == {"NOK"}))

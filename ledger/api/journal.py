@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import urlencode
 
 from flask.views import MethodView
 from marshmallow import Schema, fields, validate
@@ -24,7 +25,7 @@ from ledger.db import transaction
 from ledger.refusals import AlreadyReversed
 from ledger.service.journal_list import JournalFilter, list_entries
 from ledger.web import Blueprint, current_actor, scope
-from ledger.web.fields import BookSchema, IdempotencyKeySchema, Money
+from ledger.web.fields import DEFAULT_BOOK, BookSchema, IdempotencyKeySchema, Money
 from ledger.web.once import once
 from ledger.web.tabled import tabled
 
@@ -201,14 +202,20 @@ class Reversals(MethodView):
                 )  # fmt: skip
         except AlreadyReversed as refusal:
             if by := refusal.facts.get("reversed_by"):
-                refusal.facts["reversal"] = f"/api/v1/entries/{by}"
+                refusal.facts["reversal"] = _address(wanted["book"], by)
             raise
         made = {
             "entry_id": posted.entry_ids[0],
             "batch_id": posted.batch_id,
             "voucher": posted.vouchers[0],
         }
-        return made, HTTPStatus.CREATED, {"Location": f"/api/v1/entries/{posted.vouchers[0]}"}
+        return made, HTTPStatus.CREATED, {"Location": _address(wanted["book"], posted.vouchers[0])}
+
+
+def _address(book: str, voucher: object) -> str:
+    """Say where an entry is read; every book has a voucher of that number, so it names its own."""
+    of_book = "" if book == DEFAULT_BOOK else f"?{urlencode({'book': book})}"
+    return f"/api/v1/entries/{voucher}{of_book}"
 
 
 def _members(entry: service.EntryView) -> dict[str, Any]:

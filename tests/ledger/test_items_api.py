@@ -70,6 +70,23 @@ def test_an_entry_is_reversed_once(client: FlaskClient) -> None:
     assert code_of(final) == (409, "reversal-is-final")
 
 
+def test_a_reversal_in_another_book_leads_to_that_book(client: FlaskClient) -> None:
+    """Both books have a voucher of the number; without its book the address is of another entry."""
+    with transaction() as session:
+        service.seed_book(session, "NO02", "Other AS")
+        service.open_periods(session, "NO02", 2026)
+    for number in range(2):
+        assert post_entry(client, f"own-{number}").status_code == 201
+    entry = post_entry(client, "other", book="NO02").json["entry_id"]
+    said = {"reason": "typed twice", "book": "NO02"}
+    made = send(client, f"entries/{entry}/reversals", said)
+    refused = send(client, f"entries/{entry}/reversals", {**said, "reason": "again"}, "k-2")
+    assert code_of(refused) == (409, "already-reversed")
+    assert made.headers["Location"] == refused.json["reversal"]
+    found: Any = client.get(made.headers["Location"]).json
+    assert (found["book"], found["entry_id"]) == ("NO02", made.json["entry_id"])
+
+
 def test_a_reversal_goes_to_the_first_open_day(client: FlaskClient) -> None:
     """Where the entry's own month is closed, unless another day is asked for."""
     first, second = (post_entry(client, key).json["entry_id"] for key in ("a", "b"))

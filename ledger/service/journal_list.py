@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from ledger.cursors import read_cursor, write_cursor
 from ledger.journal import Voucher
+from ledger.refusals import UnknownSeries
 from ledger.service.clocks import known_only
 from ledger.service.reading.statement import find_account
 
@@ -86,9 +87,10 @@ def list_entries(
 
     Raises
     ------
-    UnknownAccount, NotYetKnown, CursorInvalid
+    UnknownAccount, UnknownSeries, NotYetKnown, CursorInvalid
     """
     wanted = wanted or JournalFilter()
+    _require_series(session, book, wanted.series)
     limit = max(1, min(limit, PAGE_MAX))
     arguments = {
         "list": "journal", "book": book, **asdict(wanted), "known": known_as_of, "newest": newest,
@@ -129,6 +131,22 @@ _LINE = {
     "least_minor": "abs(l.amount_minor) >= :least_minor",
     "most_minor": "abs(l.amount_minor) <= :most_minor",
 }
+
+
+def _require_series(session: Session, book: str, series: str | None) -> None:
+    """Refuse a series that the book has not: an empty list would say that nothing stands in it."""
+    if series is None:
+        return
+    codes = session.scalars(
+        text("SELECT s.code FROM voucher_series s JOIN book USING (book_id)"
+             " WHERE book.code = :book ORDER BY s.code"),
+        {"book": book},
+    ).all()  # fmt: skip
+    if series not in codes:
+        raise UnknownSeries(
+            f"Book {book} has no voucher series {series}. It has {', '.join(codes)}.",
+            series=series,
+        )
 
 
 def _line_conditions(

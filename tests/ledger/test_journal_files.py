@@ -274,7 +274,9 @@ def test_one_bad_entry_stops_a_file_or_only_itself(tmp_path: Path) -> None:
         whole = post(read_well, *words, status=1)
         assert (whole["read"], whole["posted"], whole["lines"]) == (4, 0, 0)
         assert [(f["record"], f["pointer"], f["code"]) for f in whole["faults"]] == [
-            (2, "/lines/0", "unknown-account"), (4, "/effective_date", "unknown-period")]  # fmt: skip
+            (2, "/lines/0", "unknown-account"),
+            (4, "/effective_date", "unknown-period"),
+        ]
     told = whole["faults"][0]["detail"]
     assert told.startswith("Line 1: the chart has no account 9999. See the chart: hovedbok ledger ")
     all_early = tmp_path / "early.ndjson"

@@ -18,7 +18,7 @@ from ledger.cli.ledger import ledger_cli
 from ledger.cursors import CursorInvalid
 from ledger.db import engine, transaction
 from ledger.journal import BatchDraft, EntryDraft, ItemDraft, Line
-from ledger.refusals import UnknownAccount
+from ledger.refusals import UnknownAccount, UnknownSeries
 from ledger.service.journal_list import JournalFilter, JournalRow, list_entries
 
 BOOK = "NO01"
@@ -130,6 +130,8 @@ def test_unknown_accounts_and_foreign_cursors_are_refused(session: Session, post
     """An empty list would be taken for an answer."""
     with pytest.raises(UnknownAccount):
         list_entries(session, BOOK, JournalFilter(account="0000"))
+    with pytest.raises(UnknownSeries, match=r"It has .*JNL"):
+        list_entries(session, BOOK, JournalFilter(series="JLN"))
     cursor = list_entries(session, BOOK, limit=1).next_cursor
     with pytest.raises(CursorInvalid):
         list_entries(session, BOOK, JournalFilter(series="JNL"), after=cursor)

@@ -66,7 +66,8 @@ def post_realised(session: Session, book: str, day: date, *, actor: str) -> Post
 def unrealised(session: Session, book: str, day: date) -> list[Difference]:
     """Value what each account holds of other currencies at the rate of a day.
 
-    What was adjusted for that day already is taken off: only what has changed since is left.
+    What was adjusted for that day already is taken off: only what has changed since is left, and
+    all of it goes back where a holding has turned out to be none.
 
     Raises `UnknownCurrency` where there is no rate on or before the day.
     """
@@ -77,9 +78,13 @@ def unrealised(session: Session, book: str, day: date) -> list[Difference]:
     found = []
     for account, currency, held, booked in session.execute(text(_HELD), facts):
         worth = convert(int(held), rate_on(session, own, currency, day).rate_e8)
-        difference = worth - int(booked) - adjusted.get(f"{account}, {currency}", 0)
+        difference = worth - int(booked) - adjusted.pop(f"{account}, {currency}", 0)
         if difference:
             found.append(Difference(account, None, currency, difference))
+    for said, left_over in sorted(adjusted.items()):
+        account, currency = said.split(", ")
+        if left_over:
+            found.append(Difference(account, None, currency, -left_over))
     return found
 
 

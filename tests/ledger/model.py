@@ -285,8 +285,9 @@ class Model:
                         adjusted[line.text] += line.amount_minor
         more = {}
         for (account, currency), (held, base) in sorted(self.balances(day, None).items()):
-            if currency != OWN and account in {"1500", "1920"} and (held or base):
-                gain = self.worth(held, currency, day) - base
+            if currency != OWN and account in {"1500", "1920"}:
+                # What is neither held nor booked is worth nothing, at any rate or none.
+                gain = self.worth(held, currency, day) - base if held or base else 0
                 more[account, currency] = gain - adjusted[f"{account}, {currency}"]
         return {where: gain for where, gain in more.items() if gain}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date
 from typing import TYPE_CHECKING
 
@@ -318,6 +319,24 @@ def test_holdings_are_valued_at_the_end_and_taken_back_the_next_day(book: Sessio
 
     assert nok(MARCH) == {"1588": 70_00, "2488": -70_00, "8060": -70_00, "8160": 70_00}
     assert set(nok(date(2026, 4, 1)).values()) == {0}
+
+
+def test_a_holding_that_turns_out_to_be_none_leaves_no_adjustment(book: Session) -> None:
+    """A late posting takes back what the day was adjusted for; no rate is asked for nothing."""
+    rates.set_rate(book, "NOK", Rate("EUR", MARCH, parse_rate("12"), "b"), actor="a")
+    held = (Line("1920", 100_00, "EUR", base_minor=1150_00),
+            Line("4300", -100_00, "EUR", base_minor=-1150_00))  # fmt: skip
+    post(book, "a", *held)
+    assert revaluation.post_unrealised(book, "NO01", MARCH, actor="a") is not None
+    post(book, "b", *(replace(x, amount_minor=-x.amount_minor, base_minor=-x.base_minor)
+                      for x in held if x.base_minor is not None))  # fmt: skip
+    assert revaluation.unrealised(book, "NO01", MARCH) == [
+        revaluation.Difference("1920", None, "EUR", -50_00)
+    ]
+    assert revaluation.post_unrealised(book, "NO01", MARCH, actor="a") is not None
+    assert revaluation.post_unrealised(book, "NO01", MARCH, actor="a") is None
+    base = {a.account: a.base_minor for a in service.trial_balance(book, "NO01", MARCH)}
+    assert (base["1588"], base["8060"] + base["8160"]) == (0, 0)
 
 
 def test_a_balance_from_outside_is_compared_with_the_books(book: Session) -> None:

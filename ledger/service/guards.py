@@ -41,6 +41,7 @@ GUARDS: dict[str, tuple[tuple[str, int, str], ...]] = {
     "allocation": _WHOLE,
     "event_outbox": _WHOLE,
     "audit_event": (_CHANGE, _TRUNCATE),
+    "access_event": (_CHANGE, _TRUNCATE),
     "account_version": (_CHANGE, _TRUNCATE),
     "dimension_set": (_CHANGE, _TRUNCATE, _REGISTERED),
     "posting_rule": (_CHANGE, _TRUNCATE),

@@ -57,6 +57,7 @@ EMPTY = {
 }
 # Any column will do for an UPDATE: the guard looks at none.
 COLUMN = {
+    "access_event": "act",
     "account_version": "version_no", "allocation": "amount_minor", "audit_event": "actor",
     "balance_delta": "debit_minor", "balance_delta_2026_03": "debit_minor",
     "balance_month": "debit_minor",
@@ -144,6 +145,7 @@ CALL_FEW = (
 
 # What the service writes itself, and the column that says when; the database fills it.
 DATED = {
+    "access_event": "recorded_at",
     "audit_event": "recorded_at", "balance_assertion": "recorded_at", "book_access": "recorded_at",
     "dimension_rule": "recorded_at", "exchange_rate": "recorded_at",
     "posting_request": "received_at", "posting_request_step": "recorded_at",
@@ -154,7 +156,8 @@ DATED = {
 BY_SERVICE = {
     **{f"insert into {t}": f"INSERT INTO {t} DEFAULT VALUES" for t in
        (*FACTS, *PARTITIONS, "voucher_counter")
-       if t not in {"audit_event", "dimension_set", "posting_rule", "posting_request",
+       if t not in {"access_event",
+                    "audit_event", "dimension_set", "posting_rule", "posting_request",
                     "posting_request_step", "dimension_rule", "exchange_rate",
                     "balance_assertion", "webhook", "webhook_ended", "webhook_replay",
                     "webhook_delivery", "book_access", "tariff_book", "tariff_verdict"}},
@@ -534,6 +537,7 @@ def test_the_service_may_call_these_functions_only(posted: str) -> None:
         "ledger_write_draft",
     }
     assert set(writable) == {
+        "access_event",
         "audit_event",
         "balance_assertion",
         "book_access",

@@ -5,9 +5,9 @@ DECLARE
     written text;
     columns text;
 BEGIN
-    FOREACH written IN ARRAY ARRAY['audit_event', 'balance_assertion', 'book_access',
-        'dimension_rule', 'exchange_rate', 'posting_request', 'posting_request_step', 'webhook',
-        'webhook_delivery', 'webhook_ended', 'webhook_replay']
+    FOREACH written IN ARRAY ARRAY['access_event', 'audit_event', 'balance_assertion',
+        'book_access', 'dimension_rule', 'exchange_rate', 'posting_request',
+        'posting_request_step', 'webhook', 'webhook_delivery', 'webhook_ended', 'webhook_replay']
     LOOP
         SELECT string_agg(quote_ident(attname), ', ') INTO columns
         FROM pg_attribute a LEFT JOIN pg_attrdef d ON adrelid = attrelid AND adnum = attnum
@@ -18,3 +18,8 @@ BEGIN
         EXECUTE format('GRANT INSERT (%s) ON %I TO hovedbok_service', columns, written);
     END LOOP;
 END $$;
+
+-- The log of privileged acts is guarded as every fact is, and under the same names, so that verify
+-- looks after it and blocks seal it.
+ALTER TRIGGER access_event_refuse_change ON access_event RENAME TO refuse_change;
+ALTER TRIGGER access_event_refuse_truncate ON access_event RENAME TO refuse_truncate;

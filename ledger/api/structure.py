@@ -8,7 +8,7 @@ from http import HTTPStatus
 from typing import Any
 
 from flask.views import MethodView
-from marshmallow import Schema, fields, validate
+from marshmallow import Schema, ValidationError, fields, validate, validates_schema
 
 from ledger import service
 from ledger.api.clocks import ClockArguments, ResolvedSchema, reading
@@ -59,8 +59,33 @@ class AccountChangeSchema(BookSchema):
     """What is to change of an account, and why. Left out is left as it is."""
 
     name = fields.String(load_default=None, validate=validate.Length(1, 200))
+    grouping_category = fields.String(load_default=None, validate=validate.Length(1, 100))
+    grouping_code = fields.String(load_default=None, validate=validate.Length(1, 20))
     last_day = fields.Date(load_default=None, metadata={"description": "Close it after this day."})
     reason = fields.String(required=True, validate=validate.Length(1, 500))
+
+    @validates_schema
+    def _check_grouping(self, change: dict[str, Any], **_kwargs: Any) -> None:
+        if (change["grouping_category"] is None) != (change["grouping_code"] is None):
+            raise ValidationError("A grouping is its category and its code.", "grouping_code")
+
+
+class AccountVersionSchema(Schema):
+    """One state that an account has had."""
+
+    version_no = fields.Integer(required=True)
+    recorded_at = fields.AwareDateTime(required=True)
+    recorded_by = fields.String(
+        required=True, metadata={"description": "The login of the database."}
+    )
+    content = fields.Dict(required=True)
+
+
+class AccountVersionsSchema(BookSchema):
+    """What an account has been, the first state first."""
+
+    account = fields.String(required=True)
+    versions = fields.List(fields.Nested(AccountVersionSchema), required=True)
 
 
 class ChartQuery(BookSchema):
@@ -204,19 +229,36 @@ class Account(MethodView):
     @blueprint.arguments(AccountChangeSchema)
     @blueprint.response(HTTPStatus.OK, AccountSchema)
     def patch(self, change: dict[str, Any], account: str) -> Any:
-        """Rename or close an account; If-Match names the state that was read."""
+        """Rename, regroup or close an account; If-Match names the state that was read."""
         book, actor = change["book"], current_actor().reference
         with transaction() as session:
             known = chart.account(session, book, account, to_change=True)
             require_match(str(known.version_no), f"account {account}")
-            if change["name"]:
-                chart.rename_account(session, book, account, name=change["name"], actor=actor,
-                                     reason=change["reason"])  # fmt: skip
+            grouping = (change["grouping_category"], change["grouping_code"])
+            if change["name"] or grouping[1]:
+                chart.rename_account(
+                    session, book, account, name=change["name"], actor=actor,
+                    grouping=grouping if grouping[1] else None, reason=change["reason"],
+                )  # fmt: skip
             if change["last_day"]:
                 chart.close_account(session, book, account, change["last_day"], actor=actor,
                                     reason=change["reason"])  # fmt: skip
             found = chart.account(session, book, account)
         return found, HTTPStatus.OK, {"ETag": f'"{found.version_no}"'}
+
+
+@blueprint.route("/accounts/<account>/versions")
+class AccountVersions(MethodView):
+    """What an account has been."""
+
+    @scope("ledger:read")
+    @blueprint.arguments(BookSchema, location="query")
+    @blueprint.response(HTTPStatus.OK, AccountVersionsSchema)
+    def get(self, wanted: dict[str, Any], account: str) -> dict[str, Any]:
+        """List every state of an account: its names, groupings and days."""
+        with transaction() as session:
+            found = chart.account_states(session, wanted["book"], account)
+        return {**wanted, "account": account, "versions": found}
 
 
 @blueprint.route("/dimensions")

@@ -102,6 +102,21 @@ def rename_command(number: str, name: str, reason: str, book: str) -> None:
     click.echo(f"Account {number} is called {name}.")
 
 
+@account_cli.command("group")
+@click.argument("number")
+@click.argument("category")
+@click.argument("code")
+@click.option("--reason", required=True, help="Why; it is kept.")
+@book_option
+def group_command(number: str, category: str, code: str, reason: str, book: str) -> None:
+    """Give an account another official grouping; what it had stays readable."""
+    with transaction() as session:
+        charts.rename_account(
+            session, book, number, grouping=(category, code), actor=ACTOR, reason=reason
+        )
+    click.echo(f"Account {number} is grouped as {category} {code}.")
+
+
 @account_cli.command("close")
 @click.argument("number")
 @day_option("--on", "The last day it takes postings.", required=True)

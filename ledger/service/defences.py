@@ -18,9 +18,9 @@ SERVICE, AUDITOR = "hovedbok_service", "hovedbok_auditor"
 # What the service writes by itself, a row at a time; everything else goes through a function.
 FILLED_BY_SERVICE = frozenset({
     "access_event", "account", "audit_event", "balance_assertion", "book", "book_access",
-    "dimension", "dimension_rule", "dimension_set", "dimension_value", "exchange_rate", "posting_request",
-    "posting_request_step", "posting_rule", "tariff_book", "tariff_verdict", "vat_code",
-    "voucher_series", "webhook", "webhook_delivery", "webhook_ended", "webhook_replay",
+    "dimension", "dimension_rule", "dimension_set", "dimension_value", "exchange_rate",
+    "posting_request", "posting_request_step", "posting_rule", "tariff_book", "tariff_verdict",
+    "vat_code", "voucher_series", "webhook", "webhook_delivery", "webhook_ended", "webhook_replay",
 })  # fmt: skip
 
 

@@ -303,6 +303,7 @@ def test_the_routes_name_these_scopes() -> None:
         ("POST", "/api/v1/accounts"): "chart:write",
         ("GET", "/api/v1/accounts/<account>"): "ledger:read",
         ("PATCH", "/api/v1/accounts/<account>"): "chart:write",
+        ("GET", "/api/v1/accounts/<account>/versions"): "ledger:read",
         ("GET", "/api/v1/dimensions"): "ledger:read",
         ("POST", "/api/v1/dimensions"): "chart:write",
         ("GET", "/api/v1/exchange-rates"): "ledger:read",

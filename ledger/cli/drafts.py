@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -59,6 +60,40 @@ def add_command(
         return
     again = " It was there already." if known else ""
     click.echo(f"Draft {view.draft_id} is {_standing(view)}.{again}")
+    click.echo(f"Its hash is {view.latest.content_hash.hex()}.")
+
+
+@draft_cli.command("change")
+@click.argument("draft_id", type=int)
+@click.argument("file", type=click.File("rb"))
+@_hash
+@_as
+@click.option("--unfinished", is_flag=True, help="Keep it without asking for approval.")
+@json_option
+def change_command(
+    draft_id: int, file: BinaryIO, hash_prefix: str, username: str, *, unfinished: bool,
+    as_json: bool,
+) -> None:  # fmt: skip
+    """Write the next version of a draft from FILE; its attachments stay.
+
+    The hash is that of the version that was read: what somebody else wrote meanwhile is not lost.
+    """
+    content = _read_json(file)
+    with transaction() as session:
+        before, actor = _draft_as(session, draft_id, username, "ledger:post")
+        wanted = _whole_hash(before, hash_prefix)
+        read = next(v.version_no for v in before.versions if v.content_hash == wanted)
+        if isinstance(content, dict):
+            content.setdefault("book", before.book)
+        own = functional_currency(session, before.book)
+        draft = replace(draft_of(content, own), attachments=before.draft.attachments)
+        view = drafting.save_draft(
+            session, draft_id, read, draft, actor=actor, ready=not unfinished
+        )
+    if as_json:
+        click.echo(json.dumps(_told(view), ensure_ascii=False))
+        return
+    click.echo(f"Draft {view.draft_id} is {_standing(view)}, version {view.latest.version_no}.")
     click.echo(f"Its hash is {view.latest.content_hash.hex()}.")
 
 

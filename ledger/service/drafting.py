@@ -25,7 +25,13 @@ from ledger.drafts import (
 )
 from ledger.errors import Invalid
 from ledger.journal import BatchDraft, Posted
-from ledger.refusals import ApprovalNeeded, CommentMissing, DraftChanged, UnknownSeries
+from ledger.refusals import (
+    ApprovalNeeded,
+    CommentMissing,
+    DraftChanged,
+    MalformedEntry,
+    UnknownSeries,
+)
 from ledger.service.access import record_event
 from ledger.service.draft_names import check_names
 from ledger.service.draft_reading import DraftView, read_draft
@@ -82,6 +88,7 @@ def save_draft(
     ------
     DraftChanged : somebody wrote a version after the one that was read.
     DraftIsPosted, UnknownDraft.
+    MalformedEntry : it names another book than that in which the draft was opened.
     Problem : a draft that names what its book does not know, as `check_names` says; one that is
         ready and that the books would refuse, with the reason.
     """
@@ -93,6 +100,12 @@ def save_draft(
     take_turn(session, f"draft/{draft_id}")
     if after_version:
         view = read_draft(session, draft_id)
+        if draft.book != view.book:
+            raise MalformedEntry(
+                f"Draft {draft_id} is of book {view.book} and stays there. Withdraw it, and open "
+                f"another in {draft.book}.",
+                draft_id=draft_id, book=view.book, pointer="/book",
+            )  # fmt: skip
         if _is_latest(view, after_version, content_hash(content), actor, ready=ready):
             return view
     with translated():

@@ -1,4 +1,4 @@
-"""The database dates and numbers what the service records itself."""
+"""The database dates what the service records itself, and keeps a draft in its book."""
 
 from ledger.db import scripts
 
@@ -13,4 +13,5 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Undo them."""
+    scripts.restore("0011_drafts", "02_rules.sql", "ledger_keep_draft_order")
     scripts.run(revision, "down.sql")

@@ -8,6 +8,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from click.testing import CliRunner, Result
 from flask.testing import FlaskClient
@@ -15,8 +16,9 @@ from flask.testing import FlaskClient
 from ledger import service
 from ledger.cli.ledger import ledger_cli
 from ledger.db import transaction
+from ledger.db.server import PrivateServer
 from ledger.errors import Invalid, NotFound, Problem
-from ledger.refusals import MalformedEntry, OwnDraft
+from ledger.refusals import DraftChanged, MalformedEntry, OwnDraft
 from ledger.service import access, dimensions
 from tests.ledger.test_api import ENTRY, code_of, make_app
 
@@ -245,6 +247,31 @@ def test_a_name_that_the_book_does_not_know_is_no_draft(writer: FlaskClient) -> 
     assert code_of(writer.put(path, json=changed, headers=etag)) == (422, "unknown-account")
 
 
+def test_a_draft_stays_in_the_book_it_was_opened_in(
+    writer: FlaskClient, pg: PrivateServer, books: str
+) -> None:
+    """Who may approve it goes by that book: another in its content would post past them."""
+    with transaction() as session:
+        service.seed_book(session, "NO02", "Other AS")
+        service.open_periods(session, "NO02", 2026)
+    sent = write(writer, book="NO02")
+    path, etag = f"/api/v1/drafts/{sent.json['draft_id']}", sent.headers["ETag"]
+    for change in ({**ENTRY, "book": "NO01"}, ENTRY):
+        moved = writer.put(path, json=change, headers={"If-Match": etag})
+        assert code_of(moved) == (422, "malformed-entry")
+        assert "is of book NO02 and stays there" in moved.json["detail"]
+    kept = writer.put(path, json={**ENTRY, "book": "NO02"}, headers={"If-Match": etag})
+    assert (kept.status_code, kept.json["latest"]["journal"]["book"]) == (200, "NO02")
+    with psycopg.connect(pg.url("service", books).replace("+psycopg", "", 1)) as connection:
+        content = json.dumps({"book": "NO01", "attachments": []})
+        with pytest.raises(psycopg.Error) as caught:
+            connection.execute(
+                "SELECT ledger_write_draft(1, %s, %s, sha256('x'), true, 'client:x')",
+                (kept.json["latest"]["version"], content),
+            )
+    assert caught.value.sqlstate == "HB091"
+
+
 def run(*words: str, **more: Any) -> Result:
     """Run `hovedbok ledger draft`; a problem is raised as it is."""
     done = CliRunner().invoke(ledger_cli, ["draft", *words], **more)
@@ -282,6 +309,33 @@ def test_two_people_at_the_command_line(books: str, tmp_path: Path) -> None:
     assert "approved by staff:berit" in run("show", "1").output
     listed = run("list", "--state", "posted").output
     assert "Bank charge" in listed
+
+
+def test_a_rejected_draft_is_corrected_at_the_command_line(books: str, tmp_path: Path) -> None:
+    """From the version that was read, with its receipt, in its own book; never over another's."""
+    with transaction() as session:
+        service.seed_book(session, "SE01", "Sydlys AB", "SEK")
+        service.open_periods(session, "SE01", 2026)
+        for name, role in (("anna", "accountant"), ("berit", "approver")):
+            access.add_staff(
+                session, name, [role], "calm and quiet desk", actor="test", now=datetime.now(UTC)
+            )
+    proof = tmp_path / "receipt.pdf"
+    proof.write_bytes(PDF)
+    run("add", "-", "--as", "anna", input=json.dumps({**ENTRY, "book": "SE01"}))
+    run("attach", "1", str(proof), "--as", "anna")
+    read = json.loads(run("show", "1", "--json").output)["content_hash"]
+    run("reject", "1", "--hash", read, "--as", "berit", "--comment", "say which bank")
+    better = json.dumps({**ENTRY, "text": "Charge of the bank"})
+    done = run("change", "1", "-", "--hash", read, "--as", "anna", "--json", input=better)
+    told = json.loads(done.output)
+    assert (told["state"], told["version"], told["content"]["book"]) == ("submitted", 3, "SE01")
+    assert told["content"]["text"] == "Charge of the bank"
+    assert [file["name"] for file in told["content"]["attachments"]] == ["receipt.pdf"]
+    with pytest.raises(DraftChanged):
+        run("change", "1", "-", "--hash", read, "--as", "anna", input=json.dumps(ENTRY))
+    wanted = told["content_hash"]
+    assert "posted" in run("approve", "1", "--hash", wanted, "--as", "berit").output
 
 
 def test_a_draft_at_the_command_line_is_read_as_strictly_as_over_rest(books: str) -> None:

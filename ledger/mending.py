@@ -30,7 +30,7 @@ MENDS: Mapping[str, str] = {
     "no-posting-rule": "The command is hovedbok ledger rule add.",
     "not-a-mirror": "One is made by hovedbok ledger reverse.",
     "not-awaiting-approval": "See how it stands: hovedbok ledger draft show {draft_id}. Its author "
-                             "submits it at the desk, or by PUT /api/v1/drafts/{draft_id}.",
+                             "submits it: hovedbok ledger draft change {draft_id} FILE.",
     "not-soft-closed": "See how each month stands: hovedbok ledger periods.",
     "not-your-draft": "The command is hovedbok ledger draft reject {draft_id}.",
     "over-allocated": "See what is: hovedbok ledger items.",
@@ -48,7 +48,7 @@ MENDS: Mapping[str, str] = {
     "unknown-account": "See the chart: hovedbok ledger chart. Add one: hovedbok ledger account "
                        "open.",
     "unknown-allocation": "See which there are: hovedbok ledger allocations.",
-    "unknown-block": "See which there are: GET /api/v1/seals.",
+    "unknown-block": "See which there are: hovedbok ledger seals.",
     "unknown-book": "Make one: hovedbok ledger init.",
     "unknown-checklist": "Make one: hovedbok ledger checklist PERIOD.",
     "unknown-currency": "See which there are: GET /api/v1/currencies.",
@@ -61,7 +61,7 @@ MENDS: Mapping[str, str] = {
     "unknown-series": "See which there are: hovedbok ledger series.",
     "unknown-vat-code": "See which there are: hovedbok ledger vat list. Add one: hovedbok ledger "
                         "vat add.",
-    "unknown-webhook": "See yours: GET /api/v1/webhooks.",
+    "unknown-webhook": "See yours: GET /api/v1/webhooks, and all: hovedbok ledger webhook list.",
     "vat-code-in-use": "See its days: hovedbok ledger vat list.",
     "year-is-closed": "The command is hovedbok ledger reverse {closed_by}.",
 }  # fmt: skip

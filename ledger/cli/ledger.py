@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import asdict
 
 import click
 
 from ledger import service
-from ledger.cli import closing, items, periods, reading, registers, seals, structure
+from ledger.cli import closing, following, items, periods, reading, registers, seals, structure
 from ledger.cli.drafts import draft_cli
 from ledger.cli.options import book_option, json_option
 from ledger.cli.posting import post_command
 from ledger.db import transaction
 from ledger.errors import Conflict
 from ledger.refusals import UnknownBook
+from ledger.service.books import require_book
+from ledger.service.registers import voucher_gaps
 from ledger.service.statements import BookName, read_books
 
 _CODE = re.compile(r"[A-Z0-9]{1,16}", re.ASCII)
@@ -29,7 +32,7 @@ ledger_cli.add_command(post_command)
 ledger_cli.add_command(draft_cli)
 for _command in (
     *reading.COMMANDS, *periods.COMMANDS, *closing.COMMANDS, *seals.COMMANDS,
-    *structure.COMMANDS, *registers.COMMANDS, *items.COMMANDS
+    *structure.COMMANDS, *registers.COMMANDS, *items.COMMANDS, *following.COMMANDS
 ):  # fmt: skip
     ledger_cli.add_command(_command)
 
@@ -80,15 +83,47 @@ def _check_same(known: BookName, entity: str | None, currency: str | None) -> No
         )
 
 
-@ledger_cli.command("gaps")
+@ledger_cli.command("books")
 @json_option
-def gaps_command(*, as_json: bool) -> None:
-    """List voucher numbers that are missing without an explanation; exit 1 if any is."""
-    with transaction("auditor") as session:
-        missing = service.gaps(session)
+def books_command(*, as_json: bool) -> None:
+    """List the books: whose each is, and in which currency it is kept."""
+    with transaction() as session:
+        books = read_books(session)
     if as_json:
-        click.echo(json.dumps({"gaps": missing}))
-    else:
-        click.echo("\n".join(missing) if missing else "Every voucher series is without gaps.")
+        click.echo(json.dumps({"books": [asdict(one) for one in books]}, ensure_ascii=False))
+        return
+    for one in books:
+        click.echo(f"{one.book:16} {one.currency}  {one.legal_entity}")
+
+
+@ledger_cli.command("gaps")
+@click.option("--book", help="Only this book; all of them if left out.")
+@json_option
+def gaps_command(book: str | None, *, as_json: bool) -> None:
+    """List voucher numbers that are missing; exit 1 if one is missing without an explanation."""
+    with transaction("auditor") as session:
+        if book is not None:
+            require_book(session, book)
+        found = {
+            one.book: (service.gaps(session, one.book), voucher_gaps(session, one.book))
+            for one in read_books(session)
+            if book in {None, one.book}
+        }
+    missing = [voucher for gaps, _ in found.values() for voucher in gaps]
+    if as_json:
+        of_each = [
+            {"book": name, "gaps": gaps, "explained": [
+                {**one._asdict(), "recorded_at": one.recorded_at.isoformat()} for one in explained
+            ]}
+            for name, (gaps, explained) in found.items()
+        ]  # fmt: skip
+        click.echo(json.dumps({"gaps": missing, "books": of_each}, ensure_ascii=False))
+    for name, (gaps, explained) in () if as_json else found.items():
+        for one in explained:
+            click.echo(f"{name} {one.voucher} is explained by {one.actor}: {one.reason}")
+        for voucher in gaps:
+            click.echo(f"{name} {voucher} is missing.")
     if missing:
         raise SystemExit(1)
+    if not as_json:
+        click.echo("Every voucher series is without gaps that nobody explained.")

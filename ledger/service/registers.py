@@ -5,7 +5,7 @@ followed by a later one. Who did so, and why, stands in the audit log.
 """
 
 import json
-from datetime import date
+from datetime import date, datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import text
@@ -57,6 +57,15 @@ class VoucherSeries(NamedTuple):
     module: str
     description: str
     years: tuple[LastNumber, ...]
+
+
+class VoucherGap(NamedTuple):
+    """A number that is missing, and why."""
+
+    voucher: str
+    reason: str
+    actor: str
+    recorded_at: datetime
 
 
 def currencies(session: Session) -> list[Currency]:
@@ -214,6 +223,21 @@ def _told(
 def _check_reason(reason: str) -> None:
     if not reason.strip():
         raise Invalid("Say why: the reason is kept in the audit log.")
+
+
+def voucher_gaps(session: Session, book: str) -> list[VoucherGap]:
+    """List the numbers of a book that are missing and explained. Raises `UnknownBook`."""
+    require_book(session, book)
+    rows = session.execute(
+        text(
+            "SELECT s.code || '/' || g.fiscal_year || '/' || g.voucher_no, g.reason, g.actor,"
+            " g.recorded_at FROM voucher_gap g JOIN voucher_series s USING (series_id)"
+            " JOIN book b USING (book_id) WHERE b.code = :book"
+            " ORDER BY s.code, g.fiscal_year, g.voucher_no"
+        ),
+        {"book": book},
+    )
+    return [VoucherGap(*row) for row in rows]
 
 
 def voucher_series(session: Session, book: str) -> list[VoucherSeries]:

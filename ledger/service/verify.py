@@ -18,6 +18,7 @@ from ledger.service.defences import login_faults, routine_faults, table_faults
 from ledger.service.draft_reading import wrong_drafts
 from ledger.service.guards import guard_faults
 from ledger.service.rehash import wrong_leaves
+from ledger.service.statements import read_books
 from ledger.service.verify_seals import chain_faults, master_faults, member_faults
 from ledger.verifying import checks_above
 
@@ -142,8 +143,9 @@ def _hash_faults(incremental: bool, session: Session) -> Iterator[tuple[str, str
 
 
 def _gap_faults(session: Session) -> Iterator[tuple[str, str]]:
-    for voucher in gaps(session):
-        yield voucher, "the number is missing and no gap is registered"
+    for one in read_books(session):
+        for voucher in gaps(session, one.book):
+            yield voucher, f"the number is missing in book {one.book} and no gap is registered"
 
 
 _MISSHAPEN = (TypeError, ValueError, KeyError, AttributeError, ArithmeticError, struct.error)

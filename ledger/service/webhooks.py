@@ -99,17 +99,22 @@ def webhooks(session: Session, actor: str | None = None) -> list[Webhook]:
     return [Webhook(*row) for row in session.execute(text(_WEBHOOKS), {"actor": actor})]
 
 
-def webhook(session: Session, webhook_id: int, actor: str) -> Webhook:
-    """Give a webhook of a caller. Raises `UnknownWebhook`."""
+def webhook(session: Session, webhook_id: int, actor: str | None) -> Webhook:
+    """Give a webhook of a caller, or of anybody for None. Raises `UnknownWebhook`."""
     for found in webhooks(session, actor):
         if found.webhook_id == webhook_id:
             return found
     raise UnknownWebhook(f"You have no webhook {webhook_id}.", webhook_id=webhook_id)
 
 
-def end(session: Session, webhook_id: int, *, actor: str, reason: str) -> None:
-    """End a webhook; it is told nothing more. Idempotent. Raises `UnknownWebhook`."""
-    webhook(session, webhook_id, actor)
+def end(
+    session: Session, webhook_id: int, *, actor: str, reason: str, of_anybody: bool = False
+) -> None:
+    """End a webhook of the actor, or of anybody; it is told nothing more. Idempotent.
+
+    Raises `UnknownWebhook`.
+    """
+    webhook(session, webhook_id, None if of_anybody else actor)
     session.execute(
         text("INSERT INTO webhook_ended (webhook_id, actor, reason) VALUES (:id, :actor, :reason)"
              " ON CONFLICT DO NOTHING"),
@@ -117,13 +122,17 @@ def end(session: Session, webhook_id: int, *, actor: str, reason: str) -> None:
     )  # fmt: skip
 
 
-def replay(session: Session, webhook_id: int, after: int, *, actor: str) -> None:
-    """Tell a webhook again what lies behind a position; wakes one that was given up.
+def replay(
+    session: Session, webhook_id: int, after: int, *, actor: str, of_anybody: bool = False
+) -> None:
+    """Tell a webhook of the actor, or of anybody, again what lies behind a position.
+
+    One that was given up wakes.
 
     Raises `UnknownWebhook`, or `NotYetKnown` for a position that there is not: it would be told
     nothing until seals had passed it.
     """
-    webhook(session, webhook_id, actor)
+    webhook(session, webhook_id, None if of_anybody else actor)
     require_position(session, after)
     session.execute(
         text("INSERT INTO webhook_replay (webhook_id, after_position, actor)"

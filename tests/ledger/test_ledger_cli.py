@@ -133,7 +133,9 @@ def test_verify_and_gaps_fail_where_something_is_wrong(
     with psycopg.connect(pg.url("postgres", books).replace("+psycopg", "", 1)) as connection:
         connection.execute("UPDATE voucher_counter SET last_no = 2")
     assert run("gaps").exit_code == 1
-    assert json.loads(run("gaps", "--json").output) == {"gaps": ["SAL/2026/2"]}
+    told = json.loads(run("gaps", "--json").output)
+    assert told["gaps"] == ["SAL/2026/2"]
+    assert told["books"] == [{"book": "NO01", "gaps": ["SAL/2026/2"], "explained": []}]
     found = run("verify")
     assert found.exit_code == 1
     assert "voucher gap: SAL/2026/2" in found.output

@@ -6,7 +6,14 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from marshmallow import Schema, ValidationError, fields, pre_load, validate
+from marshmallow import (
+    Schema,
+    ValidationError,
+    fields,
+    pre_load,
+    validate,
+    validates_schema,
+)
 
 from ledger.errors import Invalid
 from ledger.money import format_amount, parse_amount
@@ -88,6 +95,14 @@ class BookSchema(Schema):
         if isinstance(book, str):
             require_book_access(book)
         return sent
+
+    @validates_schema
+    def _refuse_the_book_meant(self, loaded: dict[str, Any], **_kwargs: Any) -> None:
+        """Refuse by what was read, however it was sent: left out, the first book is meant.
+
+        A query says of what it lacks that it is `missing`, which is no text and no default either.
+        """
+        require_book_access(loaded["book"])
 
 
 class AsOfSchema(BookSchema):

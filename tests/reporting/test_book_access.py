@@ -126,6 +126,30 @@ def test_every_route_of_another_book_is_closed(client: FlaskClient) -> None:
     assert SAMPLE["draft_id"] == 1  # a draft of this book
 
 
+def test_a_book_that_is_not_named_is_the_first_and_as_closed(client: FlaskClient) -> None:
+    """Whoever may see another book only reads nothing of this one by leaving its name out."""
+    with transaction() as session:
+        ledger.seed_book(session, OTHER)
+    asked = query_names(client.application)
+    tried, answered = 0, set()
+    for (method, rule), needed in route_scopes(client.application).items():
+        if needed in {PUBLIC, None} or not rule.startswith("/api/v1/"):
+            continue
+        if "book" not in asked[method, rule] or rule == "/api/v1/posting-batches":
+            continue
+        _, header = make_client({str(needed)}, OTHER)
+        days = {"first_day": "2026-01-01", "effective_as_of": "2026-12-31"}
+        told = {name: day for name, day in days.items() if name in asked[method, rule]}
+        answer = client.open(address(rule), method=method, headers=header, query_string=told)
+        tried += 1
+        if answer.status_code == 403:
+            assert code_of(answer) == (403, "book-not-permitted"), (method, rule)
+        else:
+            answered.add((method, rule, answer.status_code))
+    assert answered == set()
+    assert tried > 30
+
+
 def test_lists_leave_out_what_is_of_other_books(client: FlaskClient) -> None:
     """Neither the list of books nor that of one's own receivers tells of others."""
     with transaction() as session:

@@ -238,27 +238,41 @@ def import_rates_command(file: Path, source: str, book: str) -> None:
 @rate_cli.command("list")
 @click.option("--currency", help="Only this one.")
 @book_option
-def list_rates_command(currency: str | None, book: str) -> None:
+@json_option
+def list_rates_command(currency: str | None, book: str, *, as_json: bool) -> None:
     """Print the rates, the latest first."""
     with transaction() as session:
-        own = service.functional_currency(session, book)
-        for rate in rates.list_rates(session, own, currency):
-            click.echo(f"{rate.currency} {rate.valid_on} {format_rate(rate.rate_e8)} {rate.source}")
+        found = rates.list_rates(session, service.functional_currency(session, book), currency)
+    rows = [(r.currency, r.valid_on.isoformat(), format_rate(r.rate_e8), r.source) for r in found]
+    if as_json:
+        names = ("currency", "valid_on", "rate", "source")
+        click.echo(json.dumps({"rates": [dict(zip(names, row, strict=True)) for row in rows]}))
+        return
+    for row in rows:
+        click.echo(" ".join(row))
 
 
 @click.command("revalue")
 @day_option("--on", "The day whose closing rates count.", required=True)
 @click.option("--dry-run", is_flag=True, help="Tell the differences, post nothing.")
 @book_option
-def revalue_command(on: date, book: str, *, dry_run: bool) -> None:
+@json_option
+def revalue_command(on: date, book: str, *, dry_run: bool, as_json: bool) -> None:
     """Post realised and unrealised differences of exchange; again posts nothing."""
     with transaction() as session:
-        settled = revaluation.realised(session, book, on)
-        if not dry_run:
-            revaluation.post_realised(session, book, on, actor=ACTOR)
-        held = revaluation.unrealised(session, book, on)
-        if not dry_run:
-            revaluation.post_unrealised(session, book, on, actor=ACTOR)
+        done = revaluation.revalue(session, book, on, actor=ACTOR, dry_run=dry_run)
+    settled, held = done.realised, done.unrealised
+    if as_json:
+        told: dict[str, Any] = {
+            kind: [
+                {"account": one.account, "party_id": one.party_id, "currency": one.currency,
+                 "difference": format_amount(one.difference_minor)}
+                for one in found
+            ]
+            for kind, found in (("realised", settled), ("unrealised", held))
+        }  # fmt: skip
+        click.echo(json.dumps({"effective_date": on.isoformat(), "dry_run": dry_run, **told}))
+        return
     for kind, found in (("realised", settled), ("unrealised", held)):
         for one in found:
             party = f" party {one.party_id}" if one.party_id else ""

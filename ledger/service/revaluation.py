@@ -31,6 +31,36 @@ class Difference:
     difference_minor: int  # in the book's own currency, debit positive
 
 
+@dataclass(frozen=True, slots=True)
+class Revalued:
+    """The differences of a day that were posted, or that a dry run would have posted."""
+
+    realised: list[Difference]
+    unrealised: list[Difference]
+
+
+def revalue(
+    session: Session, book: str, day: date, *, actor: str, dry_run: bool = False
+) -> Revalued:
+    """Post what is not posted yet of a day's differences, the realised before the unrealised.
+
+    A dry run posts as well and takes all of it back: what is realised changes what is not, and a
+    closed month or a missing rate is told before somebody relies on it.
+
+    Raises `UnknownBook`, `UnknownCurrency`, `UnknownPeriod`, `PeriodClosed`.
+    """
+    attempt = session.begin_nested()
+    settled = realised(session, book, day)
+    post_realised(session, book, day, actor=actor)
+    held = unrealised(session, book, day)
+    post_unrealised(session, book, day, actor=actor)
+    if dry_run:
+        attempt.rollback()
+    else:
+        attempt.commit()
+    return Revalued(settled, held)
+
+
 def realised(session: Session, book: str, day: date) -> list[Difference]:
     """Find what settled items in other currencies gained or lost, as of the end of a day."""
     own = functional_currency(session, book)

@@ -308,6 +308,7 @@ def test_the_routes_name_these_scopes() -> None:
         ("POST", "/api/v1/dimensions"): "chart:write",
         ("GET", "/api/v1/exchange-rates"): "ledger:read",
         ("POST", "/api/v1/exchange-rates"): "chart:write",
+        ("POST", "/api/v1/revaluations"): "periods:close",
         ("GET", "/api/v1/posting-rules"): "ledger:read",
         ("POST", "/api/v1/posting-rules"): "registers:write",
         ("GET", "/api/v1/balance-assertions"): "ledger:read",

@@ -43,7 +43,7 @@ def fresh_books(**settings: str) -> Iterator[psycopg.Connection]:
             with db.transaction() as session:
                 service.seed_book(session, BOOK)
                 for code in ("product", "area"):
-                    add_dimension(session, BOOK, code, code.title())
+                    add_dimension(session, BOOK, code, code.title(), actor="x")
                 service.open_periods(session, BOOK, 2026)
             database = server.url("service").rpartition("?")[0].rpartition("/")[2]
             address = server.url(SUPERUSER, database).replace("+psycopg", "", 1)

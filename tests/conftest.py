@@ -103,7 +103,7 @@ def pg() -> PrivateServer:
 def register_dimensions(session: Session, book: str) -> None:
     """Register what the drafts of the tests carry, without lists of values."""
     for code in ("product", "area"):
-        dimensions.add_dimension(session, book, code, code.title())
+        dimensions.add_dimension(session, book, code, code.title(), actor="x")
 
 
 @pytest.fixture(name="_seeded", scope="session")

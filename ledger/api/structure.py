@@ -288,12 +288,13 @@ class Dimensions(MethodView):
         """Register a dimension, values of it, and rules for accounts."""
         book, code = wanted["book"], wanted["code"]
         with transaction() as session:
-            dimensions.add_dimension(session, book, code, wanted["name"])
+            actor = current_actor().reference
+            dimensions.add_dimension(session, book, code, wanted["name"], actor=actor)
             for value in wanted["values"]:
-                dimensions.add_value(session, book, code, **value)
+                dimensions.add_value(session, book, code, **value, actor=actor)
             for rule in wanted["rules"]:
                 dimensions.set_dimension_rule(
-                    session, book, DimensionRule(code, **rule), actor=current_actor().reference
+                    session, book, DimensionRule(code, **rule), actor=actor
                 )
         return wanted
 

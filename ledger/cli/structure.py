@@ -152,7 +152,7 @@ def dimension_cli() -> None:
 def add_dimension_command(code: str, name: str, book: str) -> None:
     """Register a dimension."""
     with transaction() as session:
-        dimensions.add_dimension(session, book, code, name)
+        dimensions.add_dimension(session, book, code, name, actor=ACTOR)
     click.echo(f"Dimension {code} is registered. It takes any value until you register one.")
 
 
@@ -167,7 +167,7 @@ def add_value_command(dimension: str, code: str, name: str, book: str, **span: A
     """Register a value of a dimension."""
     with transaction() as session:
         dimensions.add_value(session, book, dimension, code, name,
-                             span["from"] or date(2000, 1, 1), span["to"])  # fmt: skip
+                             span["from"] or date(2000, 1, 1), span["to"], actor=ACTOR)  # fmt: skip
     click.echo(f"{dimension}={code} is registered.")
 
 

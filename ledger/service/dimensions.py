@@ -40,30 +40,34 @@ class DimensionView:
     rules: tuple[DimensionRule, ...]
 
 
-def add_dimension(session: Session, book: str, code: str, name: str) -> None:
+def add_dimension(session: Session, book: str, code: str, name: str, *, actor: str) -> None:
     """Register a dimension; it takes any value until one of its own is registered. Idempotent."""
     require_book(session, book)
-    session.execute(
+    made = session.scalar(
         text("INSERT INTO dimension (book_id, code, name) SELECT book_id, :code, :name FROM book"
-             " WHERE code = :book ON CONFLICT DO NOTHING"),
+             " WHERE code = :book ON CONFLICT DO NOTHING RETURNING dimension_id"),
         {"book": book, "code": code, "name": name},
     )  # fmt: skip
+    if made is not None:
+        _tell(session, actor, "dimension registered", f"{book}/{code}")
 
 
 def add_value(
     session: Session, book: str, dimension: str, code: str, name: str,
-    valid_from: date = date(2000, 1, 1), valid_to: date | None = None,
+    valid_from: date = date(2000, 1, 1), valid_to: date | None = None, *, actor: str,
 ) -> None:  # fmt: skip
     """Register a value of a dimension, on the days [valid_from, valid_to). Idempotent.
 
     Raises `UnknownDimension`.
     """
-    session.execute(
+    made = session.scalar(
         text("INSERT INTO dimension_value (dimension_id, code, name, valid_from, valid_to)"
-             " VALUES (:id, :code, :name, :first, :after) ON CONFLICT DO NOTHING"),
+             " VALUES (:id, :code, :name, :first, :after) ON CONFLICT DO NOTHING RETURNING code"),
         {"id": _dimension_id(session, book, dimension), "code": code, "name": name,
          "first": valid_from, "after": valid_to},
     )  # fmt: skip
+    if made is not None:
+        _tell(session, actor, "dimension value registered", f"{book}/{dimension}/{code}")
 
 
 def set_dimension_rule(session: Session, book: str, rule: DimensionRule, *, actor: str) -> None:
@@ -103,6 +107,14 @@ def dimensions(session: Session, book: str) -> list[DimensionView]:
         )
         for number, code, name in found
     ]  # fmt: skip
+
+
+def _tell(session: Session, actor: str, action: str, subject: str) -> None:
+    """Write down who registered what; a repetition registers nothing and is not told."""
+    session.execute(
+        text("INSERT INTO audit_event (actor, action, subject) VALUES (:actor, :action, :subject)"),
+        {"actor": actor, "action": action, "subject": subject},
+    )
 
 
 def _dimension_id(session: Session, book: str, code: str) -> int:

@@ -66,11 +66,11 @@ def _keep_house() -> None:
     """Keep rates, dimensions, accounts, periods, approval rules and what others say."""
     with transaction() as session:
         rates.set_rate(session, "NOK", rates.Rate("EUR", MARCH, 1_150_000_000, "x"), actor="x")
-        dimensions.add_dimension(session, BOOK, "product", "Product")
-        dimensions.add_value(session, BOOK, "product", "mobile", "Mobile")
+        dimensions.add_dimension(session, BOOK, "product", "Product", actor="x")
+        dimensions.add_value(session, BOOK, "product", "mobile", "Mobile", actor="x")
         dimensions.add_value(
-            session, BOOK, "product", "fixed", "Fixed", valid_to=date(2027, 1, 1)
-        )  # fmt: skip
+            session, BOOK, "product", "fixed", "Fixed", valid_to=date(2027, 1, 1), actor="x"
+        )
         dimensions.set_dimension_rule(
             session, BOOK, dimensions.DimensionRule("product", "77", "required", MARCH), actor="x"
         )

@@ -334,7 +334,7 @@ def posted(books: str, drafts: Drafts) -> str:
         payment = drafts.payment("p-1", 5_00)
         service.post_batch(session, drafts.batch("b-2", payment, allocations=(settle,)))
         _post_by_two_people(session, drafts)
-        dimensions.add_dimension(session, "NO01", "unit", "Unit")
+        dimensions.add_dimension(session, "NO01", "unit", "Unit", actor="x")
         rule = DimensionRule("unit", "99", "required", MARCH)
         dimensions.set_dimension_rule(session, "NO01", rule, actor="x")
         rates.set_rate(session, "NOK", Rate("EUR", MARCH, 1, "x"), actor="x")

@@ -106,8 +106,10 @@ def test_only_an_empty_account_is_closed(book: Session) -> None:
 
 def test_an_account_needs_or_refuses_a_dimension(book: Session) -> None:
     """The longest prefix decides, the latest rule that has begun; values must exist on the day."""
-    dimensions.add_dimension(book, "NO01", "product", "Product")
-    dimensions.add_value(book, "NO01", "product", "mobile", "Mobile", date(2026, 1, 1), APRIL)
+    dimensions.add_dimension(book, "NO01", "product", "Product", actor="x")
+    dimensions.add_value(
+        book, "NO01", "product", "mobile", "Mobile", date(2026, 1, 1), APRIL, actor="x"
+    )
     for prefix, rule, day in (("30", "required", MARCH), ("3080", "forbidden", MARCH),
                               ("30", "allowed", APRIL)):  # fmt: skip
         made = DimensionRule("product", prefix, rule, day)
@@ -128,13 +130,13 @@ def test_an_account_needs_or_refuses_a_dimension(book: Session) -> None:
         sale("3080", MARCH, product="mobile")
     with pytest.raises(UnknownDimension, match="line 2: Book NO01 has no dimension area"):
         sale("3080", MARCH, area="north")
-    dimensions.add_dimension(book, "NO01", "area", "Area")
+    dimensions.add_dimension(book, "NO01", "area", "Area", actor="x")
     sale("3080", MARCH, area="north")  # Any value: area has no list.
     sale("3000", APRIL)
     with pytest.raises(DimensionRefused):
         sale("3000", APRIL, product="mobile")  # Half-open: it ended that day.
     with pytest.raises(UnknownDimension):
-        dimensions.add_value(book, "NO01", "county", "north", "North")
+        dimensions.add_value(book, "NO01", "county", "north", "North", actor="x")
 
 
 @pytest.mark.parametrize("entries", [2, 200])  # As arguments of a call, and through a stage.
@@ -157,7 +159,7 @@ def test_a_dimension_that_nobody_registered_is_refused_on_its_line(
 
 def test_a_dimension_has_a_list_from_its_first_value_on(book: Session) -> None:
     """Before that it takes any value; what was posted then can still be reversed and read."""
-    dimensions.add_dimension(book, "NO01", "campaign", "Campaign")
+    dimensions.add_dimension(book, "NO01", "campaign", "Campaign", actor="x")
 
     def sale(campaign: str) -> None:
         with book.begin_nested():
@@ -165,7 +167,7 @@ def test_a_dimension_has_a_list_from_its_first_value_on(book: Session) -> None:
                  Line("3000", -1_00, dimensions={"campaign": campaign}))  # fmt: skip
 
     sale("spring")
-    dimensions.add_value(book, "NO01", "campaign", "autumn", "Autumn")
+    dimensions.add_value(book, "NO01", "campaign", "autumn", "Autumn", actor="x")
     sale("autumn")
     with pytest.raises(DimensionRefused, match="campaign=winter, which is not a value"):
         sale("winter")
@@ -198,7 +200,7 @@ def test_a_direct_insert_meets_the_dimension_rules_too(db: str) -> None:
     with transaction() as session:
         service.seed_book(session, "NO01")
         service.open_periods(session, "NO01", 2026)
-        dimensions.add_dimension(session, "NO01", "product", "Product")
+        dimensions.add_dimension(session, "NO01", "product", "Product", actor="x")
         rule = DimensionRule("product", "", "required", date(2026, 1, 1))
         dimensions.set_dimension_rule(session, "NO01", rule, actor="anna")
     insert = (
@@ -365,3 +367,18 @@ def test_a_second_book_has_its_own_currency_and_chart(book: Session) -> None:
     assert service.trial_balance(book, "NO01") == []
     chart.rename_account(book, "SE01", "1920", name="Bankkonto", actor="a", reason="x")
     assert chart.account(book, "NO01", "1920").name != "Bankkonto"
+
+
+def test_who_registered_a_dimension_stands_in_the_audit_log(book: Session) -> None:
+    """The dimension and each value, once; what was there already is nobody's doing."""
+    for actor in ("anna", "berit"):
+        dimensions.add_dimension(book, "NO01", "depot", "Depot", actor=actor)
+        dimensions.add_value(book, "NO01", "depot", "north", "North", actor=actor)
+    told = book.execute(
+        text("SELECT actor, action, subject FROM audit_event WHERE subject LIKE 'NO01/depot%'"
+             " ORDER BY audit_event_id")
+    ).all()  # fmt: skip
+    assert [tuple(row) for row in told] == [
+        ("anna", "dimension registered", "NO01/depot"),
+        ("anna", "dimension value registered", "NO01/depot/north"),
+    ]

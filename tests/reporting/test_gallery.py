@@ -187,7 +187,7 @@ def _account_in_use(session: Session) -> object:
 
 @provokes("dimension-refused")
 def _dimension_refused(session: Session) -> object:
-    dimensions.add_dimension(session, "NO01", "product", "Product")
+    dimensions.add_dimension(session, "NO01", "product", "Product", actor="x")
     rule = DimensionRule("product", "30", "required", MARCH)
     dimensions.set_dimension_rule(session, "NO01", rule, actor="tester")
     return _post(session, drafts.journal("j", ("1920", 5_00), ("3000", -5_00)))

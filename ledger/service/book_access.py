@@ -62,6 +62,11 @@ def books_of(session: Session, holder: str, *, now: datetime) -> frozenset[str] 
     return books_after((fact.book, fact.is_granted) for fact in begun)
 
 
+def is_shut_out(session: Session, holder: str, *, now: datetime) -> bool:
+    """Tell whether a holder was let in once and is no more: no valid token, or disabled."""
+    return bool(session.scalar(text(_SHUT_OUT), {"holder": holder, "now": now}))
+
+
 def book_facts(session: Session, holder: str | None = None) -> list[BookFact]:
     """List what was granted and withdrawn, of one holder or of all, in the order of time."""
     rows = session.execute(
@@ -158,3 +163,12 @@ def _require_holder(session: Session, holder: str) -> None:
             "staff list.",
             holder=holder,
         )
+
+
+_SHUT_OUT = """
+    SELECT EXISTS (SELECT FROM staff WHERE 'staff:' || username = :holder
+            AND disabled_at IS NOT NULL)
+        OR EXISTS (SELECT FROM api_client c WHERE 'client:' || c.name = :holder
+            AND (c.disabled_at IS NOT NULL OR NOT EXISTS (
+                SELECT FROM api_token t WHERE t.api_client_id = c.id AND t.revoked_at IS NULL
+                    AND coalesce(t.expires_at, 'infinity') > :now)))"""

@@ -22,7 +22,7 @@ from sqlalchemy.orm import Session
 from ledger.db import transaction
 from ledger.errors import NotFound
 from ledger.places import make_once, places
-from ledger.service.book_access import books_of
+from ledger.service.book_access import books_of, is_shut_out
 from ledger.service.books import require_book
 from ledger.service.events import Event, events_after, last_position, require_position
 from ledger.webhooks import (
@@ -172,10 +172,11 @@ def _is_due(one: Webhook) -> bool:
 def _deliver(session: Session, one: Webhook) -> bool:
     """Send the next events of a webhook and note how it went; True if there may be more.
 
-    Whoever may not see the book any more is told nothing until they may again.
+    Whoever may not see the book any more, or was shut out, is told nothing until they may again.
     """
-    books = books_of(session, one.actor, now=datetime.now(UTC))
-    if books is not None and one.book not in books:
+    now = datetime.now(UTC)
+    books = books_of(session, one.actor, now=now)
+    if (books is not None and one.book not in books) or is_shut_out(session, one.actor, now=now):
         return False
     events = events_after(session, one.book, one.delivered_to, BATCHES_A_DELIVERY)
     if not events:

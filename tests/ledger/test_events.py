@@ -7,7 +7,7 @@ import json
 import threading
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -183,6 +183,32 @@ def test_a_worker_that_dies_after_sending_sends_again(receiver: Receiver, drafts
             session.rollback()
     webhooks.deliver_job()
     assert receiver.positions == [1, 1]
+
+
+def test_a_client_whose_token_was_revoked_is_told_nothing(
+    receiver: Receiver, drafts: Drafts
+) -> None:
+    """Neither is one whose token has expired, nor staff who left; with a new token it goes on."""
+    now = datetime.now(UTC)
+    with transaction() as session:
+        token = access.add_client(session, "hooks", ["ledger:read"], actor="t", now=now)
+        access.add_client(session, "old", ["ledger:read"], actor="t", now=now,
+                          expires_at=now - timedelta(days=1))  # fmt: skip
+        access.add_staff(session, "anna", ["accountant"], "calm and quiet desk", actor="t", now=now)
+        for actor in ("client:hooks", "client:old", "staff:anna"):
+            webhooks.register(session, "NO01", receiver.url, actor=actor)
+        access.revoke_token(session, token.partition(".")[0], actor="t", now=now)
+        access.disable_staff(session, "anna", actor="t", now=now)
+    post(drafts, "a")
+    webhooks.deliver_job()
+    assert receiver.told == []
+    with transaction() as session:
+        session.execute(text(
+            "INSERT INTO api_token (prefix, api_client_id, secret_sha256, created_at)"
+            " SELECT 'new', id, sha256('x'), now() FROM api_client WHERE name = 'hooks'"
+        ))  # fmt: skip
+    webhooks.deliver_job()
+    assert receiver.positions == [1]
 
 
 @pytest.mark.parametrize(

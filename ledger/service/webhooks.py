@@ -11,8 +11,10 @@ import secrets
 import socket
 import ssl
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from threading import Timer
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -37,7 +39,8 @@ from ledger.webhooks import (
 )
 
 BATCHES_A_DELIVERY = 100
-_TIMEOUT_S = 10
+_TIMEOUT_S = 10  # for each answer of the line
+_WHOLE_S = 30  # for a whole call: the receivers after it wait
 _LOCK = 0x686F6F6B  # one worker delivers at a time, so that events come in order: "hook"
 
 
@@ -214,12 +217,22 @@ def _send(one: Webhook, body: bytes) -> str:
     }  # fmt: skip
     try:
         connection = _connect(one.url)
+        ends_at = time.monotonic() + _WHOLE_S
+        cut = Timer(_WHOLE_S, _cut, [connection])
+        cut.start()
         try:
+            if isinstance(connection.sock, ssl.SSLSocket):
+                connection.sock.do_handshake()
             parts = urlsplit(one.url)
             target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
             connection.request("POST", target, body, headers)
-            return str(connection.getresponse().status)
+            status = connection.getresponse().status
+            if time.monotonic() >= ends_at:
+                # What was cut looks like an answer whose headers end early.
+                raise TimeoutError(f"no whole answer within {_WHOLE_S} s")
+            return str(status)
         finally:
+            cut.cancel()
             connection.close()
     except WebhookAddressRefused as refusal:
         return str(refusal)
@@ -240,8 +253,20 @@ def _connect(url: str) -> http.client.HTTPConnection:
     raw = socket.create_connection((str(min(addresses)), port), timeout=_TIMEOUT_S)
     connection = http.client.HTTPConnection(host, port, timeout=_TIMEOUT_S)
     context = ssl.create_default_context()
-    connection.sock = context.wrap_socket(raw, server_hostname=host) if secure else raw
+    connection.sock = (
+        context.wrap_socket(raw, server_hostname=host, do_handshake_on_connect=False)
+        if secure else raw
+    )  # fmt: skip
     return connection
+
+
+def _cut(connection: http.client.HTTPConnection) -> None:
+    """End a call that takes too long as a whole: a receiver may answer an octet at a time.
+
+    Only the line is cut; whoever waits on it is told by the next read.
+    """
+    with suppress(OSError):
+        socket.socket.shutdown(connection.sock, socket.SHUT_RDWR)
 
 
 def _master_key() -> bytes:

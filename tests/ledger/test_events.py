@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hmac
 import json
+import socket
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -183,6 +185,37 @@ def test_a_worker_that_dies_after_sending_sends_again(receiver: Receiver, drafts
             session.rollback()
     webhooks.deliver_job()
     assert receiver.positions == [1, 1]
+
+
+def test_a_receiver_that_answers_an_octet_at_a_time_is_cut_off(
+    receiver: Receiver, drafts: Drafts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is tried again later as if it had not answered, and the one after it is told at once."""
+    monkeypatch.setattr("ledger.service.webhooks._WHOLE_S", 0.5)
+    with socket.create_server(("127.0.0.1", 0)) as slow:
+        enough = threading.Event()
+
+        def drip() -> None:
+            line, _ = slow.accept()
+            with line, suppress(OSError):
+                line.sendall(b"HTTP/1.1 200 OK\r\nX-Slow: ")
+                while not enough.wait(0.1):
+                    line.sendall(b"x")
+
+        dripping = threading.Thread(target=drip)
+        dripping.start()
+        address = f"http://127.0.0.1:{slow.getsockname()[1]}/"
+        with transaction() as session:
+            for url in (address, receiver.url):
+                webhooks.register(session, "NO01", url, actor="client:x")
+        post(drafts, "a")
+        webhooks.deliver_job()
+        enough.set()
+        dripping.join(30)
+    with transaction() as session:
+        first, second = webhooks.webhooks(session)
+    assert (first.failed_attempts, first.delivered_to) == (1, 0)
+    assert (second.failed_attempts, second.delivered_to) == (0, 1)
 
 
 def test_a_client_whose_token_was_revoked_is_told_nothing(

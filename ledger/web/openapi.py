@@ -35,11 +35,16 @@ class ProblemSchema(Schema):
         unknown = INCLUDE
 
     type = fields.String(required=True, metadata={"description": "Address of the kind of problem."})
+    code = fields.String(required=True, metadata={"description": "Its name in docs/errors.md."})
     title = fields.String(required=True)
     status = fields.Integer(required=True)
     detail = fields.String(required=True, metadata={"description": "What, where, what to do."})
     instance = fields.String(required=True)
     request_id = fields.String(required=True)
+    retryable = fields.Boolean(
+        required=True,
+        metadata={"description": "Nothing was decided: send the same again, with the same key."},
+    )
     errors = fields.List(
         fields.Dict(keys=fields.String(), values=fields.String()),
         metadata={"description": "Per field: a JSON pointer into the request, and the fault."},

@@ -40,7 +40,14 @@ from ledger.web.gate import public
 from ledger.web.requests import request_id
 
 MEDIA_TYPE = "application/problem+json"
-_RESERVED = frozenset({"type", "title", "status", "detail", "instance", "request_id", "errors"})
+_RESERVED = frozenset({
+    "type", "code", "title", "status", "detail", "instance", "request_id", "retryable", "errors",
+})  # fmt: skip
+# Nothing was decided: the same request, with the same key, may be answered otherwise later.
+_PASSING = frozenset({
+    HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.BAD_GATEWAY,
+    HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT,
+})  # fmt: skip
 _log = structlog.get_logger("hovedbok.problem")
 
 
@@ -274,11 +281,13 @@ def _body(
     told = {name: value for name, value in facts.items() if name not in _RESERVED}
     return {
         "type": f"/problems/{code}",
+        "code": code,
         "title": title,
         "status": status,
         "detail": detail,
         "instance": instance,
         "request_id": number,
+        "retryable": status in _PASSING or "retry_after_s" in told,
         **told,
         **more,
     }
@@ -346,7 +355,9 @@ def _explain(code: str) -> dict[str, object]:
     known = {entry.code: entry for entry in _FRAMEWORK}
     known |= {kind.code(): _entry(kind) for kind in _kinds(Problem)}
     if code not in known:
-        raise NotFound("The catalogue has no such problem; docs/errors.md lists them.", code=code)
+        raise NotFound(
+            f"The catalogue has no problem {code}; docs/errors.md lists them.", problem=code
+        )
     entry = known[code]
     return {name: getattr(entry, name) for name in ProblemEntry.__slots__}
 

@@ -127,7 +127,8 @@ def problem(response: Any, status: int, code: str) -> dict[str, Any]:
     assert response.content_type == "application/problem+json"
     body: dict[str, Any] = json.loads(response.data)
     assert body["type"] == f"/problems/{code}"
-    assert body["status"] == status
+    assert (body["code"], body["status"]) == (code, status)
+    assert body["retryable"] == (status in {429, 500, 503} or "retry_after_s" in body)
     assert {"title", "detail", "instance", "request_id"} <= body.keys()
     assert response.headers["X-Request-Id"] == body["request_id"]
     return body

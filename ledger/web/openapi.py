@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import unquote_to_bytes
 
 import flask_smorest
 from flask import Flask, Request, Response, current_app, render_template, request, url_for
@@ -181,6 +182,8 @@ def _check_query() -> None:
     rule = request.url_rule
     if not request.args or rule is None or not rule.rule.startswith(f"{PREFIX}/"):
         return
+    # Flask puts a mark in the place of what is no text: nothing is called so, nothing is found.
+    check_utf8(unquote_to_bytes(request.query_string), "the query")
     known = known_query(current_app.view_functions[rule.endpoint], request.method)
     faults = [
         {"pointer": f"/query/{name}",

@@ -123,3 +123,11 @@ def test_items_and_their_use(client: FlaskClient, posted: dict[tuple[int, int], 
     assert get(client, early)["allocations"] == []
     assert code_of(client.get("/api/v1/open-items/7/allocations")) == (404, "unknown-open-item")
     assert code_of(client.get("/api/v1/open-items?account=0000")) == (422, "unknown-account")
+
+
+def test_a_query_that_is_no_text_is_refused(client: FlaskClient) -> None:
+    """A mark in its place would find nothing, and an empty list would be taken for an answer."""
+    for path in ("entries?text=caf%E9", "entries?reference=%ff", "open-items?kid=%C3"):
+        refused = client.get(f"/api/v1/{path}")
+        assert code_of(refused) == (400, "not-utf8"), path
+    assert client.get("/api/v1/entries?text=caf%C3%A9").status_code == 200

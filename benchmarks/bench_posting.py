@@ -38,7 +38,8 @@ from benchmarks.books import (
 from benchmarks.measure import ROUNDS, spent, tell, tell_ratio
 from ledger.journal import BatchDraft, Posted
 
-SIZES = (3_000, 10_000, 30_000)  # Lines a batch of invoices or accruals; their payments take two thirds.
+# Lines of a batch of invoices or accruals; their payments take two thirds.
+SIZES = (3_000, 10_000, 30_000)
 # Each table of facts, with the range of its rows that a batch is.
 TABLES = {
     "journal_line": "entry_id >= {low} AND entry_id < {high} ORDER BY entry_id, line_no",

@@ -68,6 +68,7 @@ from ledger.service.sealing import (
     seal,
     sealing_lag,
 )
+from ledger.service.turns import take_turn
 from ledger.service.verify import Fault, gaps, verify
 
 __all__ = [
@@ -130,6 +131,7 @@ __all__ = [
     "seal",
     "sealing_lag",
     "seed_book",
+    "take_turn",
     "trial_balance",
     "undo_allocation",
     "vat_codes",

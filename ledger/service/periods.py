@@ -15,6 +15,7 @@ from ledger.service.access import record_event
 from ledger.service.books import require_book
 from ledger.service.clocks import known_only
 from ledger.service.refused import translated
+from ledger.service.turns import take_turn
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,10 +148,7 @@ def grant_exception(
         "book": book, "period": period, "module": module, "actor": actor, "reason": reason,
         "by": granted_by, "until": expires_at,
     }  # fmt: skip
-    session.execute(
-        text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 0))"),
-        {"key": f"exception/{book}/{period}/{module}/{actor}"},
-    )
+    take_turn(session, f"exception/{book}/{period}/{module}/{actor}")
     standing = session.scalar(text(_SAME_EXCEPTION), said)
     # Granted anew even so: what refuses it by now, such as a closed year, refuses it again.
     with session.begin_nested() as attempt:

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Self
 
-from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from ledger import service as ledger
@@ -45,10 +44,7 @@ class MonthEntries:
         of : what the run is about, where a month has several of a kind, ending in "/".
         vat : whether entries hold VAT, which a VAT return that is in may keep out of the month.
         """
-        session.execute(
-            text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 0))"),
-            {"key": f"{source_system}/{month.book_code}/{month.period}"},
-        )
+        ledger.take_turn(session, f"{source_system}/{month.book_code}/{month.period}")
         prefix = f"{month.book_code}/{month.period}/{of}"
         run = ledger.batch_count(session, source_system, prefix) + 1
         last = month.after - timedelta(days=1)

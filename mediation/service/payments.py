@@ -8,7 +8,7 @@ from datetime import date
 from hashlib import sha256
 from typing import Any
 
-from sqlalchemy import ARRAY, BigInteger, ColumnElement, any_, insert, literal, select, text
+from sqlalchemy import ARRAY, BigInteger, ColumnElement, any_, insert, literal, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from ledger import service as ledger
@@ -106,10 +106,7 @@ def book_payments(
     """
     ledger.require_book(session, book)
     # Claims are used up in turn, so one file at a time looks at them.
-    session.execute(
-        text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))"),
-        {"name": f"mediation/payments/{book}"},
-    )
+    ledger.take_turn(session, f"mediation/payments/{book}")
     earlier = _recorded(session, file_id)
     if earlier:
         return _outcome(earlier, replayed=True)

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from hashlib import sha256
 
-from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from ledger import service as ledger
@@ -86,7 +85,7 @@ def _require_one_book(session: Session, asked: str) -> None:
     known = rating.rated_book(session)
     if known is None:
         # The first of two first runs decides, and the other sees what it charged.
-        session.execute(text("SELECT pg_advisory_xact_lock(hashtextextended('rating/book', 0))"))
+        ledger.take_turn(session, "rating/book")
         known = rating.rated_book(session)
     if known not in {None, asked}:
         raise RatedInAnotherBook(
@@ -106,10 +105,7 @@ def lock_period(session: Session, month: Month) -> None:
     _require_one_book(session, month.book_code)
     last = rating.last_period(session) or month.period
     while True:
-        session.execute(
-            text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 0))"),
-            {"key": f"rating/{month.book_code}/{month.period}"},
-        )
+        ledger.take_turn(session, f"rating/{month.book_code}/{month.period}")
         if month.period > last:
             return
         month = month.next()

@@ -7,6 +7,7 @@ from datetime import date, datetime
 from sqlalchemy import insert, select, text
 from sqlalchemy.orm import Session
 
+from ledger import service as ledger
 from mediation.models import FileAlarm, FileReversal, SourceFile
 
 
@@ -62,7 +63,7 @@ def next_file_id(session: Session) -> int:
 
 def lock_feed(session: Session) -> None:
     """Let one file at a time through: copies and chains are judged against what came before."""
-    session.execute(text("SELECT pg_advisory_xact_lock(hashtextextended('mediation/feed', 0))"))
+    ledger.take_turn(session, "mediation/feed")
 
 
 def register(session: Session, made: Registration) -> None:

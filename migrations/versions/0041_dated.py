@@ -3,7 +3,7 @@
 from ledger.db import scripts
 
 revision = "0041_dated"
-down_revision = "0038_row_corrections"
+down_revision = "0040_refused_files"
 
 
 def upgrade() -> None:

@@ -224,7 +224,7 @@ def test_each_refusal_has_its_own_name(
 def test_a_name_that_the_book_does_not_know_is_no_draft(writer: FlaskClient) -> None:
     """Unfinished or not; every such name has its pointer, and the first one names the problem."""
     with transaction() as session:
-        dimensions.add_dimension(session, "NO01", "product", "Product")
+        dimensions.add_dimension(session, "NO01", "product", "Product", actor="x")
     lines = [
         {"account": "1920", "amount": "1.00", "dimensions": {"prodct": "x", "product": "any"}},
         {"account": "9999", "amount": "-1.00", "vat_code": "99"},

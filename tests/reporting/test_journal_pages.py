@@ -149,8 +149,8 @@ def test_what_the_book_does_not_know_is_told_while_it_is_typed(client: FlaskClie
     strange = {"line_dimensions": ["prodct=mobile", "", "product=mobil"],
                "line_vat_code": ["", "", "99"], "line_currency": ["KRO", "", ""]}  # fmt: skip
     with transaction() as session:
-        add_dimension(session, "NO01", "product", "Product")
-        add_value(session, "NO01", "product", "mobile", "Mobile")
+        add_dimension(session, "NO01", "product", "Product", actor="x")
+        add_value(session, "NO01", "product", "mobile", "Mobile", actor="x")
     answer = send(client, "/journal/new", key="k", action="save", **typed | strange)
     assert answer.status_code == 422
     page = unescape(answer.text)

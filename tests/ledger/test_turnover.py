@@ -95,8 +95,23 @@ def test_any_two_days_at_any_position(books: str, key: Signer) -> None:
             assert found == expected(facts, first, last, known), (first, last, known)
         for known in (None, *range(27)):
             counted = [on for position, on, *_ in facts if known is None or position <= known]
-            last_day = service.last_effective_date(session, BOOK, known)
-            assert last_day == max(counted, default=None)
+            for by in days:
+                last_day = service.last_effective_date(session, BOOK, known, by=by)
+                assert last_day == max((on for on in counted if not by or on <= by), default=None)
+
+
+def test_the_last_day_by_a_day_in_the_midst_of_a_folded_month(books: str, key: Signer) -> None:
+    """All postings of the month may lie on later days: then one of an earlier month is the last."""
+    for number, day in enumerate((date(2026, 2, 10), date(2026, 3, 20))):
+        lines = (Line("1920", 1), Line("7830", -1))
+        entry = EntryDraft("JNL", day, day, "test", f"{number}", "Bilag", lines)
+        with transaction() as session:
+            service.post_batch(session, BatchDraft(BOOK, "test", f"b-{number}", "tester", (entry,)))
+    seal_all(key)
+    with transaction() as session:
+        assert service.fold_balances(session, BOOK, least_deltas=1) == 4
+        last_day = service.last_effective_date(session, BOOK, by=date(2026, 3, 15))
+        assert last_day == date(2026, 2, 10)
 
 
 def test_a_statement_opens_with_what_was_folded(books: str, key: Signer) -> None:

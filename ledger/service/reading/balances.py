@@ -7,7 +7,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from ledger.service.clocks import known_only
-from ledger.service.reading.turnover import turnover
+from ledger.service.reading.turnover import month_after, turnover
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +66,12 @@ def last_effective_date(
         text(
             "SELECT max(effective_date) FROM balance_delta d JOIN book b USING (book_id)"
             " WHERE b.code = :book AND effective_date <= :by AND effective_date >= coalesce("
-            # Nothing before the last month that is folded can be the last day.
+            # Nothing before the last folded month that is over by then can be the last day; of one
+            # that is not over, all postings may be on later days.
             "  (SELECT max(month) FROM balance_month m WHERE m.book_id = b.book_id"
-            "   AND month <= :by AND position <= coalesce(CAST(:known AS bigint), position)),"
+            "   AND month < :cut AND position <= coalesce(CAST(:known AS bigint), position)),"
             f"  '-infinity'){known_only(session, 'd.batch_id', known_as_of)}"
         ),
-        {"book": book, "by": by or date.max, "known": known_as_of},
+        {"book": book, "by": by or date.max, "cut": month_after(by), "known": known_as_of},
     )
     return found

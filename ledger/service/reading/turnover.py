@@ -104,6 +104,11 @@ def fold_job() -> None:
             fold_balances(session, book)
 
 
+def month_after(last_day: date | None) -> date:
+    """Give the first month of which some day lies after the last one: all before it are over."""
+    return _month_of(_after(last_day))
+
+
 def _after(last_day: date | None) -> date:
     """Give the day after the last one; the calendar's own end is as good as none."""
     return date.max if last_day in {None, date.max} else last_day + timedelta(1)

@@ -17,6 +17,7 @@ from ledger.money import format_amount
 from ledger.refusals import UnknownPeriod, UnknownSeries
 from ledger.service.access import record_event
 from ledger.service.books import functional_currency, posting_account
+from ledger.service.clocks import known_only
 from ledger.service.posting import post_batch
 from ledger.service.reading import read_entry, trial_balance
 from ledger.service.refused import translated
@@ -62,7 +63,7 @@ class YearBalance:
 class Year:
     """A fiscal year as auditors read it. [minor units]
 
-    `closed_by` : the entry that moved its result to equity; None while it is not closed.
+    `closed_by` : the entry that moved its result to equity; None while none is known that stands.
     `result_minor` : income less expenses of the year.
     `left_before_minor` : results of earlier years that nobody has moved to equity; the openings sum
         to nothing exactly when this is nothing.
@@ -146,7 +147,8 @@ def read_year(session: Session, book: str, year: int, known_as_of: int | None = 
         for account in sorted(names)
     )
     result = -sum(one.movement_minor for one in balances if one.account_class in "IE")
-    return Year(year, first, last, _closed_by(session, book, year), result, left_before, balances)
+    closed_by = _closed_by(session, book, year, known_as_of)
+    return Year(year, first, last, closed_by, result, left_before, balances)
 
 
 def _draft(
@@ -173,8 +175,15 @@ def _draft(
     return BatchDraft(book, SYSTEM, ref, actor, (entry,))
 
 
-def _closed_by(session: Session, book: str, year: int) -> Voucher | None:
-    found = session.scalar(text(_STANDING), {"book": book, "year": year})
+def _closed_by(
+    session: Session, book: str, year: int, known_as_of: int | None
+) -> Voucher | None:
+    """Find the close that stood at a position: one that was known, and no reversal of it yet."""
+    standing = _STANDING.format(
+        known=known_only(session, "e.entry_id >> 20", known_as_of),
+        known_reversal=known_only(session, "r.entry_id >> 20", known_as_of),
+    )
+    found = session.scalar(text(standing), {"book": book, "year": year, "known": known_as_of})
     return None if found is None else read_entry(session, found).voucher
 
 
@@ -191,6 +200,6 @@ _STANDING = """
     SELECT e.entry_id FROM journal_entry e JOIN voucher_series s USING (series_id)
     JOIN book k ON k.book_id = e.book_id
     WHERE k.code = :book AND s.module = 'YEAR' AND e.fiscal_year = :year
-        AND e.reverses_entry_id IS NULL AND NOT EXISTS (
-            SELECT FROM journal_entry r WHERE r.reverses_entry_id = e.entry_id)
+        AND e.reverses_entry_id IS NULL{known} AND NOT EXISTS (
+            SELECT FROM journal_entry r WHERE r.reverses_entry_id = e.entry_id{known_reversal})
     ORDER BY e.entry_id LIMIT 1"""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -22,8 +23,9 @@ from ledger.journal import BatchDraft, EntryDraft, Line, Posted
 from ledger.plaintext import Tally
 from ledger.service import statements, year_end
 from ledger.service.closing import reopen_modules
+from ledger.service.signing import open_signer
 from ledger.service.year_end import ClosedYear, Year
-from tests.ledger.conftest import post
+from tests.ledger.conftest import post, seal_all
 from tests.ledger.test_plaintext import hledger
 
 if TYPE_CHECKING:
@@ -97,6 +99,31 @@ def test_the_result_moves_to_equity_and_the_year_stays_as_it_was(year: str, draf
     # All posted entries as they are: income and expenses stand, the pair beside them.
     assert trial == {"1920": 950_00, "2050": -900_00, "3010": -1050_00, "7830": 100_00,
                      "8960": 900_00}  # fmt: skip
+
+
+def test_a_year_is_shown_as_it_was_known(year: str, tmp_path: Path) -> None:
+    """Before the close was sealed it was not known; a reversal changes no earlier report."""
+    key = open_signer(tmp_path / "seal-key")
+
+    def seal() -> tuple[int, dict[int, str | None]]:
+        seal_all(key)
+        with transaction() as session:
+            last = service.resolve_known(session, None).last_position
+            seen = {k: year_end.read_year(session, BOOK, 2026, k) for k in range(last + 1)}
+        return last, {k: one.closed_by and str(one.closed_by) for k, one in seen.items()}
+
+    earned, told = seal()
+    assert set(told.values()) == {None}
+    voucher = close().voucher
+    closed, told = seal()
+    assert told == {**dict.fromkeys(range(earned + 1)), closed: "YEC/2026/1"}
+    take_back(voucher)
+    taken_back, now = seal()
+    assert now == {**told, taken_back: None}
+    assert str(close().voucher) == "YEC/2026/3"
+    assert read().closed_by is not None
+    closed_again, told = seal()
+    assert told == {**now, closed_again: "YEC/2026/3"}
 
 
 def test_others_find_the_same_result(year: str) -> None:

@@ -9,6 +9,7 @@ from datetime import date
 
 from sqlalchemy.orm import Session
 
+from ledger.errors import Invalid
 from ledger.service.known import resolve_known
 
 
@@ -39,6 +40,19 @@ def resolve_clocks(
     if position is None and known.sealed:
         position = known.last_position
     return Clocks(effective_as_of, position, known.sealed)
+
+
+def check_span(first_day: date | None, effective_as_of: date | None) -> None:
+    """Refuse a span that ends before it begins: what it opened with would lie after its end.
+
+    Raises `Invalid`.
+    """
+    if first_day is not None and effective_as_of is not None and effective_as_of < first_day:
+        raise Invalid(
+            f"The period from {first_day} to {effective_as_of} ends before it begins. Give the "
+            "first day first.",
+            first_day=first_day.isoformat(), effective_as_of=effective_as_of.isoformat(),
+        )  # fmt: skip
 
 
 def hold_snapshot(session: Session) -> None:

@@ -6,8 +6,8 @@ from datetime import date
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from ledger.errors import Invalid
 from ledger.service.books import require_book
+from ledger.service.clocks import check_span
 from ledger.service.reading import AccountBalance, trial_balance
 from ledger.statements import Statement
 from ledger.statements import balance_sheet as shape_balance_sheet
@@ -79,9 +79,5 @@ def income_statement(
 def _movements(
     session: Session, book: str, first: date, last: date, known_as_of: int | None
 ) -> list[AccountBalance]:
-    if last < first:
-        raise Invalid(
-            f"The period from {first} to {last} ends before it begins. Give the first day first.",
-            first_day=first.isoformat(), effective_as_of=last.isoformat(),
-        )  # fmt: skip
+    check_span(first, last)
     return trial_balance(session, book, last, known_as_of, first_day=first)

@@ -81,6 +81,18 @@ def test_a_statement_goes_on_by_its_link(client: FlaskClient, posted: Any) -> No
     assert code_of(client.get(other)) == (422, "cursor-invalid")
 
 
+@pytest.mark.parametrize("path", ["accounts/1500/statement", "parties/1/statement"])
+def test_a_statement_that_ends_before_it_begins_is_refused(
+    client: FlaskClient, posted: Any, path: str
+) -> None:
+    """It would open with what was posted after its last day; one day is a span."""
+    asked = "effective_as_of=2026-03-31&first_day=2026-04"
+    refused = client.get(f"/api/v1/{path}?{asked}-01")
+    assert code_of(refused) == (422, "invalid")
+    assert "from 2026-04-01 to 2026-03-31 ends before it begins" in refused.json["detail"]
+    assert client.get(f"/api/v1/{path}?{asked.replace('04', '03')}-31").status_code == 200
+
+
 def test_a_party_has_a_statement_over_all_its_accounts(client: FlaskClient, posted: Any) -> None:
     """From the control accounts, in order, with the account of each line."""
     told = get(client, "parties/1/statement")

@@ -18,7 +18,7 @@ from ledger.cursors import read_cursor, write_cursor
 from ledger.errors import Conflict
 from ledger.journal import Voucher
 from ledger.refusals import UnknownAccount
-from ledger.service.clocks import known_only
+from ledger.service.clocks import check_span, known_only
 from ledger.service.reading.turnover import turnover
 
 PAGE = 100
@@ -115,6 +115,7 @@ def account_statement(
     Raises
     ------
     UnknownAccount, NotYetKnown
+    Invalid : the last day lies before the first.
     CursorInvalid : the cursor is of another statement.
     StatementMoved : lines were added before the cursor's place, so that the pages would not add
         up; never with `known_as_of`.
@@ -156,6 +157,7 @@ def _page(
     after: str | None, limit: int,
 ) -> StatementPage:  # fmt: skip
     """Read a page, and hold it against the balance that its cursor carries."""
+    check_span(wanted.first_day, wanted.effective_as_of)
     place, carried = _read(after, wanted)
     limit = max(1, min(limit, PAGE_MAX))
     rows = _rows(session, wanted, place, limit + 1)

@@ -175,9 +175,7 @@ def _draft(
     return BatchDraft(book, SYSTEM, ref, actor, (entry,))
 
 
-def _closed_by(
-    session: Session, book: str, year: int, known_as_of: int | None
-) -> Voucher | None:
+def _closed_by(session: Session, book: str, year: int, known_as_of: int | None) -> Voucher | None:
     """Find the close that stood at a position: one that was known, and no reversal of it yet."""
     standing = _STANDING.format(
         known=known_only(session, "e.entry_id >> 20", known_as_of),

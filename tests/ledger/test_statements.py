@@ -6,6 +6,7 @@ import json
 from collections import defaultdict
 from dataclasses import dataclass
 from datetime import date
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
@@ -19,7 +20,9 @@ from ledger.db import transaction
 from ledger.errors import DoesNotTie, Invalid
 from ledger.journal import Line
 from ledger.service import post_batch, statements
-from tests.ledger.conftest import Drafts
+from ledger.service.chart import rename_account
+from ledger.service.signing import open_signer
+from tests.ledger.conftest import Drafts, seal_all
 
 BOOK = "NO01"
 
@@ -118,6 +121,34 @@ def test_a_period_beside_another(session: Session, year: str) -> None:
     assert sheet.result_minor == -20_00
     with pytest.raises(Invalid, match="ends before it begins"):
         statements.income_statement(session, BOOK, date(2026, 3, 2), date(2026, 3, 1))
+
+
+def test_what_was_known_keeps_its_groups(year: str, drafts: Drafts, tmp_path: Path) -> None:
+    """An account that is grouped anew moves its sums in what is sealed from then on, not before."""
+    key = open_signer(tmp_path / "seal-key")
+
+    def groups(known: int | None) -> dict[str, int]:
+        with transaction() as session:
+            shaped = statements.income_statement(
+                session, BOOK, date(2026, 1, 1), date(2026, 3, 31), known
+            )
+        return {group.code: group.amount_minor for s in shaped.sections for group in s.groups}
+
+    seal_all(key)
+    before = groups(1)
+    assert groups(None) == before == {"3000": 100_00, "7830": 40_00}
+    with transaction() as session:
+        rename_account(
+            session, BOOK, "3000", grouping=("annet", "3999"), actor="x", reason="new standard"
+        )
+    anew = {"3999": 100_00, "7830": 40_00}
+    assert (groups(1), groups(None)) == (before, anew)
+    seal_all(key)  # A block of the chart alone.
+    assert (groups(1), groups(None)) == (before, anew)
+    with transaction() as session:
+        post_batch(session, drafts.batch("b-2", drafts.journal("j-4", ("1920", 1), ("1940", -1))))
+    seal_all(key)
+    assert (groups(1), groups(2), groups(None)) == (before, anew, anew)
 
 
 def run(*arguments: str) -> Result:

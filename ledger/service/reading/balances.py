@@ -40,10 +40,12 @@ def trial_balance(
     """Sum every account that has postings, up to and including a day; from deltas, not from lines.
 
     An account whose postings sum to zero is listed: zero is a balance. With `first_day` the sums
-    are the movements from that day on. Sorted by account and currency; the balances sum to zero
-    per currency, and so does the base. Raises `NotYetKnown`.
+    are the movements from that day on. Accounts are grouped as they were when the position was
+    sealed. Sorted by account and currency; the balances sum to zero per currency, and so does the
+    base. Raises `NotYetKnown`.
     """
     summed = turnover(session, book, first_day, effective_as_of, known_as_of)
+    grouped = "account" if known_as_of is None else _ACCOUNT_AS_SEALED
     rows = session.execute(
         text(
             "SELECT number, name, t.currency, debit::bigint, credit::bigint,"
@@ -51,11 +53,26 @@ def trial_balance(
             " FROM (SELECT account_id, currency, sum(debit_minor) AS debit,"
             "  sum(credit_minor) AS credit, sum(base_minor) AS base"
             f"  FROM ({summed.sql}) s GROUP BY account_id, currency) t"
-            " JOIN account USING (account_id) ORDER BY number, t.currency"
+            f" JOIN {grouped} a USING (account_id) ORDER BY number, t.currency"
         ),
         summed.bound,
     )
     return [AccountBalance(*row) for row in rows]
+
+
+# Sums per grouping are figures, so an account that is grouped anew does not move them in what was
+# known before. A state is known with the block that sealed it; every account was sealed by then.
+_ACCOUNT_AS_SEALED = """(
+    SELECT a.account_id, a.number, a.name, a.class,
+        coalesce(v.category, a.grouping_category) AS grouping_category,
+        coalesce(v.code, a.grouping_code) AS grouping_code
+    FROM account a LEFT JOIN LATERAL (
+        SELECT content ->> 'grouping_category' AS category, content ->> 'grouping_code' AS code
+        FROM account_version s WHERE s.account_id = a.account_id AND EXISTS (
+            SELECT FROM seal_master m WHERE m.history = 'account_version'
+                AND m.row_key = s.account_id || '/' || s.version_no
+                AND m.block_no <= (SELECT block_no FROM seal_member WHERE position = :known))
+        ORDER BY s.version_no DESC LIMIT 1) v ON true)"""
 
 
 def last_effective_date(

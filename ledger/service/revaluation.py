@@ -190,12 +190,18 @@ _REALISED = """
     HAVING sum(CASE WHEN original_minor = 0 THEN 0
         ELSE round(base_minor::numeric * left_over / abs(original_minor)) END) <> sum(base_minor)
     ORDER BY a.number, party_id, item.currency"""
+# An adjustment that was reversed on its day is none.
 _ADJUSTED = """
-    SELECT l.text, sum(l.amount_minor) FROM journal_entry e
+    WITH adjusting AS (
+        SELECT entry_id, effective_date FROM journal_entry
+        WHERE source_system = :system AND starts_with(source_ref, :ref))
+    SELECT l.text, sum(l.amount_minor) FROM (
+        SELECT * FROM adjusting UNION ALL
+        SELECT r.entry_id, r.effective_date FROM adjusting a
+        JOIN journal_entry r ON r.reverses_entry_id = a.entry_id) e
     JOIN journal_line l ON l.entry_id = e.entry_id AND l.effective_date = e.effective_date
     JOIN account a USING (account_id)
-    WHERE e.source_system = :system AND starts_with(e.source_ref, :ref)
-        AND e.effective_date = :day AND a.class IN ('A', 'L')
+    WHERE e.effective_date = :day AND a.class IN ('A', 'L')
     GROUP BY l.text"""
 _HELD = """
     SELECT a.number, d.currency, sum(d.debit_minor - d.credit_minor) AS held,

@@ -278,8 +278,10 @@ class Model:
     def unrealised(self, day: date) -> dict[tuple[str, str], int]:
         """Say what holdings on 1500 and 1920 are worth more than booked, and adjusted so far."""
         adjusted: dict[str | None, int] = defaultdict(int)
+        exchange = {fact.entry_id for fact in self.facts if fact.entry.entry_type == "exchange"}
         for fact in self.facts:
-            if fact.entry.entry_type == "exchange" and fact.entry.effective_date == day:
+            is_of_exchange = {fact.entry_id, fact.entry.reverses_entry_id} & exchange
+            if is_of_exchange and fact.entry.effective_date == day:
                 for line in fact.entry.lines:
                     if line.account == "1588":
                         adjusted[line.text] += line.amount_minor

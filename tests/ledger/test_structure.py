@@ -302,6 +302,22 @@ def test_a_settled_claim_realises_its_difference_once(book: Session) -> None:
     assert service.verify(book) == []
 
 
+def test_an_adjustment_that_was_reversed_is_made_again(book: Session) -> None:
+    """Both sides of it were taken back: the day is valued anew, the next comes to nothing."""
+    rates.set_rate(book, "NOK", Rate("EUR", MARCH, parse_rate("12"), "b"), actor="a")
+    post(book, "a", Line("1920", 100_00, "EUR", base_minor=1150_00),
+         Line("4300", -100_00, "EUR", base_minor=-1150_00))  # fmt: skip
+    first = revaluation.post_unrealised(book, "NO01", MARCH, actor="a")
+    assert first is not None
+    for entry_id in first.entry_ids:
+        service.reverse_entry(book, entry_id, reason="too early", actor="a")
+    assert revaluation.post_unrealised(book, "NO01", MARCH, actor="a") is not None
+    assert revaluation.post_unrealised(book, "NO01", MARCH, actor="a") is None
+    for day, worth in ((MARCH, 50_00), (date(2026, 4, 1), 0)):
+        base = {a.account: a.base_minor for a in service.trial_balance(book, "NO01", day)}
+        assert (base["1588"], base["8060"]) == (worth, -worth)
+
+
 def test_holdings_are_valued_at_the_end_and_taken_back_the_next_day(book: Session) -> None:
     """A second run posts nothing; a later posting into the day posts only its own difference."""
     rates.set_rate(book, "NOK", Rate("EUR", MARCH, parse_rate("12"), "b"), actor="a")

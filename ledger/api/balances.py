@@ -243,8 +243,10 @@ class Statement(MethodView):
     def get(self, wanted: dict[str, Any], account: str) -> dict[str, Any]:
         """List an account's lines in order, each with the balance after it."""
         with reading(wanted) as (session, resolved):
-            page = _whole(partial(service.account_statement, session, account=account), wanted)
-        return {**wanted, **resolved, **_page(page, wanted["known_as_of"])}
+            page = _whole(
+                partial(service.account_statement, session, account=account), wanted, resolved
+            )
+        return {**wanted, **resolved, **_page(page, resolved["known_as_of"])}
 
 
 @blueprint.route("/parties/<int:party_id>/statement")
@@ -258,15 +260,20 @@ class CustomerStatement(MethodView):
     def get(self, wanted: dict[str, Any], party_id: int) -> dict[str, Any]:
         """List a party's lines on all control accounts, with the balance after each."""
         with reading(wanted) as (session, resolved):
-            page = _whole(partial(service.customer_statement, session, party_id=party_id), wanted)
-        return {**wanted, **resolved, "party_id": party_id, **_page(page, wanted["known_as_of"])}
+            page = _whole(
+                partial(service.customer_statement, session, party_id=party_id), wanted, resolved
+            )
+        return {**wanted, **resolved, "party_id": party_id, **_page(page, resolved["known_as_of"])}
 
 
 def _whole(
-    read: Callable[..., service.StatementPage], wanted: Mapping[str, Any]
-) -> service.StatementPage:
-    """Read the page that is wanted, or for a table all of its lines."""
-    return read(**wanted) if wanted_form() is None else whole_statement(read, wanted)
+    read: Callable[..., service.StatementPage], wanted: Mapping[str, Any],
+    resolved: Mapping[str, Any],
+) -> service.StatementPage:  # fmt: skip
+    """Read the page that is wanted, those behind it frozen, or for a table all lines."""
+    if wanted_form() is not None:
+        return whole_statement(read, wanted)
+    return read(**wanted, frozen=resolved["known_as_of"])
 
 
 def whole_statement(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,7 +11,8 @@ from flask.testing import FlaskClient
 from ledger import service
 from ledger.db import transaction
 from ledger.journal import AllocationDraft
-from tests.ledger.conftest import APRIL, Drafts
+from ledger.service.signing import open_signer
+from tests.ledger.conftest import APRIL, Drafts, post, seal_all
 from tests.ledger.test_api import client as _client
 from tests.ledger.test_api import code_of
 
@@ -79,6 +81,27 @@ def test_a_statement_goes_on_by_its_link(client: FlaskClient, posted: Any) -> No
     assert (rest["opening"], rest["next"]) == ({"NOK": "85.00"}, None)
     other = first["next"].replace("1500", "1940")
     assert code_of(client.get(other)) == (422, "cursor-invalid")
+
+
+@pytest.mark.parametrize("newest", ["false", "true"])
+@pytest.mark.parametrize("path", ["accounts/1500/statement", "parties/1/statement"])
+def test_the_pages_behind_a_sealed_one_are_frozen(
+    client: FlaskClient, drafts: Drafts, posted: Any, tmp_path: Path, path: str, newest: str
+) -> None:
+    """What is dated back between two pages is on none of them, and no page is refused for it."""
+    key = open_signer(tmp_path / "seal-key")
+    seal_all(key)
+    whole = get(client, f"{path}?newest={newest}")
+    pages = [get(client, f"{path}?newest={newest}&limit=1")]
+    for number in range(2):
+        post(drafts.batch(f"late-{number}", drafts.invoice(f"late-{number}", 10_00)))
+        pages.append(get(client, pages[-1]["next"].removeprefix("/api/v1/")))
+        seal_all(key)
+    assert pages[-1]["next"] is None
+    assert {page["known_as_of"] for page in pages} == {whole["known_as_of"]}
+    in_order = pages if newest == "false" else pages[::-1]
+    assert [line for page in in_order for line in page["lines"]] == whole["lines"]
+    assert len(get(client, path)["lines"]) == len(whole["lines"]) + 2
 
 
 @pytest.mark.parametrize("path", ["accounts/1500/statement", "parties/1/statement"])

@@ -7,7 +7,7 @@ day and a part of one batch.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Any
 
@@ -101,6 +101,7 @@ def account_statement(
     after: str | None = None,
     limit: int = PAGE,
     newest: bool = False,
+    frozen: int | None = None,
 ) -> StatementPage:
     """Give a page of an account's lines in order of (date, entry, line).
 
@@ -111,6 +112,8 @@ def account_statement(
     after : the cursor of the page before; it must come with the same other arguments.
     limit : lines of a page, 1 to 1000.
     newest : begin with the last page and go back in time; each page is still oldest first.
+    frozen : the position at which the next page is to be read, where all is sealed now: this page
+        reads the same at once without looking for it.
 
     Raises
     ------
@@ -122,7 +125,7 @@ def account_statement(
     """
     account_id, name = find_account(session, book, account)
     wanted = _Wanted((account_id,), party_id, first_day, effective_as_of, known_as_of, newest)
-    return _page(session, book, wanted, account, name, after, limit)
+    return _page(session, book, wanted, account, name, after, limit, frozen)
 
 
 def customer_statement(
@@ -136,6 +139,7 @@ def customer_statement(
     after: str | None = None,
     limit: int = PAGE,
     newest: bool = False,
+    frozen: int | None = None,
 ) -> StatementPage:
     """Give a page of what a party was charged and has paid: its lines on all control accounts.
 
@@ -149,12 +153,12 @@ def customer_statement(
         {"book": book},
     )
     wanted = _Wanted(tuple(accounts), party_id, first_day, effective_as_of, known_as_of, newest)
-    return _page(session, book, wanted, None, "", after, limit)
+    return _page(session, book, wanted, None, "", after, limit, frozen)
 
 
 def _page(
     session: Session, book: str, wanted: _Wanted, account: str | None, name: str,
-    after: str | None, limit: int,
+    after: str | None, limit: int, frozen: int | None,
 ) -> StatementPage:  # fmt: skip
     """Read a page, and hold it against the balance that its cursor carries."""
     check_span(wanted.first_day, wanted.effective_as_of)
@@ -179,7 +183,8 @@ def _page(
     cursor = None
     if more:
         ahead = (lines[0], opening) if wanted.newest else (lines[-1], closing)
-        cursor = _write(*ahead, wanted)
+        bound_to = wanted if frozen is None else replace(wanted, known_as_of=frozen)
+        cursor = _write(*ahead, bound_to)
     return StatementPage(account, name, opening, lines, closing, cursor)
 
 

@@ -276,12 +276,10 @@ class Invoice(MethodView):
     def get(self, wanted: dict[str, Any], number: str) -> dict[str, Any]:
         """Show an invoice with its lines and what is left to pay."""
         with reading(wanted) as (session, resolved):
-            book, known = wanted["book"], wanted["known_as_of"]
-            invoice = service.find_invoice(session, book, number, known)
+            book, clocks = wanted["book"], (wanted["effective_as_of"], wanted["known_as_of"])
+            invoice = service.find_invoice(session, book, number, *clocks)
             lines = service.lines_of(session, invoice.invoice_id)
-            outstanding = service.outstanding_of(
-                session, book, invoice, wanted["effective_as_of"], known
-            )
+            outstanding = service.outstanding_of(session, book, invoice, *clocks)
         shown = {name: getattr(invoice, name) for name in invoice.__slots__}
         return {**resolved, **shown, "outstanding": outstanding, "lines": lines}
 

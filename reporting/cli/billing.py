@@ -163,7 +163,7 @@ def show(
     """Show invoice NUMBER (2026-000042): its lines, sums and what is left to pay."""
     with transaction() as session:
         clocks = begin_reading(session, book, as_of, known_as_of)
-        invoice = service.find_invoice(session, book, number, known_as_of)
+        invoice = service.find_invoice(session, book, number, as_of, known_as_of)
         lines = service.lines_of(session, invoice.invoice_id)
         outstanding = service.outstanding_of(session, book, invoice, as_of, known_as_of)
         content = (

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from sqlalchemy import Select, TextClause, select, text, tuple_
+from sqlalchemy import Select, TextClause, select, text, true, tuple_
 from sqlalchemy.orm import Session
 
 from ledger import service as ledger
@@ -79,18 +79,26 @@ def iter_invoices(
 
 
 def find_invoice(
-    session: Session, book: str, number: str, known_as_of: int | None = None
-) -> IssuedInvoice:
-    """Find an invoice by its printed number, among those known. Raises `Invalid` or `NotFound`."""
+    session: Session, book: str, number: str, as_of: date | None = None,
+    known_as_of: int | None = None,
+) -> IssuedInvoice:  # fmt: skip
+    """Find an invoice by its printed number, among those dated by a day and known at a position.
+
+    Before its day nothing was owed on it, which would be taken for paid. Raises `Invalid` or
+    `NotFound`.
+    """
     year, voucher_no = parse_invoice_number(number)
+    dated = true() if as_of is None else InvoiceRow.invoice_date <= as_of
     return _one(
         session,
         _issued(session, known_as_of).where(
             InvoiceRow.book == book,
             InvoiceRow.voucher_year == year,
             InvoiceRow.voucher_no == voucher_no,
+            dated,
         ),
         f"Book {book} has issued no invoice {number}"
+        f"{'' if as_of is None else f' dated {as_of} or before'}"
         f"{'' if known_as_of is None else f' by seal position {known_as_of}'}.",
     )
 

@@ -172,7 +172,7 @@ def _invoices_excel() -> Response:
 def _invoice(number: str) -> str:
     """Show an invoice with its lines, what is left to pay, and the way to its entry and PDF."""
     with reading() as read:
-        invoice = service.find_invoice(read.session, read.book, number, read.known)
+        invoice = service.find_invoice(read.session, read.book, number, read.day, read.known)
         lines = service.lines_of(read.session, invoice.invoice_id)
         outstanding = service.outstanding_of(read.session, read.book, invoice, read.day, read.known)
         voucher = ledger.read_entry(read.session, invoice.entry_id).voucher

@@ -5,12 +5,15 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from click.testing import CliRunner
 from flask.testing import FlaskClient
 
 from ledger import service as ledger
 from ledger.db import transaction
+from ledger.errors import NotFound
 from ledger.journal import BatchDraft, EntryDraft, ItemDraft, Line
 from ledger.service.signing import open_signer
+from reporting.cli.billing import invoice_cli
 from reporting.web.dates import OSLO
 from tests.ledger.conftest import Drafts, seal_all
 from tests.reporting.desk_books import BOOK, MARCH_END, PAID
@@ -78,6 +81,19 @@ def test_claims_are_shown_as_they_were_known(client: FlaskClient, tmp_path: Path
     before = text_of(client, f"/invoices/{INVOICE}?effective_as_of=2026-03-31")
     assert "Outstanding 1 234,56 open" in before
     assert "settled" in text_of(client, f"/invoices/{INVOICE}?{known}")
+
+
+def test_an_invoice_is_not_there_before_its_day(client: FlaskClient) -> None:
+    """Nothing was owed on it then: over REST, on the desk and in a terminal it would seem paid."""
+    enter(client, "accountant")
+    told = f"has issued no invoice {INVOICE} dated 2026-03-30 or before"
+    before, on_its_day = (f"effective_as_of=2026-03-{day}" for day in (30, 31))
+    for path in (f"/api/v1/invoices/{INVOICE}", f"/invoices/{INVOICE}"):
+        refused = client.get(f"{path}?{before}")
+        assert (refused.status_code, told in refused.text) == (404, True)
+        assert client.get(f"{path}?{on_its_day}").status_code == 200
+    ran = CliRunner().invoke(invoice_cli, ["show", INVOICE, "--as-of", "2026-03-30"])
+    assert (type(ran.exception), told in str(ran.exception)) == (NotFound, True)
 
 
 def test_the_overview_is_of_the_day_and_the_seal_that_are_asked(

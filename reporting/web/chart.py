@@ -28,6 +28,7 @@ def _chart() -> str:
     with reading() as read:
         accounts = chart_of_accounts(read.session, read.book)
         balances = ledger.trial_balance(read.session, read.book, read.day, read.known)
+        own = ledger.functional_currency(read.session, read.book)
     held: dict[str, list[ledger.AccountBalance]] = {}
     for balance in balances:
         held.setdefault(balance.account, []).append(balance)
@@ -36,4 +37,6 @@ def _chart() -> str:
         (_CLASSES[letter], list(members))
         for letter, members in groupby(accounts, key=lambda account: account.account_class)
     ]
-    return render_template("chart.html", classes=classes, held=held, count=len(accounts), read=read)
+    return render_template(
+        "chart.html", classes=classes, held=held, count=len(accounts), own=own, read=read
+    )

@@ -96,6 +96,23 @@ def test_pages_sum_each_currency_apart(client: FlaskClient) -> None:
     assert "EUR" not in text_of(client, "/customers/8")
 
 
+def test_the_chart_names_what_is_not_the_books_own_currency(client: FlaskClient) -> None:
+    """In a book that is kept in euro that is the kroner."""
+    lines = tuple(
+        Line(account, sign * amount, currency, base_minor=sign * base)
+        for currency, amount, base in (("EUR", 70_00, 70_00), ("NOK", 500_00, 43_48))
+        for account, sign in (("1920", 1), ("3040", -1))
+    )
+    entry = EntryDraft("JNL", DAY, DAY, "import", "branch-1", "Branch", lines)
+    with transaction() as session:
+        ledger.seed_book(session, "NO02", "Nordlys Europa", "EUR")
+        ledger.open_periods(session, "NO02", 2026)
+        ledger.post_batch(session, BatchDraft("NO02", "branch", "branch-1", "x", (entry,)))
+    enter(client, "accountant")
+    assert "70,00 NOK 500,00" in text_of(client, "/ledger/chart?book=NO02")
+    assert "EUR 100,00" in text_of(client, "/ledger/chart?book=NO01")
+
+
 def test_payments_in_several_currencies_are_summed_apart(client: FlaskClient) -> None:
     """Fifty euro that nobody expected are no fifty kroner, on the page, in the sheet, in a tile."""
     item = ItemDraft("payment", "SWIFT-1", None, DAY, DAY)

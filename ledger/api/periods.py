@@ -16,7 +16,6 @@ from ledger.api.entries import VoucherSchema
 from ledger.closing import Scope
 from ledger.db import transaction
 from ledger.periods import MODULES
-from ledger.refusals import UnknownPeriod
 from ledger.service import closing
 from ledger.service.periods import PeriodState
 from ledger.web import Blueprint, current_actor, scope
@@ -236,7 +235,6 @@ class LatePostings(MethodView):
     def get(self, wanted: dict[str, Any], period: str) -> dict[str, Any]:
         """List entries that were recorded after the period had been closed for their module."""
         with reading(wanted) as (session, resolved):
-            states_of(session, wanted["book"], period)
             late = service.late_postings(
                 session, wanted["book"], period, wanted["effective_as_of"], wanted["known_as_of"]
             )
@@ -246,12 +244,8 @@ class LatePostings(MethodView):
 def states_of(session: Session, book: str, period: str) -> list[PeriodState]:
     """Read how the modules of a period stand. Raises `Invalid`, `UnknownBook`, `UnknownPeriod`."""
     Scope.of(book, period)
-    states = [one for one in service.period_states(session, book) if one.period == period]
-    if not states:
-        raise UnknownPeriod(
-            f"Book {book} has no period {period}. Open its year first.", period=period
-        )  # fmt: skip
-    return states
+    service.require_opened(session, book, period)
+    return [one for one in service.period_states(session, book) if one.period == period]
 
 
 def _is_final(session: Session, book: str, period: str, module: str) -> bool:

@@ -23,6 +23,7 @@ from ledger.service.periods import (
     lock_period,
     period_states,
     reopen_period,
+    require_opened,
 )
 from ledger.service.posted import read_posted
 from ledger.service.posting import allocate, post_batch
@@ -125,6 +126,7 @@ __all__ = [
     "reopen_period",
     "require_book",
     "require_item",
+    "require_opened",
     "resolve_clocks",
     "resolve_known",
     "reverse_entry",

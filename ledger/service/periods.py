@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from ledger.errors import Invalid
 from ledger.journal import Voucher
 from ledger.periods import MODULES, period_bounds
-from ledger.refusals import PeriodLockedForGood
+from ledger.refusals import PeriodLockedForGood, UnknownPeriod
 from ledger.service.access import record_event
 from ledger.service.books import require_book
 from ledger.service.clocks import known_only
@@ -219,10 +219,10 @@ def late_postings(
 
     An entry that met several locks is listed once for each; one that was moved to a later period
     once, for the first lock it met. The clocks choose among the entries; the locks are those that
-    there are. Raises `Invalid`, `UnknownBook`, `NotYetKnown`.
+    there are. Raises `Invalid`, `UnknownBook`, `UnknownPeriod`, `NotYetKnown`.
     """
     first, after = period_bounds(period)
-    require_book(session, book)
+    require_opened(session, book, period)
     span = {"book": book, "period": period, "first": first, "after": after,
             "day": effective_as_of, "known": known_as_of}  # fmt: skip
     known = known_only(session, "x.entry_id >> 20", known_as_of)
@@ -244,6 +244,25 @@ def late_postings(
         )
         for row in rows
     ]  # fmt: skip
+
+
+def require_opened(session: Session, book: str, period: str) -> None:
+    """Raise `UnknownPeriod` unless the book has this period: an empty answer would reassure.
+
+    Raises `UnknownBook`.
+    """
+    require_book(session, book)
+    found = session.scalar(
+        text(
+            "SELECT EXISTS (SELECT FROM period p JOIN book k USING (book_id)"
+            " WHERE k.code = :book AND p.code = :period)"
+        ),
+        {"book": book, "period": period},
+    )
+    if not found:
+        raise UnknownPeriod(
+            f"Book {book} has no period {period}. Open its year first.", period=period
+        )
 
 
 def first_open_day(

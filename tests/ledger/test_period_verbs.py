@@ -268,6 +268,9 @@ def test_late_postings_are_those_after_the_lock_of_their_module(books: str, draf
         found = service.late_postings(session, BOOK, "2026-03")
         with pytest.raises(Invalid):
             service.late_postings(session, BOOK, "March")
+        # That nothing of a month came late would reassure of one that the book has not.
+        with pytest.raises(refusals.UnknownPeriod, match="no period 2062-03"):
+            service.late_postings(session, BOOK, "2062-03")
     assert [(x.entry_id, x.module, x.under) for x in found] == [
         (late.entry_ids[0], "BILLING", "exception"), (late.entry_ids[0], "VAT", "exception"),
     ]  # fmt: skip

@@ -104,6 +104,19 @@ class ShapedSchema(ResolvedSchema):
     ties_to_trial_balance = fields.Boolean(required=True)
 
 
+class BalanceSheetSchema(ShapedSchema):
+    """The balance sheet of a day, and which day stands beside it."""
+
+    compared_as_of = fields.Date(required=True, allow_none=True)
+
+
+class IncomeStatementSchema(BalanceSheetSchema):
+    """The income statement of a period, and which period stands beside it."""
+
+    first_day = fields.Date(required=True)
+    compared_first_day = fields.Date(required=True, allow_none=True)
+
+
 class BalanceSheetArguments(ClockArguments):
     """The day, and another to set beside it; without one the comparative amounts are zero."""
 
@@ -202,13 +215,13 @@ class BalanceSheet(MethodView):
 
     @scope("ledger:read")
     @blueprint.arguments(BalanceSheetArguments, location="query")
-    @blueprint.response(HTTPStatus.OK, ShapedSchema)
+    @blueprint.response(HTTPStatus.OK, BalanceSheetSchema)
     @tabled(blueprint, "balance-sheet", shapes.report)
     def get(self, wanted: dict[str, Any]) -> dict[str, Any]:
         """Show the balance sheet of a day by class and grouping code."""
         with reading(wanted) as (session, resolved):
             shaped = statements.balance_sheet(session, **wanted)
-        return {**resolved, **_told(shaped)}
+        return {**wanted, **resolved, **_told(shaped)}
 
 
 @blueprint.route("/income-statement")
@@ -217,7 +230,7 @@ class IncomeStatement(MethodView):
 
     @scope("ledger:read")
     @blueprint.arguments(IncomeArguments, location="query")
-    @blueprint.response(HTTPStatus.OK, ShapedSchema)
+    @blueprint.response(HTTPStatus.OK, IncomeStatementSchema)
     @tabled(blueprint, "income-statement", shapes.report)
     def get(self, wanted: dict[str, Any]) -> dict[str, Any]:
         """Show income, expenses and the result of a period."""
@@ -229,7 +242,7 @@ class IncomeStatement(MethodView):
                 session, wanted["book"], wanted["first_day"], wanted["effective_as_of"],
                 wanted["known_as_of"], compared=None if pair[0] is None else pair,
             )  # fmt: skip
-        return {**resolved, **_told(shaped)}
+        return {**wanted, **resolved, **_told(shaped)}
 
 
 @blueprint.route("/accounts/<account>/statement")

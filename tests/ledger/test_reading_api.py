@@ -67,6 +67,15 @@ def test_statements_of_the_book_tie(client: FlaskClient, posted: Any) -> None:
     assert (sheet["sections"][0]["amount"], sheet["result"]) == ("25.00", "0.00")
     period = "income-statement?first_day=2026-01-01&effective_as_of=2026-12-31"
     assert get(client, period)["result"] == "0.00"
+    beside = "compared_first_day=2025-01-01&compared_as_of=2025-12-31"
+    days = ("first_day", "effective_as_of", "compared_first_day", "compared_as_of")
+    told = [[get(client, asked)[day] for day in days] for asked in (period, f"{period}&{beside}")]
+    assert told == [
+        ["2026-01-01", "2026-12-31", None, None],
+        ["2026-01-01", "2026-12-31", "2025-01-01", "2025-12-31"],
+    ]
+    assert sheet["compared_as_of"] == "2026-03-31"
+    assert get(client, "balance-sheet")["compared_as_of"] is None
     half = client.get(f"/api/v1/{period}&compared_as_of=2025-12-31")
     assert code_of(half) == (422, "invalid")
 

@@ -35,6 +35,10 @@ class TrialBalance:
     rows: tuple[BalanceRow, ...]
     totals: tuple[BalanceRow, ...]
 
+    def is_foreign(self, own: str) -> bool:
+        """Tell whether some of it is in another currency than the book's own."""
+        return any(total.currency != own for total in self.totals)
+
 
 def trial_balance(rows: Iterable[BalanceRow], book: str, as_of: date | None) -> TrialBalance:
     """Order the accounts, sum them per currency and refuse sums that are not zero.

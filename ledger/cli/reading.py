@@ -41,19 +41,25 @@ def balance_command(
     with transaction() as session:
         clocks = begin_reading(session, book, as_of, known_as_of)
         balances = service.trial_balance(session, book, as_of, known_as_of)
+        own = service.functional_currency(session, book)
     if as_json:
         rows = [
             {
                 "account": row.account, "name": row.name, "currency": row.currency,
+                "debit": format_amount(row.debit_minor),
+                "credit": format_amount(row.credit_minor),
                 "balance": format_amount(row.balance_minor),
+                "base_balance": format_amount(row.base_minor),
             }
             for row in balances
         ]  # fmt: skip
         _say({"accounts": rows, **clocks_json(clocks)})
         return
+    foreign = any(row.currency != own for row in balances)
     for row in balances:
         amount = format_amount(row.balance_minor)
-        click.echo(f"{row.account:6} {row.name:45} {row.currency} {amount:>18}")
+        worth = f" {own} {format_amount(row.base_minor):>18}" if foreign else ""
+        click.echo(f"{row.account:6} {row.name:45} {row.currency} {amount:>18}{worth}")
     click.echo(f"{len(balances)} accounts; the balances sum to {_sum(balances)}.")
     click.echo(clocks_line(clocks))
 

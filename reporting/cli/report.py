@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from ledger import service as ledger
 from ledger.cli.options import (
     as_of_option,
     begin_reading,
@@ -35,6 +36,7 @@ _BUCKET_KEYS = (
     "not_due", "days_1_30", "days_31_60", "days_61_90", "days_91_180", "days_181_365",
     "over_365", "credits",
 )  # fmt: skip
+_BALANCE_HEADINGS = ("Account", "Name", "Currency", "Debit", "Credit", "Balance")
 
 
 @click.group("report")
@@ -108,6 +110,7 @@ def trial_balance(
     with transaction("auditor") as session:
         clocks = begin_reading(session, book, as_of, known_as_of)
         balance = service.trial_balance(session, book, as_of, known_as_of)
+        own = ledger.functional_currency(session, book)
         if xlsx is not None:
             day = as_of or newest_day(session, book, known_as_of, now=now())
             service.write_workbook(session, xlsx, book, day, known_as_of)
@@ -120,11 +123,13 @@ def trial_balance(
         ))  # fmt: skip
         return
     click.echo(f"Trial balance of {book}, {no.long_date(as_of) if as_of else 'everything posted'}")
+    # Where all is in the book's own currency the last column would be the one before it again.
+    shown = len(_BALANCE_HEADINGS) + int(balance.is_foreign(own))
     for text in table(
-        ["Account", "Name", "Currency", "Debit", "Credit", "Balance"],
-        [_balance_cells(row) for row in balance.rows],
-        figures=(3, 4, 5),
-        totals=[_balance_cells(row) for row in balance.totals],
+        [*_BALANCE_HEADINGS, f"In {own}"][:shown],
+        [_balance_cells(row)[:shown] for row in balance.rows],
+        figures=range(3, shown),
+        totals=[_balance_cells(row)[:shown] for row in balance.totals],
     ):
         click.echo(text)
     click.echo(clocks_line(clocks))
@@ -167,6 +172,7 @@ def _balance_json(row: Any) -> dict[str, str]:
         "debit": format_amount(row.debit_minor),
         "credit": format_amount(row.credit_minor),
         "balance": format_amount(row.balance_minor),
+        "base_balance": format_amount(row.base_minor),
     }
 
 
@@ -174,6 +180,7 @@ def _balance_cells(row: Any) -> list[str]:
     return [
         row.account, row.name, row.currency,
         no.kroner(row.debit_minor), no.kroner(row.credit_minor), no.kroner(row.balance_minor),
+        no.kroner(row.base_minor),
     ]  # fmt: skip
 
 

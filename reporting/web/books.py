@@ -54,10 +54,13 @@ def add_pages(app: Flask) -> None:
 
 @scope("ledger:read")
 def _trial_balance() -> str:
-    """Show every account's turnover and balance."""
+    """Show every account's turnover and balance; of other currencies also what it is worth."""
     with reading() as read:
         balance = service.trial_balance(read.session, read.book, read.day, read.known)
-    return render_template("trial_balance.html", balance=balance, read=read)
+        own = ledger.functional_currency(read.session, read.book)
+    return render_template(
+        "trial_balance.html", balance=balance, read=read, own=own, foreign=balance.is_foreign(own)
+    )
 
 
 @scope("ledger:read")

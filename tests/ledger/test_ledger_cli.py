@@ -109,7 +109,8 @@ def test_balance_and_statement(books: str, drafts: Drafts) -> None:
         service.post_batch(session, draft)
     told = json.loads(run("balance", "--json").output)
     assert told["accounts"][0] == {
-        "account": "1500", "name": "Customers - consumer", "currency": "NOK", "balance": "85.00",
+        "account": "1500", "name": "Customers - consumer", "currency": "NOK", "debit": "125.00",
+        "credit": "40.00", "balance": "85.00", "base_balance": "85.00",
     }  # fmt: skip
     before = json.loads(run("balance", "--as-of", "2026-03-31", "--json").output)
     assert before["accounts"][0]["balance"] == "125.00"

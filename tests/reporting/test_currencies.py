@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from datetime import date
 from io import BytesIO
@@ -15,6 +16,7 @@ from click.testing import CliRunner
 from flask.testing import FlaskClient
 
 from ledger import service as ledger
+from ledger.cli.ledger import ledger_cli
 from ledger.db import transaction
 from ledger.journal import AllocationDraft, BatchDraft, EntryDraft, ItemDraft, Line
 from ledger.service import revaluation
@@ -94,6 +96,37 @@ def test_pages_sum_each_currency_apart(client: FlaskClient) -> None:
     assert "as posted, in EUR" in page
     assert "EUR 100,00 100,00" in page  # An open item says in which money it is.
     assert "EUR" not in text_of(client, "/customers/8")
+
+
+def test_a_trial_balance_is_in_the_books_own_currency_too(client: FlaskClient) -> None:
+    """On the desk and in a terminal as over REST: a difference of exchange is there or nowhere."""
+    gain = (Line("1920", 0, "EUR", base_minor=30_00), Line("8060", 0, "EUR", base_minor=-30_00))
+    entry = EntryDraft("JNL", DAY, DAY, "import", "gain-1", "Gain", gain)
+    with transaction() as session:
+        ledger.post_batch(session, BatchDraft("NO01", "bank", "gain-1", "x", (entry,)))
+    enter(client, "accountant")
+    rows = client.get("/api/v1/balances").json["accounts"]
+    over_rest = {(x["account"], x["currency"]): x["base_balance"] for x in rows}
+    assert over_rest["8060", "EUR"] == "-30.00"
+    assert over_rest["1510", "EUR"] == "1150.00"
+    for command, words in ((report_cli, "trial-balance"), (ledger_cli, "balance")):
+        run = CliRunner().invoke(command, [words, "--json"], catch_exceptions=False)
+        told = json.loads(run.stdout)["accounts"]
+        assert {(x["account"], x["currency"]): x["base_balance"] for x in told} == over_rest
+    assert "In NOK" in CliRunner().invoke(report_cli, ["trial-balance"]).stdout
+    assert re.search(r"8060 .* EUR +0\.00 NOK +-30\.00\n",
+                     CliRunner().invoke(ledger_cli, ["balance"]).stdout)  # fmt: skip
+    page = text_of(client, "/trial-balance")
+    assert "Balance In NOK" in page
+    assert "EUR – – – −30,00" in page
+    # In a book of one currency nothing is said twice.
+    with transaction() as session:
+        ledger.seed_book(session, "NO02")
+        ledger.open_periods(session, "NO02", 2026)
+        plain = replace(entry, source_ref="plain", lines=(Line("1920", 1), Line("3040", -1)))
+        ledger.post_batch(session, BatchDraft("NO02", "bank", "plain", "x", (plain,)))
+    plain_page = text_of(client, "/trial-balance?book=NO02")
+    assert ("Total NOK" in plain_page, "In NOK" in plain_page) == (True, False)
 
 
 def test_the_chart_names_what_is_not_the_books_own_currency(client: FlaskClient) -> None:

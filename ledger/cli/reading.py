@@ -80,7 +80,8 @@ def statement_command(account: str, book: str, *, as_json: bool, **wanted: Any) 
             service.account_statement, session, book, account, **_span(wanted),
             party_id=wanted["party"],
         )  # fmt: skip
-        _print_statement({"account": account}, clocks, pages, as_json=as_json)
+        of = {"account": account, "party_id": wanted["party"], **_first_day(wanted)}
+        _print_statement(of, clocks, pages, as_json=as_json)
 
 
 @click.command("customer")
@@ -95,7 +96,7 @@ def customer_command(party: int, book: str, *, as_json: bool, **wanted: Any) -> 
     with transaction() as session:
         clocks = begin_reading(session, book, wanted["to"], wanted["known_as_of"])
         pages = _pages(service.customer_statement, session, book, party, **_span(wanted))
-        _print_statement({"party_id": party}, clocks, pages, as_json=as_json)
+        _print_statement({"party_id": party, **_first_day(wanted)}, clocks, pages, as_json=as_json)
 
 
 @click.command("balance-sheet")
@@ -201,6 +202,10 @@ def _span(wanted: Mapping[str, Any]) -> dict[str, Any]:
         "first_day": wanted["from"], "effective_as_of": wanted["to"],
         "known_as_of": wanted["known_as_of"],
     }  # fmt: skip
+
+
+def _first_day(wanted: Mapping[str, Any]) -> dict[str, object]:
+    return {"first_day": wanted["from"] and wanted["from"].isoformat()}
 
 
 def _pages(

@@ -120,6 +120,13 @@ def test_balance_and_statement(books: str, drafts: Drafts) -> None:
         ("SAL/2026/1", "125.00", "125.00"), ("PAY/2026/1", "-40.00", "85.00"),
     ]  # fmt: skip
     assert "PAY/2026/1" in run("statement", "1500", "--from", "2026-04-01").output
+    # Which lines these are is told with them: the same account has other statements.
+    for words, party in ((("statement", "1500"), None), (("statement", "1500", "--party", "1"), 1),
+                         (("customer", "1"), 1)):  # fmt: skip
+        told = json.loads(run(*words, "--from", "2026-04-01", "--json").output)
+        assert (told["party_id"], told["first_day"]) == (party, "2026-04-01")
+        assert told["opening"] == {"NOK": "125.00"}
+    assert json.loads(run("customer", "1", "--json").output)["first_day"] is None
 
 
 def test_verify_and_gaps_fail_where_something_is_wrong(

@@ -95,10 +95,12 @@ def reading(wanted: dict[str, Any]) -> Iterator[tuple[Session, dict[str, Any]]]:
 
     Where `known_as_of` is a time, `wanted` holds its position from then on.
     """
+    if isinstance(wanted["known_as_of"], datetime):
+        with transaction() as session:  # Before the snapshot: it may wait for a seal.
+            wanted["known_as_of"] = service.known_position(session, wanted["known_as_of"])
     with transaction() as session:
         service.hold_snapshot(session)
         service.require_book(session, wanted["book"])
-        wanted["known_as_of"] = service.known_position(session, wanted["known_as_of"])
         clocks = service.resolve_clocks(session, wanted["effective_as_of"], wanted["known_as_of"])
         yield (
             session,

@@ -64,26 +64,36 @@ def known_position(session: Session, wanted: int | datetime | None) -> int | Non
     """Give the position that is meant: that of the last block signed by then, where it is a time.
 
     A position is given back as it is, and so is None, which is everything committed. Before the
-    first block nothing was known: position 0.
+    first block nothing was known: position 0. A block that is signed and not committed yet is
+    waited for, so that the same time is the same position for ever; the session must hold no
+    snapshot that is older.
 
     Raises `NotYetKnown` for a time that is not past, for more could become known until then.
     """
     if not isinstance(wanted, datetime):
         return wanted
-    row = session.execute(
-        text(
-            "SELECT coalesce((SELECT last_position FROM seal_block WHERE signed_at <= :moment"
-            "  ORDER BY block_no DESC LIMIT 1), 0), :moment > clock_timestamp(), clock_timestamp()"
-        ),
-        {"moment": wanted},
-    ).one()
-    if row[1]:
+    found = session.execute(text(_BY_THEN), {"moment": wanted}).one()
+    if found.is_ahead:
         raise NotYetKnown(
             f"Nobody knows yet what will be known at {wanted.isoformat()}; it is "
-            f"{row[2].isoformat(timespec='seconds')}. Leave it out to see everything committed.",
+            f"{found.now.isoformat(timespec='seconds')}. Leave it out to see everything committed.",
             known_as_of=wanted.isoformat(),
         )
-    return int(row[0])
+    if found.is_newest:
+        session.execute(text(_NO_SEALER_AT_WORK))
+        found = session.execute(text(_BY_THEN), {"moment": wanted}).one()
+    return int(found.position)
+
+
+# Sealers work one after the other: behind a time before the newest block no other can be signed.
+_BY_THEN = """
+    SELECT coalesce((SELECT last_position FROM seal_block WHERE signed_at <= :moment
+            ORDER BY block_no DESC LIMIT 1), 0) AS position,
+        :moment > clock_timestamp() AS is_ahead, clock_timestamp() AS now,
+        coalesce((SELECT signed_at FROM seal_block ORDER BY block_no DESC LIMIT 1), '-infinity')
+            <= :moment AS is_newest"""
+# The lock of ledger_lock_seals(), shared among readers.
+_NO_SEALER_AT_WORK = "SELECT pg_advisory_xact_lock_shared(x'7365616c'::bigint)"
 
 
 def resolve_known(session: Session, known_as_of: int | None) -> Known:

@@ -40,9 +40,10 @@ def reading(*, newest: bool = False) -> Iterator[Reading]:
     Raises `Invalid` for what is no clock, `NotYetKnown` for what has not come yet.
     """
     of, day = book(), wanted_day()
+    with transaction() as session:  # Before the page's snapshot: it may wait for a seal.
+        known = wanted_known(session)
     with transaction() as session:
         ledger.hold_snapshot(session)
-        known = wanted_known(session)
         if day is None and newest:
             day = default_day(session, of, known)
         yield Reading(session, of, day, known, ledger.resolve_clocks(session, day, known))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from queue import Empty, Queue
+from threading import Thread
 from urllib.parse import quote
 
 import pytest
@@ -50,6 +52,36 @@ def test_a_time_is_the_last_block_signed_by_then(signed: list[datetime]) -> None
         assert service.known_position(session, None) is None
         with pytest.raises(NotYetKnown, match="Nobody knows yet"):
             service.known_position(session, datetime.now(UTC) + timedelta(hours=1))
+
+
+def test_a_block_that_is_signed_and_not_committed_is_waited_for(
+    client: FlaskClient, signed: list[datetime], drafts: Drafts, tmp_path: Path
+) -> None:
+    """Else the same time would be one position now and the next one a moment later."""
+    key = open_signer(tmp_path / "seal-key")
+    with transaction() as session:
+        entry = drafts.journal("j-9", ("7830", 9_00), ("1920", -9_00))
+        service.post_batch(session, drafts.batch("b-9", entry))
+    told: Queue[tuple[str, int]] = Queue()
+
+    def ask(moment: datetime) -> None:
+        body = client.get(f"/api/v1/balances?known_as_of={quote(moment.isoformat())}").json
+        told.put((body["accounts"][0]["balance"], body["known_as_of"]))
+
+    with transaction() as session:
+        sealed = service.seal(session, key)
+        assert sealed.block is not None
+        asking = Thread(target=ask, args=(sealed.block.signed_at,))
+        asking.start()
+        # A time before the last block that stands is not concerned: it is answered at once.
+        with transaction() as reader:
+            assert service.known_position(reader, signed[1]) == 2
+        with pytest.raises(Empty):
+            told.get(timeout=0.3)
+    asking.join(30)
+    assert told.get_nowait() == ("-12.00", 4)
+    with transaction() as session:
+        assert service.known_position(session, sealed.block.signed_at) == 4
 
 
 @pytest.mark.parametrize(

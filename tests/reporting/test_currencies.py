@@ -208,9 +208,8 @@ def test_what_a_voucher_moved_in_the_books_currency_is_shown(client: FlaskClient
              item=ItemDraft("payment", "PAID-1", None, DAY, DAY)),
     ))  # fmt: skip
     with transaction() as session:
-        invoice = ledger.find_entry(session, "roaming", "roam-1").lines[0].open_item_id
-        assert invoice is not None
-        used = (AllocationDraft((0, 2), invoice, 10_000, DAY, "hand"),)
+        (claim,) = ledger.open_items(session, "NO01", accounts=["1510"])
+        used = (AllocationDraft((0, 2), claim.open_item_id, 10_000, DAY, "hand"),)
         ledger.post_batch(session, BatchDraft("NO01", "bank", "b", "x", (paid,), used))
         made = revaluation.post_realised(session, "NO01", DAY, actor="x")
     assert made is not None

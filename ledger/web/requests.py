@@ -11,6 +11,8 @@ import structlog
 from flask import Flask, Response, g, request
 from prometheus_client import Counter, Histogram
 
+from ledger.web.bodies import require_whole_body
+
 REQUESTS = Counter(
     "hovedbok_http_requests", "Requests by route and status.", ["method", "route", "status"]
 )
@@ -19,7 +21,7 @@ SECONDS = Histogram("hovedbok_http_request_seconds", "Time to answer by route.",
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}", re.ASCII)
 _log = structlog.get_logger("hovedbok.access")
 
-_HEADERS = {
+HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "same-origin",
@@ -57,11 +59,12 @@ def _begin() -> None:
     g.began_at = time.perf_counter()
     structlog.contextvars.clear_contextvars()
     structlog.contextvars.bind_contextvars(request_id=request_id())
+    require_whole_body()
 
 
 def _finish(response: Response) -> Response:
     response.headers["X-Request-Id"] = request_id()
-    for name, value in _HEADERS.items():
+    for name, value in HEADERS.items():
         response.headers.setdefault(name, value)
     response.headers.setdefault("Content-Security-Policy", _policy(response))
     # Figures and personal data must not outlive the session in a cache; assets say otherwise.

@@ -126,6 +126,27 @@ def test_a_request_that_died_is_taken_over(client: FlaskClient) -> None:
         assert begin(session, asked) is None
 
 
+def test_what_is_left_of_a_cut_body_is_not_posted(client: FlaskClient) -> None:
+    """Its first lines are whole entries, but not what was sent; the whole is sent again."""
+    whole = ndjson(entry(), entry("6.00"))
+    headers = {"Idempotency-Key": "k", "Content-Type": "application/x-ndjson"}
+    part = whole[: whole.index(b"\n") + 1]
+    announced = {"CONTENT_LENGTH": str(len(whole))}
+    cut = client.post(URL, data=part, headers=headers, environ_overrides=announced)
+    assert code_of(cut) == (400, "body-cut-off")
+    assert balance() == 0
+    assert send_lines(client, whole).status_code == 201
+    assert balance() == 1100
+
+
+def test_a_packed_body_is_refused_by_its_kind(client: FlaskClient) -> None:
+    """It is not guessed at: neither read as it stands nor unpacked without a bound."""
+    headers = {"Idempotency-Key": "k", "Content-Encoding": "gzip"}
+    answer = client.post(URL, json={"entries": [entry()]}, headers=headers)
+    assert code_of(answer) == (415, "unsupported-media-type")
+    assert balance() == 0
+
+
 def test_one_bad_entry_stops_all_or_only_itself(client: FlaskClient) -> None:
     """Atomic lists every fault with its pointer; per entry posts the rest."""
     mixed = [entry(), entry(lines=[{"account": "7830", "amount": 5}]), entry("7.00"),

@@ -69,6 +69,10 @@ def _asked(code: str, method: str, address: str, **more: Any) -> None:
 
 _asked("schema-mismatch", "GET", "/api/v1/trial-balance?as_of=2026-03-31")
 _asked("json-unreadable", "POST", ENTRIES, data=b"[", content_type="application/json")
+_asked(
+    "body-cut-off", "POST", BATCHES, data=b'{"text":\n', content_type="application/x-ndjson",
+    environ_overrides={"CONTENT_LENGTH": "200"},
+)  # fmt: skip
 _asked("unsupported-media-type", "POST", ENTRIES, data=b"<entry/>", content_type="text/xml")
 _asked("method-not-allowed", "DELETE", f"{ENTRIES}/1")
 _asked("value-out-of-range", "GET", f"{ENTRIES}?text=%00")

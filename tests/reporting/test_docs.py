@@ -180,7 +180,7 @@ def test_what_mends_a_refusal_exists(code: str, mend: str) -> None:
 MENDED_BY_THE_SENDER = {
     "access-reaches-back", "account-taken", "already-reversed", "amount-not-a-string",
     "anchor-invalid", "request-in-progress", "stage-refused", "vault-corrupt",
-    "approved-by-creator", "assertion-differs", "attachment-refused", "books-busy",
+    "approved-by-creator", "assertion-differs", "attachment-refused", "body-cut-off", "books-busy",
     "condition-malformed", "conditions-not-met", "conflict", "csrf-token-missing",
     "cursor-invalid", "entries-refused", "entry-not-balanced", "entry-too-long",
     "idempotency-key-reused", "not-utf8", "number-too-large", "text-holds-nul", "text-too-long",

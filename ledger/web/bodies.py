@@ -1,0 +1,70 @@
+"""Bodies of requests: all that was announced is read, or nothing is done.
+
+A connection that is cut in the middle of a request leaves a part of its body behind. What is left
+of entries, one a line, may be whole entries; and what is left of JSON would use up the key of the
+request that its sender is going to repeat.
+"""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import IO
+
+from flask import request
+from gunicorn.http.errors import ParseException
+from werkzeug.exceptions import UnsupportedMediaType
+
+from ledger.errors import Problem
+
+
+class BodyCutOff(Problem):
+    """The connection ended, or fell silent, before the body of the request was whole.
+
+    Raise as: f"The body ended after {read} octets of {announced}. Nothing was changed; ...".
+    """
+
+    status = HTTPStatus.BAD_REQUEST
+    title = "Body was cut off"
+
+
+class WholeBody:
+    """The octets of a request, which end where they were said to end, or in `BodyCutOff`."""
+
+    def __init__(self, source: IO[bytes], announced: int | None) -> None:
+        self._source = source
+        self._announced = announced  # None where the body comes in chunks, and says its own end.
+        self._read = 0
+
+    def read(self, size: int = -1) -> bytes:
+        """Read so many octets at most, or all; fewer than that only at the end."""
+        try:
+            octets = self._source.read() if size < 0 else self._source.read(size)
+        except (ParseException, OSError) as fault:
+            raise self._cut_off() from fault
+        self._read += len(octets)
+        at_end = size < 0 or (size > 0 and not octets)
+        if at_end and self._announced is not None and self._read < self._announced:
+            raise self._cut_off()
+        return octets
+
+    def _cut_off(self) -> BodyCutOff:
+        if self._announced is None:
+            return BodyCutOff(
+                "The body's last chunk did not come. Nothing was changed; send it again."
+            )
+        return BodyCutOff(
+            f"The body ended after {self._read} octets of {self._announced}. Nothing was changed; "
+            "send it again."
+        )
+
+
+def require_whole_body() -> None:
+    """Let the present request's body be read whole or not at all, and only as it stands.
+
+    Raises `UnsupportedMediaType` for a body that was packed.
+    """
+    packed = request.headers.get("Content-Encoding", "identity").strip().lower()
+    if packed not in {"", "identity"}:
+        raise UnsupportedMediaType("Send the body as it is, without Content-Encoding.")
+    source: IO[bytes] = request.environ["wsgi.input"]
+    request.environ["wsgi.input"] = WholeBody(source, request.content_length)

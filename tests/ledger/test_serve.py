@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import click
@@ -82,7 +83,7 @@ def bare_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     port, folder = free_port(), tmp_path_factory.mktemp("bare")
     server = subprocess.Popen(
         [sys.executable, "-m", "gunicorn", "flask:Flask('bare')", "--bind", f"127.0.0.1:{port}",
-         "--worker-class", "ledger.web.worker.Worker", "--threads", "2", "--chdir", str(ROOT),
+         "--worker-class", "tests.ledger.hasty.Hasty", "--threads", "2", "--chdir", str(ROOT),
          "--log-level", "error"], cwd=folder,
     )  # fmt: skip
     deadline = time.monotonic() + START_S
@@ -123,6 +124,19 @@ def test_what_the_server_cannot_read_is_a_problem(
     problem = json.loads(body)
     assert (problem["type"], problem["status"]) == (f"/problems/{code}", status)
     assert problem["detail"]
+    assert b"X-Content-Type-Options: nosniff" in head
+
+
+def test_clients_that_fall_silent_are_not_waited_for(bare_server: int) -> None:
+    """More of them than there are threads, in the middle of what they say, stop nobody for long."""
+    address = ("127.0.0.1", bare_server)
+    with ExitStack() as held:
+        for _ in range(4):
+            silent = held.enter_context(socket.create_connection(address))
+            silent.sendall(b"GET / HTTP/1.1\r\nX: ")
+        with socket.create_connection(address, timeout=10) as line:
+            line.sendall(b"GET / HTTP/1.1\r\nConnection: close\r\n\r\n")
+            assert line.recv(12) == b"HTTP/1.1 404"
 
 
 def test_a_silent_database_is_one_sentence_and_status_1(tmp_path: Path) -> None:

@@ -133,6 +133,10 @@ CASES = {
     "an amount twice": Case(
         _put('"-5.00"', b'"-9.00", "amount": "-5.00"'), "record-malformed", single="json-unreadable"
     ),
+    "party of a fraction": Case(_line(party_id=1.5), "record-malformed", "/lines/1/party_id",
+                                single=SCHEMA, single_at="/lines/1/party_id"),
+    "party as a text": Case(_line(party_id="7"), "record-malformed", "/lines/1/party_id",
+                            single=SCHEMA, single_at="/lines/1/party_id"),
     "unknown field": Case(_entry(colour="red"), "record-malformed",
                           single=SCHEMA, single_at="/colour"),
     "not an object": Case(b'["a"]', "record-malformed", single=SCHEMA),

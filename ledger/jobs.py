@@ -10,7 +10,8 @@ import json
 import logging
 import signal
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import text
@@ -147,8 +148,7 @@ def _app(tasks: Mapping[str, Task]) -> "procrastinate.App":
         @app.periodic(cron="* * * * *")
         @app.task(name="every_minute", queue="default", queueing_lock="every_minute")
         def every_minute(timestamp: int) -> None:  # noqa: ARG001 - procrastinate says when
-            for name in _periodic:
-                tasks[name]()
+            _do_each(tasks, _periodic)
 
     @app.periodic(cron="* * * * *")
     @app.task(name="take_over_stalled", queue="default", pass_context=True)
@@ -156,6 +156,21 @@ def _app(tasks: Mapping[str, Task]) -> "procrastinate.App":
         await app.connector.execute_query_async(_TAKE_OVER, finished=_NOBODY)
 
     return app
+
+
+def _do_each(tasks: Mapping[str, Task], names: Sequence[str]) -> None:
+    """Do tasks one after the other; one that fails does not keep those behind it from theirs."""
+
+    def do(name: str) -> None:
+        try:
+            tasks[name]()
+        except Exception:
+            _log.exception("task failed", task=name)
+            raise
+
+    with ExitStack() as each:  # It calls all of them, the last one first, whatever they raise.
+        for name in reversed(names):
+            each.callback(do, name)
 
 
 def _living(connector: Any) -> "JobManager":

@@ -10,11 +10,12 @@ import json
 import secrets
 import socket
 import ssl
+import threading
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from threading import Timer
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -27,6 +28,7 @@ from ledger.places import make_once, places
 from ledger.service.book_access import books_of, is_shut_out
 from ledger.service.books import require_book
 from ledger.service.events import Event, events_after, last_position, require_position
+from ledger.service.turns import take_turn
 from ledger.webhooks import (
     ATTEMPTS_MAX,
     SIGNATURE,
@@ -39,8 +41,10 @@ from ledger.webhooks import (
 )
 
 BATCHES_A_DELIVERY = 100
-_TIMEOUT_S = 10  # for each answer of the line
-_WHOLE_S = 30  # for a whole call: the receivers after it wait
+# How long a receiver may take for the whole of an answer, and all of them in one round: what else a
+# worker does every minute must not wait for them.
+_TIMEOUT_S = 10.0
+_ROUND_S = 30.0
 _LOCK = 0x686F6F6B  # one worker delivers at a time, so that events come in order: "hook"
 
 
@@ -84,6 +88,7 @@ def register(session: Session, book: str, url: str, *, actor: str) -> tuple[int,
     """
     require_book(session, book)
     check_address(url)
+    take_turn(session, f"webhooks/{actor}")
     for known in webhooks(session, actor):
         if (known.book, known.url, known.ended_at) == (book, url, None):
             return known.webhook_id, secret_of(_master_key(), known.webhook_id)
@@ -147,13 +152,16 @@ def replay(
 def deliver_job() -> None:
     """Do the queued job "deliver_webhooks": tell each webhook that is due all that there is.
 
-    Each delivery is a transaction of its own, so that none is held open over several calls.
+    Each delivery is a transaction of its own, so that none is held open over several calls. What is
+    left when the round is over is told in the next one: receivers that answered come first, and of
+    them those whose turn was longest ago, so that those who do not hold up nobody else.
     """
+    ends_at = time.monotonic() + _ROUND_S
     with transaction() as session:
-        numbers = [one.webhook_id for one in webhooks(session)]
-    for number in numbers:
+        waiting = sorted(webhooks(session), key=_turn)
+    for number in (one.webhook_id for one in waiting):
         more = True
-        while more:
+        while more and time.monotonic() < ends_at:
             with transaction() as session:
                 if not session.scalar(text("SELECT pg_try_advisory_xact_lock(:n)"), {"n": _LOCK}):
                     return  # Another worker is at it.
@@ -162,6 +170,10 @@ def deliver_job() -> None:
                     for one in webhooks(session)
                     if one.webhook_id == number and _is_due(one)
                 )
+
+
+def _turn(one: Webhook) -> tuple[int, datetime]:
+    return one.failed_attempts, one.last_attempt_at or one.created_at
 
 
 def _is_due(one: Webhook) -> bool:
@@ -215,32 +227,25 @@ def _send(one: Webhook, body: bytes) -> str:
         "Content-Type": "application/json", "User-Agent": "Hovedbok",
         SIGNATURE: signature(secret_of(_master_key(), one.webhook_id), sent_at, body),
     }  # fmt: skip
+    parts = urlsplit(one.url)
+    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    began = time.monotonic()
     try:
-        connection = _connect(one.url)
-        ends_at = time.monotonic() + _WHOLE_S
-        cut = Timer(_WHOLE_S, _cut, [connection])
-        cut.start()
-        try:
-            if isinstance(connection.sock, ssl.SSLSocket):
-                connection.sock.do_handshake()
-            parts = urlsplit(one.url)
-            target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        with _connected(one.url) as connection:
             connection.request("POST", target, body, headers)
-            status = connection.getresponse().status
-            if time.monotonic() >= ends_at:
-                # What was cut looks like an answer whose headers end early.
-                raise TimeoutError(f"no whole answer within {_WHOLE_S} s")
-            return str(status)
-        finally:
-            cut.cancel()
-            connection.close()
+            return str(connection.getresponse().status)
     except WebhookAddressRefused as refusal:
         return str(refusal)
     except (OSError, http.client.HTTPException, ValueError) as fault:
-        return f"{type(fault).__name__}: {fault}"[:500]
+        if time.monotonic() - began >= _TIMEOUT_S:
+            return f"{type(fault).__name__}: no whole answer within {_TIMEOUT_S:.0f} seconds"
+        # What the receiver wrote may be anything, and is told to nobody.
+        told = f": {fault}" if isinstance(fault, OSError) else ""
+        return f"{type(fault).__name__}{told}"[:500]
 
 
-def _connect(url: str) -> http.client.HTTPConnection:
+@contextmanager
+def _connected(url: str) -> Iterator[http.client.HTTPConnection]:
     """Connect to the very address that was checked, so that a name cannot change its meaning."""
     host, port = check_address(url)
     addresses = {found[4][0] for found in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)}
@@ -251,22 +256,34 @@ def _connect(url: str) -> http.client.HTTPConnection:
             "can reach.", url=url,
         )  # fmt: skip
     raw = socket.create_connection((str(min(addresses)), port), timeout=_TIMEOUT_S)
-    connection = http.client.HTTPConnection(host, port, timeout=_TIMEOUT_S)
-    context = ssl.create_default_context()
-    connection.sock = (
-        context.wrap_socket(raw, server_hostname=host, do_handshake_on_connect=False)
-        if secure else raw
-    )  # fmt: skip
-    return connection
+    with _hung_up_after(_TIMEOUT_S, raw):
+        connection = http.client.HTTPConnection(host, port, timeout=_TIMEOUT_S)
+        context = ssl.create_default_context()
+        connection.sock = context.wrap_socket(raw, server_hostname=host) if secure else raw
+        try:
+            yield connection
+        finally:
+            connection.close()
 
 
-def _cut(connection: http.client.HTTPConnection) -> None:
-    """End a call that takes too long as a whole: a receiver may answer an octet at a time.
+@contextmanager
+def _hung_up_after(seconds: float, line: socket.socket) -> Iterator[None]:
+    """End a connection when its time is over: octets that come one by one never time out."""
+    held = line.dup()  # The same connection, whatever becomes of the socket that it is used by.
 
-    Only the line is cut; whoever waits on it is told by the next read.
-    """
-    with suppress(OSError):
-        socket.socket.shutdown(connection.sock, socket.SHUT_RDWR)
+    def hang_up() -> None:
+        with suppress(OSError):
+            held.shutdown(socket.SHUT_RDWR)
+
+    timer = threading.Timer(seconds, hang_up)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        timer.join()
+        held.close()
 
 
 def _master_key() -> bytes:

@@ -152,6 +152,19 @@ def test_a_worker_does_what_is_due_every_minute(db: str) -> None:
     assert done == [1, 2]
 
 
+def test_a_task_that_fails_does_not_keep_those_behind_it_from_theirs(db: str) -> None:
+    """Books are sealed though a receiver cannot be told; that one failed is not hidden."""
+
+    def fail() -> None:
+        raise ZeroDivisionError
+
+    tasks = {"first": fail, "second": lambda: done.append(2)}
+    jobs.configure(lambda: tasks, ("first", "second"))
+    with pytest.raises(ZeroDivisionError):
+        jobs._app(tasks).tasks["every_minute"].func(timestamp=0)
+    assert done == [2]
+
+
 def test_every_job_of_the_door_can_be_loaded() -> None:
     """A name that leads nowhere would be found at night; what is periodic is a job."""
     functions = app.job_functions()

@@ -36,6 +36,7 @@ from ledger.intake.conditions import conditions_of
 from ledger.intake.records import NothingToPost, fault_of, totals_drafted
 from ledger.journal import Declared, check_declared
 from ledger.money import format_amount, parse_amount
+from ledger.refusals import EntryRefReused
 from ledger.service.intake import Booked, Sender, check_now, post_drafted
 from ledger.service.requests import accept_request, outcome_row, request_outcomes, request_state
 from ledger.web import Blueprint, current_actor, scope
@@ -238,12 +239,21 @@ def _post(
             f"{len(faults)} of {len(read)} entries cannot be posted, so none was; see errors.",
             errors=[_error(fault, envelope) for fault in faults],
         )  # fmt: skip
-    try:
+
+    def post() -> list[Booked | Fault]:
         with transaction() as session:
             booked = post_drafted(session, sender, key, drafted, each=each, conditions=conditions)
             if envelope.dry_run:
                 check_now(session)
                 session.rollback()
+            return booked
+
+    try:
+        try:
+            booked = post()
+        except EntryRefReused:
+            # Others may have posted these very entries meanwhile: then they are found this time.
+            booked = post()
     except Problem as refusal:
         raise _placed(refusal, envelope) from refusal
     return sorted([*faults, *booked], key=lambda outcome: outcome.record)

@@ -14,6 +14,7 @@ from ledger.db import transaction
 from ledger.errors import NotFound
 from ledger.intake import Defaults, Drafted, Fault
 from ledger.intake.bodies import Envelope, entries_of, pointer_of, read_envelope
+from ledger.service.answers import IdempotencyKeyReused
 from ledger.service.books import functional_currency
 from ledger.service.intake import Booked, Sender, post_drafted
 from ledger.vault import vault
@@ -48,6 +49,9 @@ def accept_request(
     """Keep a request and queue its work, in one transaction; the same reference is kept once.
 
     Returns the request's number. The body is JSON (`entries` or `columns`) or `ndjson`.
+
+    Raises `IdempotencyKeyReused` where the reference is of a request with another body or book,
+    however long ago: it would not be worked off.
     """
     functional_currency(session, sender.book)  # Refuses an unknown book now, not in the job.
     stored = vault().put(body)
@@ -57,8 +61,13 @@ def accept_request(
     if made is not None:
         jobs.defer(session, JOB, request_id=int(made))
         return int(made)
-    known = text("SELECT request_id FROM posting_request WHERE actor = :actor AND ref = :ref")
-    return int(session.execute(known, facts).scalar_one())
+    known = session.execute(text(_ACCEPTED), facts).one()
+    if (known.code, known.sha256) != (sender.book, stored.sha256):
+        raise IdempotencyKeyReused(
+            f"The key {ref} was used for other content. Send a new key, or the content it was used "
+            "for.", key=ref, request_id=known.request_id,
+        )  # fmt: skip
+    return int(known.request_id)
 
 
 def post_request_job(request_id: int) -> None:
@@ -157,6 +166,9 @@ _ACCEPT = """
     INSERT INTO posting_request (book_id, actor, ref, body_format, sha256)
     SELECT book_id, :actor, :ref, :format, :sha256 FROM book WHERE code = :book
     ON CONFLICT (actor, ref) DO NOTHING RETURNING request_id"""
+_ACCEPTED = """
+    SELECT r.request_id, k.code, r.sha256 FROM posting_request r JOIN book k USING (book_id)
+    WHERE r.actor = :actor AND r.ref = :ref"""
 _REQUEST = """
     SELECT r.request_id, k.code AS book, r.actor, r.ref, r.body_format, r.sha256
     FROM posting_request r JOIN book k USING (book_id) WHERE request_id = :id"""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from threading import Thread
 from typing import Any
@@ -109,6 +110,23 @@ def test_a_storm_of_retries_posts_once(client: FlaskClient) -> None:
     assert all(answer == answers[0] for answer in answers)
     assert answers[0][0] == 201
     assert balance() == 1_000
+
+
+def test_entries_that_are_sent_at_once_under_many_keys_are_found_by_all_but_one(
+    client: FlaskClient,
+) -> None:
+    """Whoever asks anew instead of repeating must not be told that their own entry is another."""
+    entries = [entry(source_ref=f"e-{number}") for number in range(50)]
+
+    def ask(key: str) -> tuple[int, int]:
+        own = client.application.test_client()
+        own.environ_base.update(client.environ_base)
+        answer = send(own, key, entries=entries)
+        return answer.json.get("posted"), answer.json.get("replayed")
+
+    with ThreadPoolExecutor(6) as together:
+        found = list(together.map(ask, [f"k-{number}" for number in range(6)]))
+    assert sorted(found) == [(0, 50)] * 5 + [(50, 0)]
 
 
 def test_a_request_that_died_is_taken_over(client: FlaskClient) -> None:
@@ -281,3 +299,19 @@ def test_a_large_request_is_worked_off_by_a_job(
 def test_a_request_is_told_only_to_who_made_it(client: FlaskClient) -> None:
     """Numbers of requests can be guessed; what is behind them stays with their caller."""
     assert code_of(client.get(f"{URL}/1")) == (404, "unknown-posting-request")
+
+
+def test_a_reference_of_a_job_is_not_used_for_other_content_when_its_key_is_forgotten(
+    client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The content would be accepted, and never be worked off."""
+    monkeypatch.setattr("ledger.api.batches.WAITED_FOR_LINES", 2)
+    first = send_lines(client, ndjson(entry(), entry()), query="?mode=per-entry")
+    with transaction() as session:
+        session.execute(text("UPDATE idempotency_key SET expires_at = created_at"))
+    again = send_lines(client, ndjson(entry(), entry()), query="?mode=per-entry")
+    assert (again.status_code, again.json["request_id"]) == (202, first.json["request_id"])
+    with transaction() as session:
+        session.execute(text("UPDATE idempotency_key SET expires_at = created_at"))
+    other = send_lines(client, ndjson(entry("6.00"), entry()), query="?mode=per-entry")
+    assert code_of(other) == (422, "idempotency-key-reused")

@@ -6,10 +6,12 @@ not a page, with the book, the clocks and the seal that it was read under beside
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import wraps
 from http import HTTPStatus
+from threading import BoundedSemaphore
 from typing import Any, Protocol
 
 from flask import Response, request
@@ -25,6 +27,7 @@ CSV = "text/csv"
 EXCEL = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 JSON = "application/json"
 ROWS_MAX = 100_000
+TABLES_AT_ONCE = 4  # In a process: a long one takes seconds of a thread, and postings need some.
 _PAGE = 1000
 _BINARY = {"type": "string", "format": "binary"}
 
@@ -42,6 +45,16 @@ class TableTooLarge(Problem):
 
     status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
     title = "Table is too large"
+
+
+class TablesBusy(Problem):
+    """As many tables as this server makes at once are being made; postings are not held up by them.
+
+    Raise as: "As many tables are being made as this server makes at once. Ask again in ...".
+    """
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    title = "Tables are being made for others"
 
 
 class Page(Protocol):
@@ -64,6 +77,23 @@ class TablePage:
 _offered: dict[str, tuple[str, Renderer]] = {
     CSV: ("csv", lambda tables, _parameters: write_csv(tables).encode())
 }
+
+
+_places = BoundedSemaphore(TABLES_AT_ONCE)
+
+
+@contextmanager
+def table_place() -> Iterator[None]:
+    """Take one of the places for tables while one is read and made. Raises `TablesBusy`."""
+    if not _places.acquire(blocking=False):
+        raise TablesBusy(
+            "As many tables are being made as this server makes at once. Ask again in a few "
+            "seconds.", retry_after_s=5,
+        )  # fmt: skip
+    try:
+        yield
+    finally:
+        _places.release()
 
 
 def offer(media_type: str, ending: str, renderer: Renderer) -> None:
@@ -90,9 +120,12 @@ def tabled(blueprint: Blueprint, name: str, shape: Shape) -> Callable[[View], Vi
     def wrap(view: View) -> View:
         @wraps(view)
         def answered(*args: Any, **kwargs: Any) -> Any:
-            body = view(*args, **kwargs)
             form = wanted_form()
-            return body if form is None else _answer(form, name, shape(body), body)
+            if form is None:
+                return view(*args, **kwargs)
+            with table_place():
+                body = view(*args, **kwargs)
+                return _answer(form, name, shape(body), body)
 
         documented: View = answered
         for media_type, schema in ((CSV, {"type": "string"}), (EXCEL, _BINARY)):

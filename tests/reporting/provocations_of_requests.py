@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import ExitStack
 from datetime import UTC, date, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -24,6 +25,7 @@ from ledger.service.answers import Request, begin
 from ledger.service.books import PostingRuleView
 from ledger.service.refused import translated
 from ledger.vault import Vault
+from ledger.web.tabled import TABLES_AT_ONCE, table_place
 from mediation.formats import ocr_giro
 from reporting.aging import check_ties
 from tests.ledger.conftest import MARCH, Drafts
@@ -109,6 +111,15 @@ _asked(
         ).encode() + b"\n" for _ in range(501)
     ),
 )  # fmt: skip
+
+
+@provokes("tables-busy")
+def _tables_busy(session: Session) -> object:
+    client = _client(session)
+    with ExitStack() as taken:
+        for _ in range(TABLES_AT_ONCE):
+            taken.enter_context(table_place())
+        return _raise(client.get("/api/v1/trial-balance", headers={"Accept": "text/csv"}))
 
 
 @provokes("unauthorised")

@@ -189,8 +189,8 @@ MENDED_BY_THE_SENDER = {
     "not-yet-known", "nothing-to-post", "open-item-mismatch", "party-required",
     "policy-reaches-back", "posting-request-malformed", "posting-rule-taken", "proof-invalid",
     "rate-fixed", "record-malformed", "request-too-large", "reversal-too-early",
-    "schema-mismatch", "state-changed", "statement-moved", "totals-differ", "totals-undeclared",
-    "unauthorised", "undo-refused", "unsupported-media-type", "username-taken",
+    "schema-mismatch", "state-changed", "statement-moved", "tables-busy", "totals-differ",
+    "totals-undeclared", "unauthorised", "undo-refused", "unsupported-media-type", "username-taken",
     "value-out-of-range", "webhook-address-refused",
 }  # fmt: skip
 

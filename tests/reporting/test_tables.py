@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from io import BytesIO, StringIO
 from pathlib import Path
@@ -148,6 +149,17 @@ def test_a_table_is_the_whole_list_under_one_seal(
     monkeypatch.setattr(tabled, "ROWS_MAX", 3)
     refused = client.get("/api/v1/entries", headers={"Accept": "text/csv"})
     assert (refused.status_code, refused.json["type"]) == (413, "/problems/table-too-large")
+
+
+def test_tables_do_not_take_all_threads(client: FlaskClient) -> None:
+    """Somebody who asks for many at once waits; pages are read and entries posted meanwhile."""
+    with ExitStack() as taken:
+        for _ in range(tabled.TABLES_AT_ONCE):
+            taken.enter_context(tabled.table_place())
+        refused = client.get("/api/v1/entries", headers={"Accept": "text/csv"})
+        assert (refused.status_code, refused.headers["Retry-After"]) == (503, "5")
+        assert client.get("/api/v1/entries").status_code == 200
+    assert client.get("/api/v1/entries", headers={"Accept": "text/csv"}).status_code == 200
 
 
 def test_two_currencies_are_never_added(client: FlaskClient) -> None:

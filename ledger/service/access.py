@@ -45,6 +45,7 @@ from ledger.service.access_tables import (
     token_table,
 )
 from ledger.service.book_access import book_facts_of, books_of
+from ledger.service.turns import take_turn
 
 SESSION_LASTS = timedelta(hours=10)
 THROTTLE_WINDOW = timedelta(minutes=15)
@@ -169,6 +170,7 @@ def log_in(session: Session, username: str, password: str, *, address: str, now:
     """
     username = username.strip().lower()
     attempt = {"username_sha256": digest(username), "address_sha256": digest(address)}
+    take_turn(session, f"login/{username}")  # Guesses that come at once are counted like others.
     if wait := _seconds_to_wait(session, attempt, now):
         return Login(retry_after_s=wait)
     row = session.execute(

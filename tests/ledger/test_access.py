@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -25,6 +27,7 @@ from ledger.access import (
     split_token,
 )
 from ledger.cli.access import access_cli
+from ledger.db import transaction
 from ledger.errors import Conflict, Invalid, NotFound
 from ledger.service import access
 
@@ -120,6 +123,29 @@ def test_failed_logins_are_throttled_per_name_until_the_window_passes(session: S
     assert 0 < refused.retry_after_s <= access.THROTTLE_WINDOW.total_seconds() + 1
     later = NOON + access.THROTTLE_WINDOW + timedelta(seconds=1)
     assert access.log_in(session, "berit", PASSWORD, address="b", now=later).token is not None
+
+
+def test_guesses_that_come_at_once_are_throttled_like_others(
+    db: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As many connections as there are threads are no way to guess more often."""
+
+    def refuse_slowly(_stored: str, _password: str) -> bool:
+        time.sleep(0.05)
+        return False
+
+    monkeypatch.setattr(access, "_password_matches", refuse_slowly)
+    with transaction() as session:
+        _add(session)
+
+    def guess(_time: int) -> int:
+        with transaction() as session:
+            login = access.log_in(session, "berit", "wrong", address="a", now=NOON)
+        return login.retry_after_s
+
+    with ThreadPoolExecutor(12) as together:
+        waits = list(together.map(guess, range(12)))
+    assert waits.count(0) == access.FAILURES_PER_NAME
 
 
 def test_unknown_names_are_throttled_per_address(

@@ -128,6 +128,7 @@ class Settings:
     secret_key: str
     log_level: str
     secure_cookies: bool
+    proxies: int
 
     @classmethod
     def from_env(cls) -> Settings:
@@ -153,6 +154,7 @@ class Settings:
             "secret_key": env.str("HOVEDBOK_SECRET_KEY", ""),
             "log_level": env.str("HOVEDBOK_LOG_LEVEL", "info", validate=levels),
             "secure_cookies": env.bool("HOVEDBOK_SECURE_COOKIES", False),
+            "proxies": env.int("HOVEDBOK_PROXIES", 0, validate=validate.Range(0, 9)),
         }
         faults: dict[str, list[str]] = {}
         try:
@@ -227,7 +229,9 @@ def create_app() -> Flask:
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Lax",
     )
-    api = import_module("ledger.web").install(app)
+    web = import_module("ledger.web")
+    web.believe_proxies(app, found.proxies)
+    api = web.install(app)
     for room in ("ledger", "party", "rating", "mediation", "reporting"):
         import_module(f"{room}.api").register(api)
     import_module("reporting.web.pages").register(app)

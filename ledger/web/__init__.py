@@ -16,6 +16,7 @@ from ledger.web.fields import AsOfSchema, Money
 from ledger.web.gate import current_actor, now, public, scope
 from ledger.web.openapi import Api, Blueprint
 from ledger.web.problems import ProblemEntry, problem_catalogue
+from ledger.web.requests import believe_proxies
 
 __all__ = [
     "Api",
@@ -23,6 +24,7 @@ __all__ = [
     "Blueprint",
     "Money",
     "ProblemEntry",
+    "believe_proxies",
     "current_actor",
     "install",
     "now",

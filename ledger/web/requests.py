@@ -10,6 +10,7 @@ import uuid
 import structlog
 from flask import Flask, Response, g, request
 from prometheus_client import Counter, Histogram
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 from ledger.web.bodies import require_whole_body
 
@@ -36,6 +37,13 @@ def install(app: Flask) -> None:
     app.before_request(_begin)
     app.after_request(_finish)
     app.add_template_global(csp_nonce)
+
+
+def believe_proxies(app: Flask, count: int) -> None:
+    """Take from so many proxies where a request comes from; what stood before is no proof."""
+    if count:
+        proxied = ProxyFix(app.wsgi_app, x_for=count, x_proto=count, x_host=0)
+        app.wsgi_app = proxied  # type: ignore[method-assign]
 
 
 def csp_nonce() -> str:

@@ -11,7 +11,7 @@ from app import Settings, SettingsInvalid
 _VARIABLES = (
     "DATABASE_URL", "HOVEDBOK_OWNER_DATABASE_URL", "HOVEDBOK_AUDITOR_DATABASE_URL",
     "HOVEDBOK_VAULT", "HOVEDBOK_HOST", "HOVEDBOK_PORT", "HOVEDBOK_SECRET_KEY",
-    "HOVEDBOK_LOG_LEVEL", "HOVEDBOK_SECURE_COOKIES", "HOVEDBOK_HOME",
+    "HOVEDBOK_LOG_LEVEL", "HOVEDBOK_SECURE_COOKIES", "HOVEDBOK_HOME", "HOVEDBOK_PROXIES",
 )  # fmt: skip
 
 
@@ -49,6 +49,7 @@ def test_every_fault_is_reported_together(monkeypatch: pytest.MonkeyPatch, tmp_p
         "HOVEDBOK_HOME": str(tmp_path / "file"),
         "HOVEDBOK_LOG_LEVEL": "loud",
         "HOVEDBOK_PORT": "70000",
+        "HOVEDBOK_PROXIES": "-1",
         "HOVEDBOK_SECURE_COOKIES": "perhaps",
         "HOVEDBOK_VAULT": "nowhere://bucket",
     }

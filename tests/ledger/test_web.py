@@ -156,6 +156,18 @@ def test_https_is_remembered_only_over_https(client: FlaskClient) -> None:
     assert secure.headers["Strict-Transport-Security"] == "max-age=31536000"
 
 
+@pytest.mark.parametrize(
+    ("proxies", "address"), [(0, "127.0.0.1"), (1, "10.0.0.7"), (2, "198.51.100.1")]
+)
+def test_where_a_request_comes_from_is_what_our_own_proxies_say(proxies: int, address: str) -> None:
+    """Failed logins are counted by it: nobody chooses one, nor are all of them the proxy's."""
+    app = Flask("trial", static_folder=None)
+    web.believe_proxies(app, proxies)
+    app.add_url_rule("/", view_func=lambda: str(request.remote_addr))
+    told = {"X-Forwarded-For": "203.0.113.9, 198.51.100.1, 10.0.0.7"}
+    assert app.test_client().get("/", headers=told).text == address
+
+
 def test_swagger_ui_runs_its_one_script_by_nonce(client: FlaskClient) -> None:
     """The nonce of the header is the nonce of the script, and another one each time."""
     first, second = client.get("/api/v1/docs"), client.get("/api/v1/docs")

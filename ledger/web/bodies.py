@@ -12,9 +12,14 @@ from typing import IO
 
 from flask import request
 from gunicorn.http.errors import ParseException
-from werkzeug.exceptions import UnsupportedMediaType
+from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
 
 from ledger.errors import Problem
+
+# Octets of a body at most, about a million lines as NDJSON: a process holds what it is sent.
+BODY_MAX = 256 << 20
+_PIECE = 1 << 20  # Octets that are read at a time of a body that does not say how long it is.
+_TOO_LARGE = f"A body has at most {BODY_MAX >> 20} MiB. Send it in parts."
 
 
 class BodyCutOff(Problem):
@@ -36,14 +41,28 @@ class WholeBody:
         self._read = 0
 
     def read(self, size: int = -1) -> bytes:
-        """Read so many octets at most, or all; fewer than that only at the end."""
+        """Read so many octets at most, or all; fewer than that only at the end.
+
+        Raises `BodyCutOff`, or `RequestEntityTooLarge` before more than `BODY_MAX` are held: a body
+        that is only cut there would pass for a whole one.
+        """
+        if size >= 0:
+            return self._read_piece(size)
+        if self._announced is not None:
+            return self._read_piece(self._announced - self._read)
+        return b"".join(iter(lambda: self._read_piece(_PIECE), b""))
+
+    def _read_piece(self, size: int) -> bytes:
+        if (self._announced or 0) > BODY_MAX:
+            raise RequestEntityTooLarge(_TOO_LARGE)
         try:
-            octets = self._source.read() if size < 0 else self._source.read(size)
+            octets = self._source.read(size)
         except (ParseException, OSError) as fault:
             raise self._cut_off() from fault
         self._read += len(octets)
-        at_end = size < 0 or (size > 0 and not octets)
-        if at_end and self._announced is not None and self._read < self._announced:
+        if self._read > BODY_MAX:
+            raise RequestEntityTooLarge(_TOO_LARGE)
+        if self._announced is not None and len(octets) < size and self._read < self._announced:
             raise self._cut_off()
         return octets
 

@@ -17,6 +17,7 @@ from ledger.db import transaction
 from ledger.service import access
 from ledger.service.answers import ABANDONED_AFTER, Request, begin
 from ledger.service.requests import ENTRIES_A_STEP, post_request_job
+from ledger.web import bodies
 from tests.ledger.test_api import code_of, make_app
 
 URL = "/api/v1/posting-batches"
@@ -163,6 +164,24 @@ def test_a_packed_body_is_refused_by_its_kind(client: FlaskClient) -> None:
     answer = client.post(URL, json={"entries": [entry()]}, headers=headers)
     assert code_of(answer) == (415, "unsupported-media-type")
     assert balance() == 0
+
+
+@pytest.mark.parametrize(
+    "announced", [{}, {"wsgi.input_terminated": True, "HTTP_TRANSFER_ENCODING": "chunked"}]
+)
+def test_a_body_beyond_measure_is_refused(
+    client: FlaskClient, announced: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether it says how long it is or comes in chunks: a process holds the bodies it is sent."""
+    monkeypatch.setattr(bodies, "BODY_MAX", 300)
+    headers = {"Idempotency-Key": "k", "Content-Type": "application/x-ndjson"}
+    long = client.post(
+        URL, data=ndjson(entry(), entry(), entry()), headers=headers, environ_overrides=announced
+    )
+    assert code_of(long) == (413, "request-entity-too-large")
+    assert balance() == 0
+    short = ndjson(entry())
+    assert client.post(URL, data=short, headers=headers).status_code == 201
 
 
 def test_one_bad_entry_stops_all_or_only_itself(client: FlaskClient) -> None:

@@ -15,6 +15,9 @@ SIGNATURE = "Hovedbok-Signature"
 ATTEMPTS_MAX = 12
 _FIRST_WAIT_S = 30
 _LONGEST_WAIT_S = 6 * 3600
+# Source: RFC 4291, section 2.4 (what is given out of IPv6), and RFC 6052, section 2.1 (NAT64).
+_UNICAST = ipaddress.IPv6Network("2000::/3")
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 
 
 class WebhookAddressRefused(Invalid):
@@ -75,5 +78,15 @@ def check_address(url: str) -> tuple[str, int]:
 
 
 def is_reachable_by_all(address: str) -> bool:
-    """Tell whether an IP address is of the public net: never a machine beside this one."""
-    return ipaddress.ip_address(address.partition("%")[0]).is_global
+    """Tell whether an IP address is of the public net: never a machine beside this one.
+
+    Addresses of IPv6 that stand for one of IPv4 are told by that, or are refused: a gateway beside
+    this machine may lead back in.
+    """
+    told = ipaddress.ip_address(address.partition("%")[0])
+    if isinstance(told, ipaddress.IPv6Address):
+        if told in _NAT64:
+            told = ipaddress.IPv4Address(int(told) & 0xFFFF_FFFF)
+        elif told not in _UNICAST or told.sixtofour is not None:
+            return False
+    return told.is_global and not told.is_multicast

@@ -300,9 +300,14 @@ def test_only_addresses_for_all_are_taken(url: str) -> None:
 
 def test_inner_nets_are_not_reached() -> None:
     """A webhook must not be a way to ask machines beside this one."""
-    for inner in ("10.0.0.1", "192.168.1.1", "169.254.169.254", "127.0.0.1", "::1", "fe80::1%eth0"):
-        assert not is_reachable_by_all(inner)
-    assert is_reachable_by_all("193.212.1.10")
+    for inner in (
+        "10.0.0.1", "192.168.1.1", "169.254.169.254", "127.0.0.1", "::1", "fe80::1%eth0",
+        "::ffff:10.0.0.1", "::127.0.0.1", "64:ff9b::10.0.0.1", "64:ff9b:1::10.0.0.1",
+        "2002:a00:1::1", "fec0::1", "224.0.0.1", "ff02::1",
+    ):  # fmt: skip
+        assert not is_reachable_by_all(inner), inner
+    for outer in ("193.212.1.10", "2a02:2121::1", "64:ff9b::193.212.1.10"):
+        assert is_reachable_by_all(outer), outer
 
 
 def test_a_name_that_leads_inside_is_not_called(

@@ -10,12 +10,11 @@ import json
 import secrets
 import socket
 import ssl
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from threading import Timer
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -41,11 +40,10 @@ from ledger.webhooks import (
 )
 
 BATCHES_A_DELIVERY = 100
-# How long a receiver may take for the whole of an answer, and all of them in one round: what else a
-# worker does every minute must not wait for them.
-_TIMEOUT_S = 10.0
-_ROUND_S = 30.0
+_TIMEOUT_S = 10  # for each answer of the line
+_WHOLE_S = 30  # for a whole call: the receivers after it wait
 _LOCK = 0x686F6F6B  # one worker delivers at a time, so that events come in order: "hook"
+_ROUND_S = 30  # in which calls are begun: what else a worker does every minute waits for them
 
 
 class UnknownWebhook(NotFound):
@@ -227,25 +225,34 @@ def _send(one: Webhook, body: bytes) -> str:
         "Content-Type": "application/json", "User-Agent": "Hovedbok",
         SIGNATURE: signature(secret_of(_master_key(), one.webhook_id), sent_at, body),
     }  # fmt: skip
-    parts = urlsplit(one.url)
-    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    began = time.monotonic()
     try:
-        with _connected(one.url) as connection:
+        connection = _connect(one.url)
+        ends_at = time.monotonic() + _WHOLE_S
+        cut = Timer(_WHOLE_S, _cut, [connection])
+        cut.start()
+        try:
+            if isinstance(connection.sock, ssl.SSLSocket):
+                connection.sock.do_handshake()
+            parts = urlsplit(one.url)
+            target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
             connection.request("POST", target, body, headers)
-            return str(connection.getresponse().status)
+            status = connection.getresponse().status
+            if time.monotonic() >= ends_at:
+                # What was cut looks like an answer whose headers end early.
+                raise TimeoutError(f"no whole answer within {_WHOLE_S} s")
+            return str(status)
+        finally:
+            cut.cancel()
+            connection.close()
     except WebhookAddressRefused as refusal:
         return str(refusal)
     except (OSError, http.client.HTTPException, ValueError) as fault:
-        if time.monotonic() - began >= _TIMEOUT_S:
-            return f"{type(fault).__name__}: no whole answer within {_TIMEOUT_S:.0f} seconds"
         # What the receiver wrote may be anything, and is told to nobody.
         told = f": {fault}" if isinstance(fault, OSError) else ""
         return f"{type(fault).__name__}{told}"[:500]
 
 
-@contextmanager
-def _connected(url: str) -> Iterator[http.client.HTTPConnection]:
+def _connect(url: str) -> http.client.HTTPConnection:
     """Connect to the very address that was checked, so that a name cannot change its meaning."""
     host, port = check_address(url)
     addresses = {found[4][0] for found in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)}
@@ -256,34 +263,22 @@ def _connected(url: str) -> Iterator[http.client.HTTPConnection]:
             "can reach.", url=url,
         )  # fmt: skip
     raw = socket.create_connection((str(min(addresses)), port), timeout=_TIMEOUT_S)
-    with _hung_up_after(_TIMEOUT_S, raw):
-        connection = http.client.HTTPConnection(host, port, timeout=_TIMEOUT_S)
-        context = ssl.create_default_context()
-        connection.sock = context.wrap_socket(raw, server_hostname=host) if secure else raw
-        try:
-            yield connection
-        finally:
-            connection.close()
+    connection = http.client.HTTPConnection(host, port, timeout=_TIMEOUT_S)
+    context = ssl.create_default_context()
+    connection.sock = (
+        context.wrap_socket(raw, server_hostname=host, do_handshake_on_connect=False)
+        if secure else raw
+    )  # fmt: skip
+    return connection
 
 
-@contextmanager
-def _hung_up_after(seconds: float, line: socket.socket) -> Iterator[None]:
-    """End a connection when its time is over: octets that come one by one never time out."""
-    held = line.dup()  # The same connection, whatever becomes of the socket that it is used by.
+def _cut(connection: http.client.HTTPConnection) -> None:
+    """End a call that takes too long as a whole: a receiver may answer an octet at a time.
 
-    def hang_up() -> None:
-        with suppress(OSError):
-            held.shutdown(socket.SHUT_RDWR)
-
-    timer = threading.Timer(seconds, hang_up)
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
-        timer.join()
-        held.close()
+    Only the line is cut; whoever waits on it is told by the next read.
+    """
+    with suppress(OSError):
+        socket.socket.shutdown(connection.sock, socket.SHUT_RDWR)
 
 
 def _master_key() -> bytes:

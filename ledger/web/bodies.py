@@ -69,12 +69,13 @@ class WholeBody:
     def _cut_off(self) -> BodyCutOff:
         if self._announced is None:
             return BodyCutOff(
-                "The body's last chunk did not come. Nothing was changed; send it again."
+                "The body's last chunk did not come. Nothing was changed; send it again.",
+                retry_after_s=1,
             )
         return BodyCutOff(
             f"The body ended after {self._read} octets of {self._announced}. Nothing was changed; "
-            "send it again."
-        )
+            "send it again.", retry_after_s=1,
+        )  # fmt: skip
 
 
 def require_whole_body() -> None:

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import hmac
 import json
-import socket
 import threading
 import time
-from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from socketserver import BaseRequestHandler, ThreadingTCPServer
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -213,78 +209,6 @@ def test_a_client_whose_token_was_revoked_is_told_nothing(
         ))  # fmt: skip
     webhooks.deliver_job()
     assert receiver.positions == [1]
-
-
-@contextmanager
-def answering(answer: Iterable[bytes], pause_s: float = 0.0) -> Iterator[str]:
-    """Answer whoever comes with these octets, one piece after the other; gives the address."""
-    pieces = [*answer]
-
-    class Handler(BaseRequestHandler):
-        def handle(self) -> None:
-            self.request.recv(65_536)
-            with suppress(OSError):
-                for piece in pieces:
-                    self.request.sendall(piece)
-                    time.sleep(pause_s)
-
-    with ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
-        server.daemon_threads = True
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_address[1]}/"
-        server.shutdown()
-
-
-def outcomes() -> list[str | None]:
-    """How the last attempt of each receiver ended, the first registered first."""
-    with transaction() as session:
-        return [one.last_outcome for one in webhooks.webhooks(session)]
-
-
-@pytest.mark.parametrize("answer", [b"\0no status\r\n\r\n", b"HTTP/1.1 \xff\r\n\r\n", b""])
-def test_a_receiver_that_answers_nonsense_holds_up_nobody(
-    receiver: Receiver, drafts: Drafts, answer: bytes
-) -> None:
-    """It is noted that it did, not what it wrote; the receiver behind it is told."""
-    with answering([answer]) as url, transaction() as session:
-        for one in (url, receiver.url):
-            webhooks.register(session, "NO01", one, actor="client:x")
-        session.commit()
-        post(drafts, "a")
-        webhooks.deliver_job()
-    assert str(outcomes()[0]).partition(":")[0] in {"BadStatusLine", "RemoteDisconnected"}
-    assert "no status" not in str(outcomes()[0])
-    assert receiver.positions == [1]
-
-
-def test_a_receiver_that_answers_octet_by_octet_is_hung_up_on(
-    receiver: Receiver, drafts: Drafts, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Its time is over, and that of the round; the receiver behind it has its turn in the next."""
-    monkeypatch.setattr(webhooks, "_TIMEOUT_S", 0.3)
-    monkeypatch.setattr(webhooks, "_ROUND_S", 0.2)
-    slowly = (bytes([octet]) for octet in b"HTTP/1.1 200 OK\r\n" * 9)
-    with answering(slowly, 0.1) as url:
-        with transaction() as session:
-            for one in (url, receiver.url):
-                webhooks.register(session, "NO01", one, actor="client:x")
-        post(drafts, "a")
-        webhooks.deliver_job()
-        assert "no whole answer within" in str(outcomes()[0])
-        assert receiver.positions == []
-        webhooks.deliver_job()
-    assert receiver.positions == [1]
-
-
-def test_a_receiver_that_is_registered_many_times_at_once_is_one(receiver: Receiver) -> None:
-    """A program whose calls overlap would else be told everything several times."""
-
-    def register(_time: int) -> int:
-        with transaction() as session:
-            return webhooks.register(session, "NO01", receiver.url, actor="client:x")[0]
-
-    with ThreadPoolExecutor(8) as together:
-        assert len(set(together.map(register, range(16)))) == 1
 
 
 @pytest.mark.parametrize(

@@ -142,6 +142,8 @@ def install(app: Flask) -> None:
     app.register_error_handler(OperationalError, _database_error)
     app.register_error_handler(DriverError, _database_error)
     app.register_error_handler(DataError, _data_error)
+    # Half a surrogate pair, out of a JSON escape: no text that could be stored, or looked for.
+    app.register_error_handler(UnicodeEncodeError, _data_error)
     app.register_error_handler(Exception, _fault)
     app.add_url_rule("/problems/<code>", "problem", _explain)
 

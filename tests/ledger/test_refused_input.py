@@ -258,6 +258,19 @@ def test_a_reference_is_not_used_for_other_content(client: FlaskClient, tmp_path
         assert _send(client, BATCH, "k-1", other)["code"] == "idempotency-key-reused"
 
 
+def test_half_a_surrogate_pair_is_no_fault_of_ours_anywhere(client: FlaskClient) -> None:
+    """It is refused where it is to be stored or looked for too, and the key stays free."""
+    asserted = {"account": "1920", "effective_date": DAY, "expected": "0.00", "source": "bank"}
+    path = "/api/v1/balance-assertions"
+    for name in ("account", "source"):
+        with nothing_posted():
+            body = json.dumps({**asserted, name: "\ud800"}).encode()
+            refused = _send(client, path, "k", body)
+        assert (refused["status"], refused["code"]) == (422, "value-out-of-range")
+    sent = client.post(path, json=asserted, headers={"Idempotency-Key": "k"})
+    assert sent.status_code == 201, sent.data
+
+
 def test_totals_that_differ_are_told(client: FlaskClient, tmp_path: Path) -> None:
     """Entries, lines and debits as they are; the sender sees which is missing."""
     file = tmp_path / "file.ndjson"

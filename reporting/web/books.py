@@ -20,6 +20,7 @@ from ledger.service.draft_reading import draft_of_batch
 from ledger.service.proofs import voucher_proof
 from ledger.tables import Value
 from ledger.web import current_actor, scope
+from ledger.web.tabled import table_place
 from party.service import party_labels
 from reporting import service
 from reporting.aging import BUCKETS
@@ -90,6 +91,7 @@ def _account(number: str) -> str:
 
 
 @scope("ledger:read")
+@table_place()
 def _account_excel(number: str) -> Response:
     """Give all lines of the dates as a workbook, oldest first."""
     first = day_argument("first_day")
@@ -182,6 +184,7 @@ def _most_overdue(row: tuple[Value, ...]) -> tuple[int, int]:
 
 
 @scope("receivables:read")
+@table_place()
 def _aging_excel() -> Response:
     """Give the whole aging list as a workbook."""
     with reading(newest=True) as read:

@@ -12,7 +12,7 @@ from flask import Flask, Response, g, render_template, request
 from ledger import service as ledger
 from ledger.db import transaction
 from ledger.web import scope
-from ledger.web.tabled import TablePage, every_row
+from ledger.web.tabled import TablePage, every_row, table_place
 from reporting import service
 from reporting.api import pdf_of
 from reporting.service import workbook
@@ -150,6 +150,7 @@ def _invoices() -> str:
 
 
 @scope("documents:read")
+@table_place()
 def _invoices_excel() -> Response:
     """Give all invoices, or all of a period, as a workbook."""
     period = period_argument("period")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import ExitStack
 from datetime import datetime
 from html import unescape
 from pathlib import Path
@@ -130,3 +131,17 @@ def test_what_may_not_be_seen_on_the_page_is_not_in_the_sheet(client: FlaskClien
     heads = [cell.value for cell in book_of(client, "/invoices/excel")["Invoices"][1]]
     assert "Outstanding" not in page
     assert "Outstanding" not in heads
+
+
+def test_a_sheet_waits_for_none_but_is_refused_while_many_are_made(client: FlaskClient) -> None:
+    """A person is told in a page to ask again; the page that it is of opens meanwhile."""
+    enter(client, "accountant")
+    sheet = excel_of(client, "/accounts/1920")
+    with ExitStack() as taken:
+        for _ in range(tabled.TABLES_AT_ONCE):
+            taken.enter_context(tabled.table_place())
+        refused = client.get(sheet, headers=PAGE)
+        assert (refused.status_code, refused.mimetype) == (503, "text/html")
+        assert "Ask again in a few seconds" in refused.text
+        assert client.get("/accounts/1920", headers=PAGE).status_code == 200
+    assert client.get(sheet, headers=PAGE).status_code == 200

@@ -159,7 +159,10 @@ class OneAttachment(MethodView):
     """One file of a draft."""
 
     @scope("ledger:read")
-    @blueprint.response(HTTPStatus.OK, content_type="application/octet-stream")
+    @blueprint.alt_response(
+        HTTPStatus.OK, schema={"type": "string", "format": "binary"}, content_type="*/*",
+        success=True, description="The file, as of the kind that it is",
+    )  # fmt: skip
     def get(self, draft_id: int, sha256: str) -> Response:
         """Give the file, checked against its hash."""
         return file_of(draft_id, sha256)

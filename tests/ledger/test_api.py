@@ -231,6 +231,21 @@ def test_the_description_is_valid_openapi() -> None:
     assert components["schemas"]["Line"]["properties"]["amount"]["type"] == "string"
 
 
+def test_the_description_says_what_every_good_answer_holds() -> None:
+    """Programs are made from it; only what was deleted is answered with nothing."""
+    spec = make_app().test_client().get("/api/v1/openapi.json").json
+    assert spec is not None
+    silent = {
+        (path, method)
+        for path, methods in spec["paths"].items()
+        for method, operation in methods.items()
+        if method != "parameters"
+        for status, answer in operation["responses"].items()
+        if status.startswith("2") and status != "204" and "content" not in answer
+    }
+    assert silent == set()
+
+
 def test_the_routes_name_these_scopes() -> None:
     """The table is pinned: opening a route to others is a decision, not a slip."""
     scopes = {

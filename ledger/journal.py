@@ -5,6 +5,7 @@ here reads a clock or a database; `ledger.service` posts what is drafted here.
 """
 
 import operator
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,15 +15,35 @@ from typing import Any, NamedTuple
 from ledger.conditions import Condition, check_demands
 from ledger.money import format_amount
 from ledger.refusals import ApprovedByCreator, EntryNotBalanced, MalformedEntry, TotalsDiffer
-from ledger.unstorable import EntryTooLong, NumberTooLarge, TextHoldsNul, TextTooLong
+from ledger.unstorable import (
+    EntryTooLong,
+    NumberTooLarge,
+    TextHoldsControl,
+    TextHoldsNul,
+    TextTooLong,
+)
 
 MAX_ENTRIES = 2**20
 MAX_LINES = 2**15 - 1
-# Of an index PostgreSQL holds 2,704 octets a row: two references, or all dimensions of a line.
-NAME_LENGTH_MAX = 300  # characters of a reference, a code or an actor
-DIMENSIONS_LENGTH_MAX = 600  # characters of all dimensions of a line and their values
-TEXT_LENGTH_MAX = 2_000  # characters of what a voucher or a line says to its reader
 MAX_AMOUNT = 10**15  # ten thousand milliard kroner; sums of a batch stay inside int64
+
+
+class TextRule(NamedTuple):
+    """What a text of a kind may be: how many characters, and which ones steer a screen."""
+
+    longest: int
+    forbidden: re.Pattern[str]
+
+
+# Of Unicode the class Cc, and what embeds, overrides or isolates the direction of letters. A text
+# of several lines may hold tabs and line breaks.
+_STEERING = r"\x7f-\x9f\u202a-\u202e\u2066-\u2069]"
+_IN_NAMES = re.compile(r"[\x00-\x1f" + _STEERING)
+_IN_TEXTS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f" + _STEERING)
+# An index of PostgreSQL holds 2,704 octets a row: two references, or all dimensions of a line.
+NAME = TextRule(300, _IN_NAMES)  # a reference, a code or an actor
+DIMENSIONS = TextRule(600, _IN_NAMES)  # all dimensions of a line and their values
+TEXT = TextRule(2_000, _IN_TEXTS)  # what a voucher or a line says to its reader
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +178,8 @@ def check_batch(draft: BatchDraft) -> None:
     EntryNotBalanced : see `check_balanced`.
     MalformedEntry : no lines, amounts of zero, a reversal that names no entry, an allocation of
         nothing.
-    EntryTooLong, NumberTooLarge, TextHoldsNul, TextTooLong : what no journal can hold.
+    EntryTooLong, NumberTooLarge, TextHoldsNul, TextHoldsControl, TextTooLong : what no journal
+        can hold.
     ApprovedByCreator : the actor approved the batch.
     TotalsDiffer, ConditionMalformed : it is not what was declared; a condition demands nothing.
     """
@@ -266,7 +288,7 @@ def _check_entry(entry: EntryDraft, position: int) -> None:
     _check_texts(where, {"entry": position}, series=entry.series, entry_type=entry.entry_type,
                  source_ref=entry.source_ref)  # fmt: skip
     _check_names(where, {"entry": position}, document_ref=entry.document_ref)
-    _check_unicode(where, {"entry": position}, TEXT_LENGTH_MAX, text=entry.text)
+    _check_unicode(where, {"entry": position}, TEXT, text=entry.text)
     for line_no, line in enumerate(entry.lines, 1):
         numbers = (line.amount_minor, line.base, line.tax_base_minor, line.party_id)
         _check_integers(f"{where} line {line_no}", numbers, entry=position, line=line_no)
@@ -284,12 +306,12 @@ def _check_entry(entry: EntryDraft, position: int) -> None:
 
 def _check_line_texts(line: Line, where: str, facts: Mapping[str, int]) -> None:
     _check_names(where, facts, account=line.account, vat_code=line.vat_code)
-    _check_unicode(where, facts, TEXT_LENGTH_MAX, text=line.text)
+    _check_unicode(where, facts, TEXT, text=line.text)
     try:
         dimensions = canonical_dimensions(line.dimensions)
     except MalformedEntry as refusal:
         raise MalformedEntry(f"{where}: {refusal}", **facts) from refusal
-    _check_unicode(where, facts, DIMENSIONS_LENGTH_MAX, dimensions=dimensions)
+    _check_unicode(where, facts, DIMENSIONS, dimensions=dimensions)
     if item := line.item:
         _check_texts(where, facts, item_kind=item.kind)
         _check_names(where, facts, item_document_ref=item.document_ref, item_kid=item.kid)
@@ -314,7 +336,9 @@ def _check_integers(where: str, numbers: tuple[object, ...], **facts: int) -> No
             )  # fmt: skip
 
 
-def _check_texts(where: str, facts: Mapping[str, int] | None = None, **texts: str | None) -> None:
+def _check_texts(
+    where: str, facts: Mapping[str, int] | None = None, /, **texts: str | None
+) -> None:
     """Refuse names that are left out, and what `_check_names` refuses."""
     _check_names(where, facts, **texts)
     for name, text in texts.items():
@@ -322,12 +346,14 @@ def _check_texts(where: str, facts: Mapping[str, int] | None = None, **texts: st
             raise MalformedEntry(f"{where} lacks its {name}.", **(facts or {}))
 
 
-def _check_names(where: str, facts: Mapping[str, int] | None = None, **texts: str | None) -> None:
-    _check_unicode(where, facts, NAME_LENGTH_MAX, **texts)
+def _check_names(
+    where: str, facts: Mapping[str, int] | None = None, /, **texts: str | None
+) -> None:
+    _check_unicode(where, facts, NAME, **texts)
 
 
 def _check_unicode(
-    where: str, facts: Mapping[str, int] | None, most: int, **texts: str | None
+    where: str, facts: Mapping[str, int] | None, rule: TextRule, /, **texts: str | None
 ) -> None:
     for name, text in texts.items():
         if text is None:
@@ -337,9 +363,14 @@ def _check_unicode(
             raise TextHoldsNul(f"{where}: {name} holds the character NUL. Take it out.", **at)
         if not _is_unicode(text):
             raise MalformedEntry(f"{where}: {name} holds a character that is not Unicode.", **at)
-        if len(text) > most:
+        if found := rule.forbidden.search(text):
+            raise TextHoldsControl(
+                f"{where}: {name} holds the control character U+{ord(found[0]):04X}. Take it out.",
+                **at,
+            )
+        if len(text) > rule.longest:
             raise TextTooLong(
-                f"{where}: {name} has {len(text)} characters, and at most {most} are held. "
+                f"{where}: {name} has {len(text)} characters, and at most {rule.longest} are held. "
                 "Shorten it.", **at,
             )  # fmt: skip
 

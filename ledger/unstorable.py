@@ -23,6 +23,18 @@ class TextHoldsNul(Invalid):
     title = "Text holds NUL"
 
 
+class TextHoldsControl(Invalid):
+    """A text holds a character that steers a screen, and could make it show what is not there.
+
+    Such are escapes, and what turns the direction of letters. A text of several lines may hold
+    tabs and line breaks; a name may not.
+
+    Raise as: f"{where}: {name} holds the control character U+{ord(it):04X}. Take it out.".
+    """
+
+    title = "Text holds a control character"
+
+
 class TextTooLong(Invalid):
     """A text is longer than the index that finds it or the reports that show it can hold.
 

@@ -16,7 +16,7 @@ from ledger.api.clocks import ClockArguments, ResolvedSchema, reading
 from ledger.db import transaction
 from ledger.vault import vault
 from ledger.web import Api, Blueprint, scope
-from ledger.web.fields import BookSchema, Money, Whole
+from ledger.web.fields import BookSchema, Day, Money, Whole
 from ledger.web.tabled import TablePage, offer, tabled, whole
 from mediation.charging import month_of
 from mediation.service.rerating import as_facts, rerate_period
@@ -165,8 +165,8 @@ class InvoiceSchema(Schema):
     name = fields.String(required=True)
     kid = fields.String(required=True)
     period = fields.String(required=True)
-    invoice_date = fields.Date(required=True)
-    due_date = fields.Date(required=True)
+    invoice_date = Day(required=True)
+    due_date = Day(required=True)
     net = Money(required=True, attribute="net_minor")
     vat = Money(required=True, attribute="vat_minor")
     gross = Money(required=True, attribute="gross_minor")

@@ -26,7 +26,7 @@ from ledger.db import transaction
 from ledger.errors import Invalid
 from ledger.service import statements
 from ledger.web import Blueprint, current_actor, scope
-from ledger.web.fields import Money
+from ledger.web.fields import Day, Money
 from ledger.web.tabled import TablePage, every_row, tabled, wanted_form
 
 blueprint = Blueprint(
@@ -107,35 +107,35 @@ class ShapedSchema(ResolvedSchema):
 class BalanceSheetSchema(ShapedSchema):
     """The balance sheet of a day, and which day stands beside it."""
 
-    compared_as_of = fields.Date(required=True, allow_none=True)
+    compared_as_of = Day(required=True, allow_none=True)
 
 
 class IncomeStatementSchema(BalanceSheetSchema):
     """The income statement of a period, and which period stands beside it."""
 
-    first_day = fields.Date(required=True)
-    compared_first_day = fields.Date(required=True, allow_none=True)
+    first_day = Day(required=True)
+    compared_first_day = Day(required=True, allow_none=True)
 
 
 class BalanceSheetArguments(ClockArguments):
     """The day, and another to set beside it; without one the comparative amounts are zero."""
 
-    compared_as_of = fields.Date(load_default=None)
+    compared_as_of = Day(load_default=None)
 
 
 class IncomeArguments(ClockArguments):
     """A period and a comparative period; all days are included."""
 
-    first_day = fields.Date(required=True)
-    effective_as_of = fields.Date(required=True)
-    compared_first_day = fields.Date(load_default=None)
-    compared_as_of = fields.Date(load_default=None)
+    first_day = Day(required=True)
+    effective_as_of = Day(required=True)
+    compared_first_day = Day(load_default=None)
+    compared_as_of = Day(load_default=None)
 
 
 class StatementArguments(ClockArguments, PageArguments):
     """Which lines of an account are wanted; both days are included."""
 
-    first_day = fields.Date(load_default=None)
+    first_day = Day(load_default=None)
     party_id = fields.Integer(load_default=None)
     newest = fields.Boolean(
         load_default=False,
@@ -149,7 +149,7 @@ class StatementLineSchema(Schema):
     entry_id = fields.Integer(required=True)
     line_no = fields.Integer(required=True)
     voucher = fields.Nested(VoucherSchema, required=True)
-    effective_date = fields.Date(required=True)
+    effective_date = Day(required=True)
     account = fields.String(required=True)
     text = fields.String(required=True)
     party_id = fields.Integer(required=True, allow_none=True)
@@ -164,7 +164,7 @@ class StatementSchema(ResolvedSchema, NextSchema):
     account = fields.String(required=True, allow_none=True)
     name = fields.String(required=True)
     party_id = fields.Integer(required=True, allow_none=True)
-    first_day = fields.Date(required=True, allow_none=True)
+    first_day = Day(required=True, allow_none=True)
     opening = fields.Dict(keys=fields.String(), values=Money(), required=True)
     lines = fields.List(fields.Nested(StatementLineSchema), required=True)
     closing = fields.Dict(keys=fields.String(), values=Money(), required=True)

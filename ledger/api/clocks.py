@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from ledger import service
 from ledger.db import transaction
 from ledger.errors import Invalid
-from ledger.web.fields import AsOfSchema, BookSchema
+from ledger.web.fields import AsOfSchema, BookSchema, Day
 from ledger.web.tabled import Page, wanted_form, whole
 
 PAGE_MAX = 1000
@@ -67,7 +67,7 @@ class ResolvedSchema(Schema):
     """The clocks as they were resolved: what the figures count."""
 
     book = fields.String(required=True)
-    effective_as_of = fields.Date(
+    effective_as_of = Day(
         required=True, allow_none=True, metadata={"description": "Null: no limit of days."}
     )
     known_as_of = fields.Integer(

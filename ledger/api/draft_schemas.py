@@ -8,7 +8,7 @@ from marshmallow import Schema, fields, validate
 
 from ledger.api.entries import EntryPostedSchema, LineSchema, VoucherSchema
 from ledger.drafts import LINES_MAX, STATES, TEXT_LENGTH_MAX, Draft, content_of
-from ledger.web.fields import BookSchema, Money, Whole
+from ledger.web.fields import BookSchema, Day, Money, Whole
 
 _HASH = Whole("^[0-9a-f]{64}$")
 
@@ -17,8 +17,8 @@ class DraftSchema(BookSchema):
     """What a manual journal is to say."""
 
     series = fields.String(load_default="JNL")
-    effective_date = fields.Date(required=True)
-    document_date = fields.Date(required=True)
+    effective_date = Day(required=True)
+    document_date = Day(required=True)
     text = fields.String(required=True, validate=validate.Length(0, TEXT_LENGTH_MAX))
     document_ref = fields.String(load_default=None, allow_none=True)
     lines = fields.List(
@@ -117,7 +117,7 @@ class DraftRowSchema(Schema):
     state = fields.String(required=True)
     text = fields.String(required=True)
     author = fields.String(required=True)
-    effective_date = fields.Date(required=True)
+    effective_date = Day(required=True)
     debit = Money(required=True, attribute="debit_minor")
     attachments = fields.Integer(required=True)
     changed_at = fields.AwareDateTime(required=True)

@@ -23,7 +23,7 @@ from ledger.service.rates import own_currency
 from ledger.service.singles import MOST_ENTRIES, MOST_LINES, Settled, Single, post_singles
 from ledger.unstorable import EntryTooLong
 from ledger.web import Blueprint, current_actor, scope
-from ledger.web.fields import BookSchema, IdempotencyKeySchema, Money, Whole, conditions_field
+from ledger.web.fields import BookSchema, Day, IdempotencyKeySchema, Money, Whole, conditions_field
 from ledger.web.once import asked_with, patiently, repeat
 from ledger.web.problems import Refusal, body_of
 from ledger.web.requests import request_id
@@ -52,8 +52,8 @@ class ItemSchema(Schema):
     kind = fields.String(required=True, metadata={"example": "invoice"})
     document_ref = fields.String(required=True)
     kid = fields.String(load_default=None, allow_none=True)
-    document_date = fields.Date(required=True)
-    due_date = fields.Date(required=True)
+    document_date = Day(required=True)
+    due_date = Day(required=True)
 
 
 class LineSchema(Schema):
@@ -96,8 +96,8 @@ class EntryDraftSchema(BookSchema):
     """A journal entry to post: its lines sum to zero in each currency."""
 
     series = fields.String(load_default="JNL")
-    effective_date = fields.Date(required=True)
-    document_date = fields.Date(
+    effective_date = Day(required=True)
+    document_date = Day(
         load_default=None, metadata={"description": "The effective date if left out."}
     )
     entry_type = fields.String(
@@ -147,8 +147,8 @@ class EntryViewSchema(Schema):
     entry_id = fields.Integer(required=True)
     batch_id = fields.Integer(required=True)
     voucher = fields.Nested(VoucherSchema, required=True)
-    effective_date = fields.Date(required=True)
-    document_date = fields.Date(required=True)
+    effective_date = Day(required=True)
+    document_date = Day(required=True)
     entry_type = fields.String(required=True)
     text = fields.String(required=True)
     source_system = fields.String(required=True)

@@ -31,7 +31,7 @@ from ledger.service.item_list import (
     read_allocation,
 )
 from ledger.web import Blueprint, current_actor, scope
-from ledger.web.fields import BookSchema, IdempotencyKeySchema, Money, Whole, conditions_field
+from ledger.web.fields import BookSchema, Day, IdempotencyKeySchema, Money, Whole, conditions_field
 from ledger.web.once import once
 from ledger.web.tabled import tabled
 
@@ -54,8 +54,8 @@ class OpenItemArguments(ClockArguments, PageArguments):
     kind = fields.String(load_default=None)
     document_ref = fields.String(load_default=None)
     kid = fields.String(load_default=None)
-    due_from = fields.Date(load_default=None)
-    due_to = fields.Date(load_default=None)
+    due_from = Day(load_default=None)
+    due_to = Day(load_default=None)
 
 
 class OpenItemSchema(Schema):
@@ -67,8 +67,8 @@ class OpenItemSchema(Schema):
     kind = fields.String(required=True)
     document_ref = fields.String(required=True)
     kid = fields.String(required=True, allow_none=True)
-    document_date = fields.Date(required=True)
-    due_date = fields.Date(required=True)
+    document_date = Day(required=True)
+    due_date = Day(required=True)
     currency = fields.String(required=True)
     original = Money(required=True, attribute="original_minor")
     outstanding = Money(required=True, attribute="outstanding_minor")
@@ -89,7 +89,7 @@ class AllocationSchema(Schema):
     credit_item_id = fields.Integer(required=True)
     debit_item_id = fields.Integer(required=True)
     amount = Money(required=True, attribute="amount_minor")
-    effective_date = fields.Date(required=True)
+    effective_date = Day(required=True)
     rule = fields.String(required=True, metadata={"description": "Why it was made, or undone."})
     reverses_allocation_id = fields.Integer(required=True, allow_none=True)
     batch_id = fields.Integer(required=True)
@@ -111,7 +111,7 @@ class ItemAllocationsSchema(ResolvedSchema):
 class AllocationArguments(ClockArguments, PageArguments):
     """Which allocations are wanted; the party or the item may be on either side."""
 
-    first_day = fields.Date(load_default=None)
+    first_day = Day(load_default=None)
     party_id = fields.Integer(load_default=None)
     open_item_id = fields.Integer(load_default=None)
 
@@ -128,7 +128,7 @@ class NewAllocationSchema(Schema):
     credit_item_id = fields.Integer(required=True, validate=validate.Range(1, 2**63 - 1))
     debit_item_id = fields.Integer(required=True, validate=validate.Range(1, 2**63 - 1))
     amount = Money(required=True)
-    effective_date = fields.Date(required=True)
+    effective_date = Day(required=True)
     rule = fields.String(
         load_default="manual", validate=validate.Length(1, 200),
         metadata={"description": "Why the two belong together."},
@@ -157,7 +157,7 @@ class AllocatedSchema(Schema):
 class UndoSchema(BookSchema):
     """Why and from which day an allocation is to be undone."""
 
-    effective_date = fields.Date(required=True)
+    effective_date = Day(required=True)
     reason = fields.String(required=True, validate=validate.Length(1, 400))
 
 

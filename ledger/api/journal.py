@@ -25,7 +25,7 @@ from ledger.db import transaction
 from ledger.refusals import AlreadyReversed
 from ledger.service.journal_list import JournalFilter, list_entries
 from ledger.web import Blueprint, current_actor, scope
-from ledger.web.fields import DEFAULT_BOOK, BookSchema, IdempotencyKeySchema, Money
+from ledger.web.fields import DEFAULT_BOOK, BookSchema, Day, IdempotencyKeySchema, Money
 from ledger.web.once import once
 from ledger.web.tabled import tabled
 
@@ -37,7 +37,7 @@ blueprint = Blueprint(
 class JournalArguments(ClockArguments, PageArguments):
     """Which entries are wanted; account, party and amounts are of one and the same line."""
 
-    first_day = fields.Date(load_default=None)
+    first_day = Day(load_default=None)
     series = fields.String(load_default=None)
     account = fields.String(load_default=None)
     party_id = fields.Integer(load_default=None)
@@ -57,8 +57,8 @@ class JournalRowSchema(Schema):
 
     entry_id = fields.Integer(required=True)
     voucher = fields.Nested(VoucherSchema, required=True)
-    effective_date = fields.Date(required=True)
-    document_date = fields.Date(required=True)
+    effective_date = Day(required=True)
+    document_date = Day(required=True)
     entry_type = fields.String(required=True)
     text = fields.String(required=True)
     source_system = fields.String(required=True)
@@ -83,7 +83,7 @@ class EntrySchema(EntryViewSchema, ResolvedSchema):
 class ReversalSchema(BookSchema):
     """Why an entry is to be undone, and on which day."""
 
-    effective_date = fields.Date(
+    effective_date = Day(
         load_default=None, allow_none=True,
         metadata={"description": "Left out: the entry's own day, or the first open one after it."},
     )  # fmt: skip
@@ -95,7 +95,7 @@ class ReversalViewSchema(Schema):
 
     entry_id = fields.Integer(required=True)
     voucher = fields.Nested(VoucherSchema, required=True)
-    effective_date = fields.Date(required=True)
+    effective_date = Day(required=True)
     text = fields.String(required=True)
     created_by = fields.String(required=True)
     recorded_at = fields.AwareDateTime(required=True)

@@ -20,7 +20,7 @@ from ledger.service import closing
 from ledger.service.periods import PeriodState
 from ledger.web import Blueprint, current_actor, scope
 from ledger.web.etags import require_match
-from ledger.web.fields import BookSchema, IdempotencyKeySchema
+from ledger.web.fields import BookSchema, Day, IdempotencyKeySchema
 from ledger.web.once import once
 
 blueprint = Blueprint(
@@ -58,8 +58,8 @@ class PeriodSchema(Schema):
 
     book = fields.String(required=True)
     period = fields.String(required=True, metadata={"example": "2026-03"})
-    first_day = fields.Date(required=True)
-    last_day = fields.Date(required=True)
+    first_day = Day(required=True)
+    last_day = Day(required=True)
     fiscal_year = fields.Integer(required=True)
     modules = fields.List(fields.Nested(ModuleSchema), required=True)
 
@@ -100,7 +100,7 @@ class LatePostingSchema(Schema):
 
     entry_id = fields.Integer(required=True)
     voucher = fields.Nested(VoucherSchema, required=True)
-    effective_date = fields.Date(required=True)
+    effective_date = Day(required=True)
     text = fields.String(required=True)
     module = fields.String(required=True)
     under = fields.String(required=True)

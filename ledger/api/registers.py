@@ -19,7 +19,7 @@ from ledger.service.books import PostingRuleView
 from ledger.service.registers import VatCode
 from ledger.web import Blueprint, current_actor, scope
 from ledger.web.etags import require_match
-from ledger.web.fields import BookSchema, IdempotencyKeySchema, Whole
+from ledger.web.fields import BookSchema, Day, IdempotencyKeySchema, Whole
 from ledger.web.once import once
 
 blueprint = Blueprint(
@@ -59,8 +59,8 @@ class VatCodeSchema(Schema):
         required=True, strict=True,
         metadata={"description": "Hundredths of a per cent: 2500 is 25 %."},
     )  # fmt: skip
-    valid_from = fields.Date(required=True)
-    valid_to = fields.Date(dump_only=True, allow_none=True)
+    valid_from = Day(required=True)
+    valid_to = Day(dump_only=True, allow_none=True)
 
 
 class VatCodesSchema(ChartQuery):
@@ -76,7 +76,7 @@ class NewVatCodeSchema(VatCodeSchema, ReasonSchema):
 class VatCodeEndSchema(ReasonSchema):
     """The last day a VAT code may be posted with."""
 
-    last_day = fields.Date(required=True)
+    last_day = Day(required=True)
 
 
 class DatedVatCodeSchema(BookSchema):
@@ -93,7 +93,7 @@ class RuleSchema(Schema):
     leg = fields.String(required=True, validate=validate.Length(1, 100))
     selector = fields.String(load_default="*", validate=validate.Length(1, 100))
     account = fields.String(required=True, validate=Whole("^[0-9]{4,10}$"))
-    valid_from = fields.Date(required=True)
+    valid_from = Day(required=True)
 
 
 class RulesSchema(ChartQuery):

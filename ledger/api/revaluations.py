@@ -11,7 +11,7 @@ from marshmallow import Schema, fields
 from ledger.db import transaction
 from ledger.service import revaluation
 from ledger.web import Blueprint, current_actor, scope
-from ledger.web.fields import BookSchema, IdempotencyKeySchema, Money
+from ledger.web.fields import BookSchema, Day, IdempotencyKeySchema, Money
 from ledger.web.once import once
 
 blueprint = Blueprint(
@@ -22,7 +22,7 @@ blueprint = Blueprint(
 class RevaluationSchema(BookSchema):
     """The day whose closing rates count."""
 
-    effective_date = fields.Date(required=True)
+    effective_date = Day(required=True)
     dry_run = fields.Boolean(load_default=False)
 
 

@@ -21,7 +21,7 @@ from ledger.service.dimensions import RULES, DimensionRule
 from ledger.service.rates import Rate
 from ledger.web import Blueprint, current_actor, scope
 from ledger.web.etags import require_match
-from ledger.web.fields import BookSchema, IdempotencyKeySchema, Money, Whole
+from ledger.web.fields import BookSchema, Day, IdempotencyKeySchema, Money, Whole
 from ledger.web.once import once
 
 blueprint = Blueprint(
@@ -46,8 +46,8 @@ class AccountSchema(Schema):
     manual_post_allowed = fields.Boolean(load_default=True)
     grouping_category = fields.String(required=True)
     grouping_code = fields.String(required=True)
-    valid_from = fields.Date(load_default=date(2000, 1, 1))
-    valid_to = fields.Date(dump_only=True, allow_none=True)
+    valid_from = Day(load_default=date(2000, 1, 1))
+    valid_to = Day(dump_only=True, allow_none=True)
     version_no = fields.Integer(dump_only=True)
 
 
@@ -61,7 +61,7 @@ class AccountChangeSchema(BookSchema):
     name = fields.String(load_default=None, validate=validate.Length(1, 200))
     grouping_category = fields.String(load_default=None, validate=validate.Length(1, 100))
     grouping_code = fields.String(load_default=None, validate=validate.Length(1, 20))
-    last_day = fields.Date(load_default=None, metadata={"description": "Close it after this day."})
+    last_day = Day(load_default=None, metadata={"description": "Close it after this day."})
     reason = fields.String(required=True, validate=validate.Length(1, 500))
 
     @validates_schema
@@ -91,7 +91,7 @@ class AccountVersionsSchema(BookSchema):
 class ChartQuery(BookSchema):
     """Which accounts."""
 
-    on = fields.Date(load_default=None, metadata={"description": "Only those open on this day."})
+    on = Day(load_default=None, metadata={"description": "Only those open on this day."})
 
 
 class ChartSchema(ChartQuery):
@@ -105,7 +105,7 @@ class DimensionRuleSchema(Schema):
 
     account_prefix = fields.String(load_default="", validate=Whole("^[0-9]{0,10}$"))
     rule = fields.String(required=True, validate=validate.OneOf(RULES))
-    valid_from = fields.Date(required=True)
+    valid_from = Day(required=True)
 
 
 class DimensionValueSchema(Schema):
@@ -113,8 +113,8 @@ class DimensionValueSchema(Schema):
 
     code = fields.String(required=True, validate=validate.Length(1, 100))
     name = fields.String(required=True)
-    valid_from = fields.Date(load_default=date(2000, 1, 1))
-    valid_to = fields.Date(load_default=None, allow_none=True)
+    valid_from = Day(load_default=date(2000, 1, 1))
+    valid_to = Day(load_default=None, allow_none=True)
 
 
 class RegisteredDimensionSchema(Schema):
@@ -140,7 +140,7 @@ class ExchangeRateSchema(Schema):
     """What one unit of a currency is worth in the book's own on a day."""
 
     currency = fields.String(required=True, validate=_CURRENCY)
-    valid_on = fields.Date(required=True)
+    valid_on = Day(required=True)
     rate = fields.String(required=True, metadata={"example": "11.5140"})
     source = fields.String(required=True, validate=validate.Length(1, 200))
 
@@ -161,7 +161,7 @@ class AssertionSchema(BookSchema):
     account = fields.String(required=True)
     party_id = fields.Integer(load_default=None, allow_none=True)
     currency = fields.String(load_default=None, allow_none=True, validate=_CURRENCY)
-    effective_date = fields.Date(required=True)
+    effective_date = Day(required=True)
     expected = Money(required=True, attribute="expected_minor")
     source = fields.String(required=True, validate=validate.Length(1, 200))
 
@@ -172,7 +172,7 @@ class AssertionCheckSchema(Schema):
     account = fields.String(required=True, attribute="assertion.account")
     party_id = fields.Integer(required=True, allow_none=True, attribute="assertion.party_id")
     currency = fields.String(required=True, attribute="assertion.currency")
-    effective_date = fields.Date(required=True, attribute="assertion.effective_date")
+    effective_date = Day(required=True, attribute="assertion.effective_date")
     source = fields.String(required=True, attribute="assertion.source")
     expected = Money(required=True, attribute="assertion.expected_minor")
     actual = Money(required=True, attribute="actual_minor")

@@ -14,7 +14,7 @@ from ledger.db import transaction
 from ledger.service import year_end
 from ledger.service.year_end import ClosedYear
 from ledger.web import Blueprint, current_actor, scope
-from ledger.web.fields import BookSchema, IdempotencyKeySchema, Money
+from ledger.web.fields import BookSchema, Day, IdempotencyKeySchema, Money
 from ledger.web.once import once
 
 blueprint = Blueprint(
@@ -40,8 +40,8 @@ class YearSchema(ResolvedSchema):
     """
 
     year = fields.Integer(required=True)
-    first_day = fields.Date(required=True)
-    last_day = fields.Date(required=True)
+    first_day = Day(required=True)
+    last_day = Day(required=True)
     closed_by = fields.Nested(VoucherSchema, required=True, allow_none=True)
     result = Money(required=True, attribute="result_minor")
     left_before = fields.Function(

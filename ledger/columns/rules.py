@@ -8,16 +8,10 @@ import pyarrow.compute as pc
 
 from ledger.columns.octets import buffer
 from ledger.columns.reading import BatchColumns, Int64, Numbers, Texts
-from ledger.journal import (
-    DIMENSIONS_LENGTH_MAX,
-    MAX_AMOUNT,
-    MAX_LINES,
-    NAME_LENGTH_MAX,
-    TEXT_LENGTH_MAX,
-    Declared,
-)
+from ledger.journal import DIMENSIONS, MAX_AMOUNT, MAX_LINES, NAME, TEXT, Declared, TextRule
 
 _SUM_LIMIT = 2**62
+_MAY_STEER = np.isin(np.arange(256), [*range(0x20), 0x7F, 0xC2, 0xE2])
 
 
 def totals(columns: BatchColumns) -> Declared:
@@ -73,12 +67,9 @@ def _texts_are_sound(columns: BatchColumns) -> bool:
               columns.allocations.rule)  # fmt: skip
     names = (*needed, entries.document_ref, lines.account, lines.vat_code, items.document_ref,
              items.kid)  # fmt: skip
-    limits = ((names, NAME_LENGTH_MAX), ((lines.dimensions,), DIMENSIONS_LENGTH_MAX),
-              ((entries.text, lines.text), TEXT_LENGTH_MAX))  # fmt: skip
+    ruled = ((names, NAME), ((lines.dimensions,), DIMENSIONS), ((entries.text, lines.text), TEXT))
     return all(_is_full(texts) for texts in needed) and all(
-        _longest(texts) <= most and b"\0" not in bytes(buffer(_plain(texts)))
-        for column, most in limits
-        for texts in column
+        _is_within(texts, rule) for column, rule in ruled for texts in column
     )
 
 
@@ -117,9 +108,19 @@ def _plain(texts: Texts) -> Texts:
     return texts.dictionary if isinstance(texts, pa.DictionaryArray) else texts
 
 
-def _longest(texts: Texts) -> int:
-    """Count the octets of the longest text; it has as many characters or fewer."""
-    return pc.max(pc.binary_length(_plain(texts))).as_py() or 0
+def _is_within(texts: Texts, rule: TextRule) -> bool:
+    """Tell that no text is longer, and that none holds what might steer a screen.
+
+    A text has as many characters as octets or fewer, and what steers is below 0x20, 0x7F, or begins
+    with 0xC2 or 0xE2. So do some letters and dashes: what looks wrong here is read as characters.
+    """
+    known = _plain(texts)
+    if (pc.max(pc.binary_length(known)).as_py() or 0) > rule.longest:
+        return False
+    octets = buffer(known)
+    if not _MAY_STEER[np.frombuffer(octets, np.uint8)].any():
+        return True
+    return rule.forbidden.search(str(octets, "utf-8")) is None
 
 
 def _is_full(texts: Texts) -> bool:

@@ -12,7 +12,7 @@ from marshmallow import Schema, ValidationError, fields, validate, validates_sch
 from ledger.access import check_allowed
 from ledger.db import transaction
 from ledger.web import Blueprint, scope
-from ledger.web.fields import BookSchema, Money, Whole
+from ledger.web.fields import BookSchema, Day, Money, Whole
 from rating import service
 from rating.explain import kroner
 from rating.quoted_allowances import Remaining
@@ -67,7 +67,7 @@ class QuoteOrderSchema(Schema):
     """An order that costs something once."""
 
     on = fields.String(required=True, validate=validate.OneOf(OCCASIONS))
-    day = fields.Date(required=True)
+    day = Day(required=True)
     offering = fields.String(
         load_default="",
         metadata={"description": "What is ordered, such as an add-on that tops up an allowance "
@@ -141,8 +141,8 @@ class AskedSchema(BookSchema):
         metadata={"description": "What a real subscription may still draw on, before the events. "
                   "What is not said stands as for a new one: whole, and nothing rolled over."},
     )  # fmt: skip
-    active_from = fields.Date(load_default=None, allow_none=True)
-    active_to = fields.Date(
+    active_from = Day(load_default=None, allow_none=True)
+    active_to = Day(
         load_default=None, allow_none=True, metadata={"description": "The day after the last."}
     )
     language = fields.String(load_default="nb", validate=validate.OneOf(["nb", "en"]))

@@ -11,7 +11,7 @@ from marshmallow import Schema, fields, validate
 
 from ledger.db import transaction
 from ledger.web import Blueprint, current_actor, scope
-from ledger.web.fields import IdempotencyKeySchema, Whole
+from ledger.web.fields import Day, IdempotencyKeySchema, Whole
 from rating import service
 from rating.faults import Fault
 from rating.service import APPROVED, PROPOSED, REJECTED, TariffVersion
@@ -32,8 +32,8 @@ class VersionSchema(Schema):
     name = fields.String(required=True)
     version = fields.Integer(required=True)
     state = fields.String(required=True, validate=validate.OneOf([PROPOSED, APPROVED, REJECTED]))
-    valid_from = fields.Date(required=True)
-    valid_to = fields.Date(
+    valid_from = Day(required=True)
+    valid_to = Day(
         required=True, allow_none=True,
         metadata={"description": "When the next approved version takes over."},
     )  # fmt: skip
@@ -120,7 +120,7 @@ class ChangesSchema(Schema):
 
     before = fields.String(required=True)
     after = fields.String(required=True)
-    valid_from = fields.Date(required=True)
+    valid_from = Day(required=True)
     changes = fields.List(fields.Nested(TariffChangeSchema), required=True)
 
 

@@ -33,9 +33,10 @@ from ledger.journal import (
     totals_of,
 )
 from ledger.refusals import MalformedEntry
+from tests.ledger.nasty import LETTERS
 
 DAYS = st.dates(date(2000, 1, 1), date(2999, 12, 31))
-WORDS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=9)
+WORDS = st.text(LETTERS, max_size=9)
 NAMES = WORDS.filter(bool)
 AMOUNTS = st.one_of(st.integers(-9, 9), st.integers(1 - MAX_AMOUNT, MAX_AMOUNT - 1))
 ITEMS = st.builds(ItemDraft, NAMES, WORDS, st.none() | WORDS, DAYS, DAYS)

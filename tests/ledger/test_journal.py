@@ -25,7 +25,13 @@ from ledger.journal import (
     check_batch,
 )
 from ledger.refusals import EntryNotBalanced, MalformedEntry
-from ledger.unstorable import EntryTooLong, NumberTooLarge, TextHoldsNul, TextTooLong
+from ledger.unstorable import (
+    EntryTooLong,
+    NumberTooLarge,
+    TextHoldsControl,
+    TextHoldsNul,
+    TextTooLong,
+)
 
 DAY = date(2026, 3, 31)
 KNOWN_HASH = "426eb703e552570264d4ffafa710cf0fa2b68f3d4db5f96d957b6207fd418c1a"
@@ -87,6 +93,9 @@ def test_a_base_amount_must_balance_as_well() -> None:
         (_batch(_with_line(0, item=replace(ITEM, kid="1\0"))), TextHoldsNul),
         (_batch(allocations=(AllocationDraft(1, 2, 1.5, DAY, "kid"),)), MalformedEntry),  # type: ignore[arg-type]
         (_batch(replace(ENTRY, text="a\0b")), TextHoldsNul),
+        (_batch(replace(ENTRY, text="\x1b]0;x\x07")), TextHoldsControl),
+        (_batch(replace(ENTRY, source_ref="a\nb")), TextHoldsControl),
+        (_batch(_with_line(0, text="\u2067x")), TextHoldsControl),
         (_batch(replace(ENTRY, text="å" * 2_001)), TextTooLong),
         (_batch(replace(ENTRY, source_ref="å" * 301)), TextTooLong),
         (_batch(_with_line(0, account="1" * 301)), TextTooLong),

@@ -30,7 +30,7 @@ from ledger.plaintext import (
     hledger_journal,
     plain_text,
 )
-from tests.ledger.nasty import NASTY, TEXTS
+from tests.ledger.nasty import NASTY, STEERING, TEXTS
 
 DAY = date(2026, 3, 31)
 ACCOUNTS = [
@@ -134,12 +134,13 @@ def test_no_text_makes_hledger_misread(
 
 def test_every_nasty_text_alone(tmp_path: Path) -> None:
     """Each text known to be trouble, once, so that none depends on what is drawn."""
-    lines = [x for number, text in enumerate(NASTY, 1) for x in entry_of(number, text, number)]
-    journal = "".join(hledger_journal(NASTY, ACCOUNTS, lines))
-    total = format_amount(sum(range(1, len(NASTY) + 1)))
+    texts = NASTY + STEERING
+    lines = [x for number, text in enumerate(texts, 1) for x in entry_of(number, text, number)]
+    journal = "".join(hledger_journal(texts, ACCOUNTS, lines))
+    total = format_amount(sum(range(1, len(texts) + 1)))
     assert hledger_balances(journal)["1500", "NOK"] == total
     printed = hledger(journal, "print")
-    assert printed.count("(JNL/2026/") == len(NASTY)
+    assert printed.count("(JNL/2026/") == len(texts)
 
 
 @given(st.lists(st.tuples(TEXTS, TEXTS, st.integers(-500, 500)), max_size=12))

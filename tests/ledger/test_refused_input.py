@@ -83,6 +83,10 @@ CASES = {
         _entry(effective_date="2026-02-30"), "record-malformed", "/effective_date",
         single=SCHEMA, single_at="/effective_date",
     ),
+    "a day of a week": Case(
+        _entry(effective_date="2026-W14-2"), "record-malformed", "/effective_date",
+        single=SCHEMA, single_at="/effective_date",
+    ),
     "float amount": Case(_line(amount=-5.0), "amount-not-a-string", AMOUNT, single_at=AMOUNT),
     "integer amount": Case(_line(amount=-5), "amount-not-a-string", AMOUNT, single_at=AMOUNT),
     "1e400": Case(_put('"-5.00"', b"1e400"), "amount-not-a-string", AMOUNT, single_at=AMOUNT),
@@ -109,6 +113,13 @@ CASES = {
     "NUL in a reference of an item": Case(
         _line(item={"kind": "a", "document_ref": "\0", "document_date": DAY, "due_date": DAY}),
         "text-holds-nul", "/lines/1/item/document_ref", 2,
+    ),
+    "an escape": Case(_entry(text="Bi\x1b[8mlag"), "text-holds-control", "/text"),
+    "an override of direction": Case(
+        _line(text="\u202etekst"), "text-holds-control", "/lines/1/text", 2
+    ),
+    "a line break in a code": Case(
+        _line(account="7830\n"), "text-holds-control", "/lines/1/account", 2
     ),
     "a long text": Case(_entry(text="x" * 2_001), "text-too-long", "/text",
                         single=SCHEMA, single_at="/text"),

@@ -88,6 +88,7 @@ _asked(
     json=_entry(lines=[{"account": "7830", "amount": "9" * 19},
                        {"account": "1920", "amount": "-1.00"}]),
 )  # fmt: skip
+_asked("text-holds-control", "POST", ENTRIES, json=_entry(text="\x1b[8mLoss"))
 _asked("text-holds-nul", "POST", ENTRIES, json=_entry(text="Loss\0"))
 _asked(
     "text-too-long", "POST", ENTRIES,

@@ -44,7 +44,7 @@ MENDS: Mapping[str, str] = {
     "seal-broken": "Nothing was sealed. See what differs: hovedbok ledger verify.",
     "seal-out-of-step": "The command is hovedbok ledger seal.",
     "source-ref-reused": "See what was sent: hovedbok ledger journal --ref REFERENCE.",
-    "token-invalid": "An administrator makes one: hovedbok access client add.",
+    "token-invalid": "An administrator makes one: hovedbok access client rotate.",
     "unknown-account": "See the chart: hovedbok ledger chart. Add one: hovedbok ledger account "
                        "open.",
     "unknown-allocation": "See which there are: hovedbok ledger allocations.",

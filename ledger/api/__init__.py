@@ -3,6 +3,7 @@
 from ledger.api import (
     balances,
     batches,
+    clients,
     closing,
     drafts,
     entries,
@@ -21,6 +22,7 @@ from ledger.web import Api
 _RESOURCES = (
     balances,
     batches,
+    clients,
     closing,
     drafts,
     entries,

@@ -15,7 +15,7 @@ import click
 from ledger.access import ROLES, SCOPES
 from ledger.cli.options import ACTOR, json_option, now
 from ledger.db import transaction
-from ledger.service import access, book_access
+from ledger.service import access, book_access, clients
 
 _NAME = re.compile(r"[a-z][a-z0-9._-]{1,62}", re.ASCII)
 
@@ -38,6 +38,12 @@ def _moment(_ctx: click.Context, _parameter: click.Parameter, given: str | None)
     if moment is not None and moment.tzinfo is None:
         raise click.BadParameter(f"{given!r} lacks its offset: 2026-04-01T08:00+02:00.")
     return moment
+
+
+_expires = click.option(
+    "--expires", "expires_at", callback=_moment, metavar="TIME",
+    help="When the new token ends by itself, ISO 8601 with offset; never if left out.",
+)  # fmt: skip
 
 
 @click.group("access")
@@ -96,21 +102,75 @@ def client_cli() -> None:
 @client_cli.command("add")
 @click.argument("name", callback=_name)
 @click.option("--scope", "scopes", multiple=True, required=True, type=click.Choice(list(SCOPES)))
-def add_client(name: str, scopes: tuple[str, ...]) -> None:
+@_expires
+def add_client(name: str, scopes: tuple[str, ...], expires_at: datetime | None) -> None:
     """Add an API client and print its token: the only time it can be read."""
     with transaction() as session:
-        token = access.add_client(session, name, scopes, actor=ACTOR, now=now())
-    click.echo("Keep this token; it is stored only as a hash and never shown again.", err=True)
-    click.echo(token)
+        token = access.add_client(
+            session, name, scopes, actor=ACTOR, now=now(), expires_at=expires_at
+        )
+    _hand_over(token)
+
+
+@client_cli.command("list")
+@json_option
+def list_clients(*, as_json: bool) -> None:
+    """List the API clients with their scopes, and their tokens by the part before the dot."""
+    with transaction() as session:
+        found = clients.list_clients(session)
+    if as_json:
+        click.echo(json.dumps({"clients": [asdict(one) for one in found]}, default=_told))
+        return
+    for one in found:
+        click.echo(f"{one.name:20} {', '.join(one.scopes)}{'  disabled' * bool(one.disabled_at)}")
+        for token in one.tokens:
+            click.echo(f"    {token.prefix}  since {_told(token.created_at)}  {_end(token)}")
+
+
+@client_cli.command("rotate")
+@click.argument("name")
+@click.option("--old-until", callback=_moment, metavar="TIME",
+              help="Until when the tokens it has are valid at most, within 31 days; "
+              "they end at once if left out.")  # fmt: skip
+@_expires
+def rotate_token(name: str, old_until: datetime | None, expires_at: datetime | None) -> None:
+    """Give the client NAME a new token in place of those it has, and print it: once.
+
+    Its scopes and books stay as they are. Without a pause: rotate with --old-until, put the new
+    token to use, and revoke the old one or let it end. A token that leaked ends at once.
+    """
+    with transaction() as session:
+        made = clients.rotate_token(
+            session, name, actor=ACTOR, now=now(), old_until=old_until, expires_at=expires_at
+        )
+    for token in made.ending:
+        click.echo(f"{token.prefix} {_end(token)}.", err=True)
+    _hand_over(made.token)
 
 
 @client_cli.command("revoke")
 @click.argument("prefix")
 def revoke_token(prefix: str) -> None:
-    """Revoke the token whose part before the dot is PREFIX."""
+    """Revoke the token whose part before the dot is PREFIX; `rotate` gives the next."""
     with transaction() as session:
         access.revoke_token(session, prefix, actor=ACTOR, now=now())
     click.echo(f"Revoked {prefix}.")
+
+
+def _hand_over(token: str) -> None:
+    """Print a token alone on standard output, so that a script can keep it."""
+    click.echo("Keep this token; it is stored only as a hash and never shown again.", err=True)
+    click.echo(token)
+
+
+def _end(token: clients.ClientToken) -> str:
+    if token.ends_at is None:
+        return "is valid"
+    return f"{'ended' if token.ends_at <= now() else 'ends'} {_told(token.ends_at)}"
+
+
+def _told(moment: datetime) -> str:
+    return moment.isoformat(timespec="seconds")
 
 
 @access_cli.group("book")

@@ -40,6 +40,7 @@ from ledger.service.access_tables import (
     attempt_table,
     client_table,
     event_table,
+    is_valid_token,
     session_table,
     staff_table,
     token_table,
@@ -249,6 +250,18 @@ def add_client(
     ).scalar_one_or_none()
     if client_id is None:
         raise Conflict(f"There is an API client called {name}. Choose another name.")
+    token = issue_token(session, client_id, now=now, expires_at=expires_at)
+    record_event(
+        session, actor, "client added", f"client:{name}", scopes=granted,
+        prefix=split_token(token)[0],
+    )  # fmt: skip
+    return token
+
+
+def issue_token(
+    session: Session, client_id: int, *, now: datetime, expires_at: datetime | None
+) -> str:
+    """Make a client's next token and give it, once; who calls tells the audit log."""
     prefix = f"{TOKEN_PREFIX}_{secrets.token_hex(6)}"
     secret = secrets.token_urlsafe(_SECRET_BYTES)
     session.execute(
@@ -257,7 +270,6 @@ def add_client(
             created_at=now, expires_at=expires_at,
         )
     )  # fmt: skip
-    record_event(session, actor, "client added", f"client:{name}", scopes=granted, prefix=prefix)
     return f"{prefix}.{secret}"
 
 
@@ -274,8 +286,7 @@ def client_actor(session: Session, token: str, *, now: datetime) -> Actor:
         .join(client_table, client_table.c.id == token_table.c.api_client_id)
         .where(
             token_table.c.prefix == prefix,
-            token_table.c.revoked_at.is_(None),
-            func.coalesce(token_table.c.expires_at, now + SESSION_LASTS) > now,
+            is_valid_token(now),
             client_table.c.disabled_at.is_(None),
         )
     ).one_or_none()  # fmt: skip
@@ -286,11 +297,11 @@ def client_actor(session: Session, token: str, *, now: datetime) -> Actor:
 
 
 def revoke_token(session: Session, prefix: str, *, actor: str, now: datetime) -> None:
-    """End one token by its prefix; raises `NotFound` for a prefix that no token has."""
+    """End one token by its prefix at once; raises `NotFound` for a prefix that no token has."""
     found = session.execute(
         update(token_table)
         .where(token_table.c.prefix == prefix)
-        .values(revoked_at=func.coalesce(token_table.c.revoked_at, now))
+        .values(revoked_at=func.least(token_table.c.revoked_at, now))
         .returning(token_table.c.prefix)
     ).scalar_one_or_none()
     if found is None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from sqlalchemy import (
     ARRAY,
     BigInteger,
     Boolean,
     Column,
+    ColumnElement,
     DateTime,
     Identity,
     Integer,
@@ -15,6 +18,7 @@ from sqlalchemy import (
     Table,
     Text,
     func,
+    or_,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
@@ -90,3 +94,10 @@ event_table = Table(
     Column("subject", Text, nullable=False),
     Column("facts", JSONB, nullable=False),
 )
+# A token that is replaced ends at a time ahead, unless its own end comes first.
+TOKEN_ENDS_AT = func.least(token_table.c.revoked_at, token_table.c.expires_at)
+
+
+def is_valid_token(now: datetime) -> ColumnElement[bool]:
+    """Write the condition that a token is neither revoked nor expired at a time."""
+    return or_(TOKEN_ENDS_AT.is_(None), now < TOKEN_ENDS_AT)

@@ -170,5 +170,6 @@ _SHUT_OUT = """
             AND disabled_at IS NOT NULL)
         OR EXISTS (SELECT FROM api_client c WHERE 'client:' || c.name = :holder
             AND (c.disabled_at IS NOT NULL OR NOT EXISTS (
-                SELECT FROM api_token t WHERE t.api_client_id = c.id AND t.revoked_at IS NULL
+                SELECT FROM api_token t WHERE t.api_client_id = c.id
+                    AND coalesce(t.revoked_at, 'infinity') > :now
                     AND coalesce(t.expires_at, 'infinity') > :now)))"""

@@ -36,8 +36,10 @@ _PATIENCE_S = 5.0
 _PAUSE_S = 0.05
 
 
-def once(view: View) -> View:
+def once(view: View, *, shown_once: frozenset[str] = frozenset()) -> View:
     """Answer each Idempotency-Key of a caller once; put it directly beneath `scope`.
+
+    Fields that are `shown_once`, such as a token, are kept nowhere: a retry reads null for them.
 
     A request without a key goes through: the view's own arguments say that it is missing. Another
     request that is still being done is waited for a few seconds, and taken over at once if the
@@ -53,7 +55,7 @@ def once(view: View) -> View:
         known = patiently(lambda: _claim(asked))
         if known is not None:
             return repeat(known)
-        return _do(asked, lambda: view(*args, **kwargs))
+        return _do(asked, lambda: view(*args, **kwargs), shown_once)
 
     return answered
 
@@ -93,7 +95,7 @@ def _claim(asked: Request) -> Answer | None:
         return begin(session, asked, holder)
 
 
-def _do(asked: Request, do: Callable[[], Any]) -> Response:
+def _do(asked: Request, do: Callable[[], Any], shown_once: frozenset[str]) -> Response:
     try:
         made: Response = make_response(do())
     except Problem as refusal:
@@ -105,7 +107,9 @@ def _do(asked: Request, do: Callable[[], Any]) -> Response:
         _give_up(asked)
         return made
     # Kept as it was written: a large answer is not read and written again for it.
-    body = msgspec.Raw(made.get_data())
+    body: Any = msgspec.Raw(made.get_data())
+    if shown_once and made.status_code < HTTPStatus.BAD_REQUEST:
+        body = {**made.get_json(), **dict.fromkeys(shown_once)}
     with transaction() as session:
         keep(session, asked, Answer(made.status_code, body, made.headers.get("Location")))
     return made

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -15,10 +16,12 @@ from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.orm import Session
 
 from ledger import db as ledger_db
+from ledger import service as ledger
 from ledger.access import (
     ROLES,
     SCOPES,
     Actor,
+    BookNotPermitted,
     ScopeMissing,
     TokenInvalid,
     check_allowed,
@@ -29,7 +32,8 @@ from ledger.access import (
 from ledger.cli.access import access_cli
 from ledger.db import transaction
 from ledger.errors import Conflict, Invalid, NotFound
-from ledger.service import access
+from ledger.service import access, clients
+from ledger.service.book_access import is_shut_out, set_book_access
 
 NOON = datetime(2026, 4, 1, 12, 0, tzinfo=UTC)
 PASSWORD = "correct horse battery"
@@ -189,6 +193,109 @@ def test_a_client_token_leads_to_its_scopes_until_revoked_or_expired(session: Se
         access.client_actor(session, token, now=NOON)
 
 
+def _works(session: Session, token: str, now: datetime) -> bool:
+    try:
+        return access.client_actor(session, token, now=now).name == "billing"
+    except TokenInvalid:
+        return False
+
+
+def test_a_rotated_token_works_beside_the_old_one_until_that_ends(session: Session) -> None:
+    """Key rotation without a pause: both work for a while; then the old one is refused."""
+    old = access.add_client(session, "billing", ["ledger:post"], actor="test", now=NOON)
+    set_book_access(session, "client:billing", None, granted=False, reason="x", actor="test")
+    set_at = datetime.now(UTC)
+    before = access.client_actor(session, old, now=set_at)
+    end = set_at + timedelta(days=2)
+    made = clients.rotate_token(session, "billing", actor="staff:admin", now=set_at, old_until=end)
+    assert access.client_actor(session, made.token, now=set_at) == before
+    assert [_works(session, old, at) for at in (end - timedelta(seconds=1), end)] == [True, False]
+    assert _works(session, made.token, end)
+    newest = access.audit_log(session)[0]
+    assert (newest["actor"], newest["act"], newest["subject"], newest["facts"]) == (
+        "staff:admin", "token rotated", "client:billing",
+        {"prefix": made.prefix, "expires_at": None,
+         "ending": {old.partition(".")[0]: end.isoformat()}},
+    )  # fmt: skip
+    stored = str(session.execute(text("SELECT * FROM api_token")).all())
+    assert made.prefix in stored
+    assert made.token.partition(".")[2] not in stored
+
+
+def test_a_leaked_token_ends_at_once_whatever_was_said_before(session: Session) -> None:
+    """Rotating again, or revoking, ends a token whose end was still ahead; nothing revives one."""
+    old = access.add_client(session, "billing", ["ledger:post"], actor="test", now=NOON)
+    day = timedelta(days=1)
+    second = clients.rotate_token(
+        session, "billing", actor="t", now=NOON, old_until=NOON + 30 * day, expires_at=NOON + day
+    )
+    access.revoke_token(session, old.partition(".")[0], actor="t", now=NOON + day / 2)
+    assert not _works(session, old, NOON + day / 2)
+    later = clients.rotate_token(
+        session, "billing", actor="t", now=NOON + day / 2, old_until=NOON + 3 * day
+    )
+    assert [one.ends_at for one in later.ending] == [NOON + day], "its own end was nearer"
+    assert not _works(session, second.token, NOON + day)
+    last = clients.rotate_token(session, "billing", actor="t", now=NOON + 2 * day)
+    assert [one.prefix for one in last.ending] == [later.prefix]
+    found = [_works(session, one, NOON + 2 * day) for one in (old, second.token, later.token)]
+    assert found == [False] * 3
+    assert _works(session, last.token, NOON + 2 * day)
+    (listed,) = clients.list_clients(session)
+    assert {one.ends_at for one in listed.tokens} == {
+        NOON + day / 2, NOON + day, NOON + 2 * day, None,
+    }  # fmt: skip
+
+
+def test_a_client_whose_last_token_was_revoked_is_let_in_again(session: Session) -> None:
+    """It gets another token and is whom it was; one of its webhooks would be told again."""
+    old = access.add_client(session, "billing", ["ledger:post"], actor="test", now=NOON)
+    access.revoke_token(session, old.partition(".")[0], actor="test", now=NOON)
+    assert is_shut_out(session, "client:billing", now=NOON)
+    made = clients.rotate_token(session, "billing", actor="test", now=NOON)
+    assert made.ending == ()
+    assert not is_shut_out(session, "client:billing", now=NOON)
+    assert _works(session, made.token, NOON)
+
+
+@pytest.mark.parametrize(
+    ("times", "words"),
+    [
+        ({"old_until": NOON}, "end at once or within 31 days"),
+        ({"old_until": NOON + timedelta(days=31, seconds=1)}, "end at once or within 31 days"),
+        ({"expires_at": NOON}, "would have expired already"),
+    ],
+)
+def test_a_rotation_to_no_good_time_is_refused(
+    session: Session, times: dict[str, datetime], words: str
+) -> None:
+    """Nothing has ended then."""
+    old = access.add_client(session, "billing", ["ledger:post"], actor="test", now=NOON)
+    with pytest.raises(Invalid, match=words):
+        clients.rotate_token(session, "billing", actor="test", now=NOON, **times)
+    with pytest.raises(NotFound, match="No active API client is called fakturering"):
+        clients.rotate_token(session, "fakturering", actor="test", now=NOON)
+    assert _works(session, old, NOON)
+
+
+def test_nobody_rotates_their_way_into_a_book(session: Session) -> None:
+    """An administrator of one book gets no token of a client that sees others."""
+    access.add_client(session, "billing", ["ledger:post"], actor="test", now=NOON)
+    ledger.seed_book(session, "NO01")
+    ledger.seed_book(session, "NO02")
+    by = Actor("staff", 1, "kari", frozenset({"access:write"}), books=frozenset({"NO02"}))
+    with pytest.raises(BookNotPermitted, match="may see every book"):
+        clients.rotate_token(session, "billing", actor=by.reference, by=by, now=NOON)
+    for book in ("NO01", "NO02"):
+        set_book_access(session, "client:billing", book, granted=True, reason="x", actor="test")
+    now = datetime.now(UTC) + timedelta(seconds=1)
+    with pytest.raises(BookNotPermitted, match="may not see book NO01"):
+        clients.rotate_token(session, "billing", actor=by.reference, by=by, now=now)
+    set_book_access(session, "client:billing", "NO01", granted=False, reason="x", actor="test")
+    now = datetime.now(UTC) + timedelta(seconds=2)
+    assert clients.rotate_token(session, "billing", actor=by.reference, by=by, now=now).token
+
+
 def test_names_are_taken_once(session: Session) -> None:
     """A second berit and a second client of one name are refused."""
     _add(session)
@@ -263,7 +370,19 @@ def test_the_command_line_adds_lists_and_disables(db: str) -> None:
     token = made.output.splitlines()[-1]
     with ledger_db.transaction() as session:
         assert access.client_actor(session, token, now=datetime.now(UTC)).name == "billing"
+    soon = (datetime.now(UTC) + timedelta(hours=1)).isoformat(timespec="seconds")
+    made = run(access_cli, ["client", "rotate", "billing", "--old-until", soon])
+    assert made.stderr.startswith(f"{token.partition('.')[0]} ends {soon}.\nKeep this token")
+    second = made.stdout.strip()
+    with ledger_db.transaction() as session:
+        for one in (token, second):
+            assert access.client_actor(session, one, now=datetime.now(UTC)).name == "billing"
     assert run(access_cli, ["client", "revoke", token.partition(".")[0]]).exit_code == 0
+    (listed,) = json.loads(run(access_cli, ["client", "list", "--json"]).output)["clients"]
+    assert [one["ends_at"] is None for one in listed["tokens"]] == [False, True]
+    shown = run(access_cli, ["client", "list"]).output
+    assert f"{second.partition('.')[0]}  since" in shown
+    assert not [one for one in (token, second) if one in shown]
 
 
 def test_a_password_costs_what_its_library_recommends(monkeypatch: pytest.MonkeyPatch) -> None:

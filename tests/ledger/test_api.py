@@ -271,6 +271,8 @@ def test_the_routes_name_these_scopes() -> None:
         ("GET", "/api/v1/entries/<int:entry_id>"): "ledger:read",
         ("GET", "/api/v1/entries/<int:entry_id>/reversals"): "ledger:read",
         ("POST", "/api/v1/entries/<int:entry_id>/reversals"): "ledger:post",
+        ("GET", "/api/v1/clients"): "access:read",
+        ("POST", "/api/v1/clients/<client>/tokens"): "access:write",
         ("GET", "/api/v1/books/<book>"): "ledger:read",
         ("GET", "/api/v1/currencies"): "ledger:read",
         ("GET", "/api/v1/vat-codes"): "ledger:read",

@@ -43,6 +43,7 @@ OF_NO_BOOK = {
     ("GET", "/feeds"), ("GET", "/feeds/<int:file_id>"), ("GET", "/suspense"),
     ("GET", "/customers"),
     ("GET", "/access"), ("POST", "/journal/sum"), ("POST", "/logout"),
+    ("GET", "/api/v1/clients"), ("POST", "/api/v1/clients/<client>/tokens"),
     # These leave out what is of other books.
     ("GET", "/api/v1/books"), ("GET", "/api/v1/webhooks"),
 }  # fmt: skip

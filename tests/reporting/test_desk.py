@@ -530,7 +530,7 @@ def test_refusals_are_pages_for_people(client: FlaskClient) -> None:
 
 SAMPLE = {
     "number": INVOICE, "party_id": 7, "file_id": 2, "series": "SAL", "year": 2026,
-    "account": "1500", "draft_id": 1, "sha256": RECEIPT_HASH,
+    "account": "1500", "draft_id": 1, "sha256": RECEIPT_HASH, "client": "x",
     "request_id": 1, "webhook_id": 1, "block_no": 1, "allocation_id": 1, "book": "NO01",
     "period": "2026-03", "checklist_id": 1, "name": "SMALL", "version": 1,
     "identity": "SMALL:1:ONE", "code": "3", "line_no": 3, "refused_file_id": 1,

@@ -30,7 +30,7 @@ from ledger.service.checklists import (
     record_checklist,
 )
 from ledger.service.checks import CHECKS
-from ledger.service.periods import check_reason, period_states, reopen_period
+from ledger.service.periods import check_reason, period_states, set_lock
 from ledger.service.refused import translated
 from ledger.service.turns import take_turn
 
@@ -159,7 +159,7 @@ def reopen_modules(
     }  # fmt: skip
     reopened = [module for module in MODULES if module in modules and module in closed]
     for module in reopened:
-        reopen_period(session, book, period, module=module, actor=actor, reason=reason)
+        set_lock(session, book, period, module, "open", actor, reason)
     if reopened:
         record_event(
             session, actor, "period reopened", f"period/{book}/{period}", modules=reopened,

@@ -88,7 +88,12 @@ def lock_period(
 
     Returns the id of the lock event. Raises `UnknownPeriod`, `PeriodLockedForGood`, `LockRefused`.
     """
-    return _lock(session, book, period, module, level, actor, reason, None)
+    made = set_lock(session, book, period, module, level, actor, reason)
+    record_event(
+        session, actor, "module opened" if level == "open" else "module locked",
+        f"period/{book}/{period}", module=module, level=level, reason=reason, lock_event=made,
+    )  # fmt: skip
+    return made
 
 
 def ensure_locked(
@@ -124,7 +129,12 @@ def reopen_period(
 
     Returns the id of the lock event. Raises as `lock_period`.
     """
-    return _lock(session, book, period, module, "open", actor, reason, until)
+    made = set_lock(session, book, period, module, "open", actor, reason, until)
+    record_event(
+        session, actor, "module opened", f"period/{book}/{period}", module=module, level="open",
+        until=until and until.isoformat(), reason=reason, lock_event=made,
+    )  # fmt: skip
+    return made
 
 
 def grant_exception(
@@ -284,10 +294,11 @@ def first_open_day(
     return found
 
 
-def _lock(
+def set_lock(
     session: Session, book: str, period: str, module: str, level: str, actor: str, reason: str,
-    until: datetime | None,
+    until: datetime | None = None,
 ) -> int:  # fmt: skip
+    """Write a lock of one module; who calls tells the audit log. Raises as `lock_period`."""
     _check_module(module)
     check_reason(reason)
     with translated():

@@ -7,7 +7,7 @@ import time
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from threading import Thread
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
@@ -20,6 +20,7 @@ from ledger.db import transaction
 from ledger.db.server import PrivateServer
 from ledger.errors import Invalid
 from ledger.journal import AllocationDraft, BatchDraft
+from ledger.service import access, closing
 from tests.ledger.conftest import post
 
 if TYPE_CHECKING:
@@ -363,3 +364,51 @@ def test_the_commands_of_a_close(books: str, drafts: Drafts) -> None:
         levels = session.scalars(text("SELECT level FROM period_lock_event ORDER BY 1")).all()
         assert service.verify(session) == []
     assert levels == ["hard", "open", "soft"]
+
+
+def log() -> list[tuple[str, str, str, dict[str, Any]]]:
+    """What the audit log says of periods, oldest first."""
+    with transaction() as session:
+        found = access.audit_log(session)
+    return [
+        (one["actor"], one["act"], one["subject"], one["facts"])
+        for one in reversed(found) if one["subject"].startswith("period/")
+    ]  # fmt: skip
+
+
+def test_every_lock_and_opening_of_a_module_stands_in_the_audit_log(books: str) -> None:
+    """Who, which module, how far and why; a lock that stood already is told once."""
+    until, subject = soon().replace(microsecond=0), "period/NO01/2026-03"
+    first = lock("AR")
+    with transaction() as session:
+        second = service.reopen_period(
+            session, BOOK, "2026-03", module="AR", actor="deputy", reason="a late bill", until=until
+        )
+        hard = [
+            service.ensure_locked(
+                session, BOOK, "2026-03", module="VAT", level="hard", actor="chief", reason="sent"
+            )
+            for _ in range(2)
+        ]
+    assert log() == [
+        ("chief", "module locked", subject,
+         {"module": "AR", "level": "soft", "reason": "month end", "lock_event": first}),
+        ("deputy", "module opened", subject,
+         {"module": "AR", "level": "open", "until": until.isoformat(), "reason": "a late bill",
+          "lock_event": second}),
+        ("chief", "module locked", subject,
+         {"module": "VAT", "level": "hard", "reason": "sent",
+          "lock_event": hard[0].lock_event_id}),
+    ]  # fmt: skip
+
+
+def test_the_log_keeps_no_lock_that_was_refused(books: str) -> None:
+    """And the modules of a month that are opened together are one act."""
+    lock("GL", "hard", period="2026-02")
+    with pytest.raises(refusals.PeriodLockedForGood):
+        lock("GL", "soft", period="2026-02")
+    lock("GL")
+    lock("AR")
+    with transaction() as session:
+        closing.reopen_modules(session, BOOK, "2026-03", actor="chief", reason="late")
+    assert [act for _, act, _, _ in log()] == ["module locked"] * 3 + ["period reopened"]

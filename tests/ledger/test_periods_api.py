@@ -11,6 +11,7 @@ from flask.testing import FlaskClient
 from ledger import service
 from ledger.db import transaction
 from ledger.journal import BatchDraft
+from ledger.service import access
 from ledger.service.signing import signer
 from tests.ledger.conftest import Drafts, seal_all
 from tests.ledger.test_api import code_of
@@ -114,6 +115,9 @@ def test_locks_exceptions_and_reopening(closer: FlaskClient, waiver: FlaskClient
     """What single modules and single people need, with what came late."""
     lock = {"module": "BILLING", "level": "soft", "reason": "billed"}
     assert change(closer, "locks", lock).json["modules"][2]["level"] == "soft"
+    with transaction() as session:
+        told = access.audit_log(session)[0]
+    assert (told["actor"], told["act"]) == ("client:close-read", "module locked")
     leave = {"module": "BILLING", "actor": "tester", "reason": "one more"}
     told = change(waiver, "exceptions", {**leave, "expires_at": _soon()})
     assert told.status_code == 201, told.data

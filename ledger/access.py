@@ -18,8 +18,9 @@ SCOPES: Mapping[str, str] = {
     "ledger:read": "read accounts, entries, statements and balances",
     "ledger:post": "post journal entries",
     "ledger:approve": "approve drafts made by others",
-    "periods:close": "run the checks of a month, close and reopen it, close a year",
-    "periods:waive": "waive a check of a close, and let somebody into a closed month",
+    "periods:close": "run the checks of a month, close and reopen it, open and close a year",
+    "periods:waive": "waive a check of a close, explain a number that is missing, and let somebody "
+    "into a closed month",
     "chart:write": "change the chart, dimensions and rates of exchange",
     "registers:write": "change VAT codes and posting rules",
     "webhooks:write": "be told of events",

@@ -10,9 +10,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 from ledger.conditions import Condition, check_demands
+from ledger.errors import Invalid
 from ledger.money import format_amount
 from ledger.refusals import ApprovedByCreator, EntryNotBalanced, MalformedEntry, TotalsDiffer
 from ledger.unstorable import (
@@ -22,6 +23,8 @@ from ledger.unstorable import (
     TextHoldsNul,
     TextTooLong,
 )
+
+_VOUCHER = re.compile(r"([A-Z0-9]{1,10})/(\d{4})/(\d{1,18})", re.ASCII)
 
 MAX_ENTRIES = 2**20
 MAX_LINES = 2**15 - 1
@@ -140,6 +143,14 @@ class Voucher(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.series}/{self.year}/{self.number}"
+
+    @classmethod
+    def read(cls, said: str) -> Self:
+        """Read a number as it is said. Raises `Invalid` for anything else."""
+        named = _VOUCHER.fullmatch(said)
+        if named is None:
+            raise Invalid(f"{said!r} is no voucher number; write it as SAL/2026/17.")
+        return cls(named[1], int(named[2]), int(named[3]))
 
 
 @dataclass(frozen=True, slots=True)

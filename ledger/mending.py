@@ -34,6 +34,7 @@ MENDS: Mapping[str, str] = {
     "not-soft-closed": "See how each month stands: hovedbok ledger periods.",
     "not-your-draft": "The command is hovedbok ledger draft reject {draft_id}.",
     "over-allocated": "See what is: hovedbok ledger items.",
+    "number-not-missing": "See which are: hovedbok ledger gaps.",
     "own-draft": "The command is hovedbok ledger draft approve {draft_id} --as SOMEBODY.",
     "period-closed/soft": "Whoever must in all the same: hovedbok ledger except {period}.",
     "period-locked-for-good": "A hard lock has no inverse: post into an open month instead. See "

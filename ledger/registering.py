@@ -29,4 +29,14 @@ class UnknownDimension(Invalid):
     title = "Unknown dimension"
 
 
-REGISTERING: Mapping[str, type[Problem]] = {"HB062": VatCodeInUse, "HB063": UnknownDimension}
+class NumberNotMissing(Conflict):
+    """Only a number that was given and that no entry carries is explained, once."""
+
+    title = "Number is not missing"
+
+
+REGISTERING: Mapping[str, type[Problem]] = {
+    "HB062": VatCodeInUse,
+    "HB063": UnknownDimension,
+    "HB064": NumberNotMissing,
+}

@@ -1,6 +1,7 @@
 """The books over REST, one module per kind of resource."""
 
 from ledger.api import (
+    approval_rules,
     balances,
     batches,
     clients,
@@ -20,6 +21,7 @@ from ledger.api import (
 from ledger.web import Api
 
 _RESOURCES = (
+    approval_rules,
     balances,
     batches,
     clients,

@@ -11,12 +11,16 @@ from typing import Any
 
 from flask.views import MethodView
 from marshmallow import Schema, fields, validate
+from sqlalchemy.orm import Session
 
+from ledger.api.entries import VoucherSchema
 from ledger.api.structure import ChartQuery
 from ledger.db import transaction
+from ledger.journal import Voucher
 from ledger.service import books, registers
 from ledger.service.books import PostingRuleView
 from ledger.service.registers import VatCode
+from ledger.service.verify import gaps
 from ledger.web import Blueprint, current_actor, scope
 from ledger.web.etags import require_match
 from ledger.web.fields import BookSchema, Day, IdempotencyKeySchema, Whole
@@ -123,10 +127,40 @@ class SeriesSchema(Schema):
     years = fields.List(fields.Nested(LastNumberSchema), required=True)
 
 
+class NumberSchema(Schema):
+    """A voucher number: series, fiscal year, number."""
+
+    series = fields.String(required=True, validate=validate.Length(1, 10))
+    year = fields.Integer(required=True, strict=True, validate=validate.Range(2000, 2999))
+    number = fields.Integer(required=True, strict=True, validate=validate.Range(1, 10**18))
+
+
 class SeriesListSchema(BookSchema):
     """The voucher series of a book."""
 
     voucher_series = fields.List(fields.Nested(SeriesSchema), required=True)
+
+
+class GapSchema(Schema):
+    """A number that is missing, why, and who said so."""
+
+    voucher = fields.Nested(VoucherSchema, required=True)
+    reason = fields.String(required=True)
+    actor = fields.String(required=True)
+    recorded_at = fields.AwareDateTime(required=True)
+
+
+class GapsSchema(BookSchema):
+    """The numbers of a book that no entry carries: unexplained and explained."""
+
+    missing = fields.List(fields.Nested(VoucherSchema), required=True)
+    explained = fields.List(fields.Nested(GapSchema), required=True)
+
+
+class ExplanationSchema(ReasonSchema):
+    """Why a number is missing, for good."""
+
+    voucher = fields.Nested(NumberSchema, required=True)
 
 
 @blueprint.route("/currencies")
@@ -237,6 +271,49 @@ class VoucherSeries(MethodView):
         with transaction() as session:
             found = registers.voucher_series(session, wanted["book"])
         return {**wanted, "voucher_series": found}
+
+
+@blueprint.route("/voucher-gaps")
+class VoucherGaps(MethodView):
+    """The gap register."""
+
+    @scope("ledger:read")
+    @blueprint.arguments(BookSchema, location="query")
+    @blueprint.response(HTTPStatus.OK, GapsSchema)
+    def get(self, wanted: dict[str, str]) -> dict[str, Any]:
+        """List the numbers that no entry carries, and what was said of them."""
+        with transaction() as session:
+            return _gaps(session, wanted["book"])
+
+    @scope("periods:waive")
+    @once
+    @blueprint.arguments(ExplanationSchema)
+    @blueprint.arguments(IdempotencyKeySchema, location="headers")
+    @blueprint.response(HTTPStatus.CREATED, GapSchema)
+    @blueprint.alt_response(
+        HTTPStatus.OK, schema=GapSchema, success=True,
+        description="You said so before, in the very same words; nothing was written",
+    )  # fmt: skip
+    def post(self, said: dict[str, Any], _headers: dict[str, str]) -> Any:
+        """Explain a number that is missing; it is in the way of no close then."""
+        voucher = Voucher(**said["voucher"])
+        with transaction() as session:
+            made = registers.explain_gap(
+                session, said["book"], voucher, actor=current_actor().reference,
+                reason=said["reason"],
+            )  # fmt: skip
+            explained = _gaps(session, said["book"])["explained"]
+        told = next(one for one in explained if one["voucher"] == voucher)
+        return told, HTTPStatus.CREATED if made else HTTPStatus.OK
+
+
+def _gaps(session: Session, book: str) -> dict[str, Any]:
+    explained = registers.voucher_gaps(session, book)
+    return {
+        "book": book,
+        "missing": [Voucher.read(one) for one in gaps(session, book)],
+        "explained": [{**one._asdict(), "voucher": Voucher.read(one.voucher)} for one in explained],
+    }
 
 
 def _dated(book: str, code: str, rates: list[VatCode]) -> Any:

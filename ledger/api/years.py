@@ -61,6 +61,13 @@ class ClosedYearSchema(Schema):
     already = fields.Boolean(required=True)
 
 
+class OpenedYearSchema(BookSchema):
+    """A year whose months are open; `opened` tells how many of them are new."""
+
+    year = fields.Integer(required=True)
+    opened = fields.Integer(required=True)
+
+
 @blueprint.route("/years/<int:year>")
 class OneYear(MethodView):
     """One fiscal year."""
@@ -75,6 +82,30 @@ class OneYear(MethodView):
             read = year_end.read_year(session, wanted["book"], year, wanted["known_as_of"])
         shown = {name: getattr(read, name) for name in read.__slots__}
         return {**resolved, **shown, "effective_as_of": read.last_day}
+
+
+@blueprint.route("/years/<int:year>/open")
+class OpenYear(MethodView):
+    """Opening a year."""
+
+    @scope("periods:close")
+    @once
+    @blueprint.arguments(BookSchema)
+    @blueprint.arguments(IdempotencyKeySchema, location="headers")
+    @blueprint.response(HTTPStatus.CREATED, OpenedYearSchema)
+    @blueprint.alt_response(
+        HTTPStatus.OK, schema=OpenedYearSchema, success=True,
+        description="The twelve months are open already; nothing was written",
+    )  # fmt: skip
+    def post(self, wanted: dict[str, str], headers: dict[str, str], year: int) -> Any:
+        """Open the twelve months of a year, so that it can be posted into."""
+        del headers
+        with transaction() as session:
+            opened = year_end.open_year(
+                session, wanted["book"], year, actor=current_actor().reference
+            )
+        told = {**wanted, "year": year, "opened": opened}
+        return told, HTTPStatus.CREATED if opened else HTTPStatus.OK
 
 
 @blueprint.route("/years/<int:year>/close")

@@ -11,7 +11,7 @@ import click
 from ledger import service
 from ledger.cli import closing, following, items, periods, reading, registers, seals, structure
 from ledger.cli.drafts import draft_cli
-from ledger.cli.options import book_option, json_option
+from ledger.cli.options import ACTOR, book_option, json_option
 from ledger.cli.posting import post_command
 from ledger.db import transaction
 from ledger.errors import Conflict
@@ -19,6 +19,7 @@ from ledger.refusals import UnknownBook
 from ledger.service.books import require_book
 from ledger.service.registers import voucher_gaps
 from ledger.service.statements import BookName, read_books
+from ledger.service.year_end import open_year
 
 _CODE = re.compile(r"[A-Z0-9]{1,16}", re.ASCII)
 
@@ -69,7 +70,7 @@ def init_command(
             )
         made = {"legal_entity": entity, "currency": currency}
         service.seed_book(session, book, **{k: v for k, v in made.items() if v is not None})
-        opened = service.open_periods(session, book, year)
+        opened = open_year(session, book, year, actor=ACTOR)
     click.echo(f"Book {book} is seeded; {opened} new periods of {year} are open.")
 
 

@@ -11,6 +11,8 @@ from sqlalchemy.orm import Session
 
 from ledger import service
 from ledger.db import transaction
+from ledger.errors import Invalid
+from ledger.journal import Voucher
 
 ACTOR = "system:command-line"  # whom the books name where no person is named
 
@@ -31,6 +33,14 @@ known_option = click.option(
     "--known-as-of", callback=_known, metavar="POSITION|TIME",
     help="Only what was sealed up to this position, or by this time (ISO 8601 with offset).",
 )  # fmt: skip
+
+
+def voucher_argument(_context: click.Context, _parameter: click.Parameter, given: str) -> Voucher:
+    """Take a voucher number as people write it, SAL/2026/17."""
+    try:
+        return Voucher.read(given)
+    except Invalid as refusal:
+        raise click.BadParameter(str(refusal)) from None
 
 
 def now() -> datetime:

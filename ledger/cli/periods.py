@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -20,11 +19,11 @@ from ledger.cli.options import (
     day_option,
     json_option,
     known_option,
+    voucher_argument,
 )
 from ledger.db import transaction
+from ledger.journal import Voucher
 from ledger.periods import MODULES
-
-_VOUCHER = re.compile(r"([A-Z0-9]{1,10})/(\d{4})/(\d{1,18})", re.ASCII)
 
 _module = click.option(
     "--module", required=True, type=click.Choice(MODULES), help="GL stands over every module."
@@ -166,20 +165,17 @@ def late_command(
 
 
 @click.command("reverse")
-@click.argument("voucher")
+@click.argument("voucher", callback=voucher_argument)
 @_reason
 @day_option("--on", "The day of the reversal; the first open one if left out.")
 @book_option
 @json_option
 def reverse_command(
-    voucher: str, reason: str, on: date | None, book: str, *, as_json: bool
+    voucher: Voucher, reason: str, on: date | None, book: str, *, as_json: bool
 ) -> None:
     """Take back VOUCHER (SAL/2026/17) by its mirror, once."""
-    named = _VOUCHER.fullmatch(voucher)
-    if named is None:
-        raise click.BadParameter(f"{voucher!r} is no voucher number; write it as SAL/2026/17.")
     with transaction() as session:
-        found = service.find_voucher(session, book, named[1], int(named[2]), int(named[3]))
+        found = service.find_voucher(session, book, *voucher)
         posted = service.reverse_entry(
             session, found.entry_id, effective_date=on, reason=reason,
             actor=ACTOR,
@@ -189,7 +185,7 @@ def reverse_command(
         click.echo(
             json.dumps(
                 {
-                    "voucher": voucher, "reversed_by": str(mirror.voucher),
+                    "voucher": str(voucher), "reversed_by": str(mirror.voucher),
                     "effective_date": mirror.effective_date.isoformat(),
                 }
             )

@@ -8,9 +8,17 @@ from decimal import Decimal, InvalidOperation
 
 import click
 
-from ledger.cli.options import ACTOR, book_option, day_option, json_option
+from ledger.cli.options import (
+    ACTOR,
+    book_option,
+    day_option,
+    json_option,
+    now,
+    voucher_argument,
+)
 from ledger.db import transaction
-from ledger.service import registers
+from ledger.journal import Voucher
+from ledger.service import access, registers
 from ledger.service.books import PostingRuleView
 from ledger.service.registers import VatCode
 
@@ -108,6 +116,21 @@ def add_rule_command(
     click.echo(f"{event}, {leg}, {selector!r} uses {account} from {span['from']} on.")
 
 
+@click.command("explain-gap")
+@click.argument("voucher", callback=voucher_argument)
+@click.option("--as", "username", help="The member of staff who says so; else the system.")
+@_reason
+@book_option
+def explain_gap_command(voucher: Voucher, username: str | None, reason: str, book: str) -> None:
+    """Say for good why the number VOUCHER (SAL/2026/17) is missing; `gaps` lists them."""
+    with transaction() as session:
+        actor = ACTOR if username is None else access.named_staff(
+            session, username, "periods:waive", book, now=now()
+        )  # fmt: skip
+        made = registers.explain_gap(session, book, voucher, actor=actor, reason=reason)
+    click.echo(f"{voucher} is explained{'' if made else ' already'}: {reason}")
+
+
 def _basis_points(rate: str) -> int:
     try:
         points = Decimal(rate) * 100
@@ -118,4 +141,4 @@ def _basis_points(rate: str) -> int:
     return int(points)
 
 
-COMMANDS = (vat_cli, series_command, rule_cli)
+COMMANDS = (vat_cli, series_command, rule_cli, explain_gap_command)

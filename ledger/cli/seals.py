@@ -79,7 +79,7 @@ def seal_key_command(out: Path | None) -> None:
 def proof_command(voucher: str, out: Path | None, book: str) -> None:
     """Prove that a voucher (SAL/2026/17) stands under a seal; anybody can check it offline."""
     with transaction("auditor") as session:
-        proof = voucher_proof(session, book, parse_voucher(voucher))
+        proof = voucher_proof(session, book, Voucher.read(voucher))
     content = render_proof(proof)
     if out is None:
         click.echo(content, nl=False)
@@ -134,7 +134,7 @@ def verify_command(
         # One snapshot for all checks, whatever is posted meanwhile.
         session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
         if voucher is not None:
-            found = voucher_faults(session, book, parse_voucher(voucher))
+            found = voucher_faults(session, book, Voucher.read(voucher))
             faults.extend(Fault("proof", where, detail) for where, detail in found)
         else:
             with click.progressbar(steps, label="Verifying", file=sys.stderr) as bar:
@@ -155,15 +155,6 @@ def verify_command(
         if unsealed and voucher is None:
             subject = "1 batch is" if unsealed == 1 else f"{unsealed} batches are"
             click.echo(f"{subject} not sealed yet: hovedbok ledger seal.")
-
-
-def parse_voucher(said: str) -> Voucher:
-    """Read a voucher number as people write it, SAL/2026/17. Raises `Invalid`."""
-    series, _, rest = said.partition("/")
-    year, _, number = rest.partition("/")
-    if not series or not (year + number).isascii() or not (year.isdigit() and number.isdigit()):
-        raise Invalid(f"{said!r} is not a voucher; write series, year and number: SAL/2026/17.")
-    return Voucher(series, int(year), int(number))
 
 
 COMMANDS = (

@@ -29,6 +29,7 @@ _ACCESS_DATES = ("keep_access_dates", 1 | 2 | 4, "ledger_keep_access_dates")
 _WITHDRAWAL = ("keep_withdrawal", 1 | 2 | 4, "ledger_keep_withdrawal")
 _TARIFF_DAYS = ("keep_tariff_days", 1 | 2 | 4, "rating_keep_tariff_days")
 _TARIFF_EYES = ("require_other_eyes", 1 | 2 | 4, "rating_require_other_eyes")
+_RULE_DATES = ("keep_rule_dates", 1 | 4, "ledger_keep_rule_dates")
 _WHOLE = (_CHANGE, _TRUNCATE, _OWNED)
 GUARDS: dict[str, tuple[tuple[str, int, str], ...]] = {
     "posting_batch": (*_WHOLE, _CHECKED),
@@ -44,7 +45,7 @@ GUARDS: dict[str, tuple[tuple[str, int, str], ...]] = {
     "access_event": (_CHANGE, _TRUNCATE),
     "account_version": (_CHANGE, _TRUNCATE),
     "dimension_set": (_CHANGE, _TRUNCATE, _REGISTERED),
-    "posting_rule": (_CHANGE, _TRUNCATE),
+    "posting_rule": (_CHANGE, _TRUNCATE, _RULE_DATES),
     "period": (_CHANGE, _TRUNCATE),
     "period_lock_event": (_CHANGE, _TRUNCATE, _HARD_LOCK),
     "period_lock_exception": (_CHANGE, _TRUNCATE, _EXCEPTION),

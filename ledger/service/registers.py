@@ -12,10 +12,10 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from ledger.errors import Invalid
-from ledger.periods import period_of
-from ledger.refusals import NoPostingRule, PeriodClosed, UnknownVatCode
+from ledger.journal import Voucher
+from ledger.refusals import NoPostingRule, UnknownVatCode
+from ledger.service.access import record_event
 from ledger.service.books import PostingRuleView, posting_rules, require_book
-from ledger.service.periods import period_states
 from ledger.service.refused import translated
 from ledger.service.turns import take_turn
 
@@ -184,14 +184,6 @@ def add_posting_rule(
             "See hovedbok ledger rules.",
             event=rule.event, leg=rule.leg,
         )  # fmt: skip
-    month = period_of(rule.valid_from)
-    for state in period_states(session, book):
-        if (state.period, state.module) == (month, "GL") and state.level != "open":
-            raise PeriodClosed(
-                f"{month} is closed ({state.level}) for GL, and was posted by the rule it had. "
-                "Let the new one begin later.",
-                period=month, level=state.level,
-            )  # fmt: skip
     with translated():
         session.execute(
             text(
@@ -238,6 +230,31 @@ def voucher_gaps(session: Session, book: str) -> list[VoucherGap]:
         {"book": book},
     )
     return [VoucherGap(*row) for row in rows]
+
+
+def explain_gap(session: Session, book: str, voucher: Voucher, *, actor: str, reason: str) -> bool:
+    """Say for good why a number is missing; the same words again change nothing.
+
+    Returns whether it was written now.
+
+    Raises
+    ------
+    NumberNotMissing : it was never given, is that of an entry, or somebody explained it otherwise.
+    UnknownBook, UnknownSeries
+    Invalid : nobody says why.
+    """
+    _check_reason(reason)
+    number = {"series": voucher.series, "year": voucher.year, "number": voucher.number}
+    with translated():
+        made = session.scalar(
+            text("SELECT ledger_explain_gap(:book, :series, :year, :number, :actor, :reason)"),
+            {**number, "book": book, "actor": actor, "reason": reason.strip()},
+        )
+    if made:
+        record_event(
+            session, actor, "gap explained", f"voucher/{book}/{voucher}", reason=reason.strip()
+        )
+    return bool(made)
 
 
 def voucher_series(session: Session, book: str) -> list[VoucherSeries]:

@@ -16,7 +16,7 @@ from ledger.journal import BatchDraft, EntryDraft, Line, Voucher
 from ledger.money import format_amount
 from ledger.refusals import UnknownPeriod, UnknownSeries
 from ledger.service.access import record_event
-from ledger.service.books import functional_currency, posting_account
+from ledger.service.books import functional_currency, open_periods, posting_account
 from ledger.service.clocks import known_only
 from ledger.service.posting import post_batch
 from ledger.service.reading import read_entry, trial_balance
@@ -76,6 +76,17 @@ class Year:
     result_minor: int
     left_before_minor: int
     balances: tuple[YearBalance, ...]
+
+
+def open_year(session: Session, book: str, year: int, *, actor: str) -> int:
+    """Open the twelve periods of a fiscal year; returns how many were new.
+
+    Raises `UnknownBook`, or `UnknownPeriod` for a year outside 2000 to 2999.
+    """
+    opened = open_periods(session, book, year)
+    if opened:
+        record_event(session, actor, "year opened", f"year/{book}/{year}", periods=opened)
+    return opened
 
 
 def close_year(session: Session, book: str, year: int, *, actor: str) -> ClosedYear:

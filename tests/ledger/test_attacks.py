@@ -510,6 +510,7 @@ def test_the_service_may_call_these_functions_only(posted: str) -> None:
         "ledger_end_vat_code",
         "ledger_first_open_day",
         "ledger_fold_balances",
+        "ledger_explain_gap",
         "ledger_grant_exception",
         "ledger_hold_period",
         "ledger_hold_year",

@@ -221,3 +221,24 @@ def test_a_year_is_closed_once(closer: FlaskClient) -> None:
     assert code_of(change(closer, "locks", {"module": "GL", "level": "open", "reason": "x"})) == (
         409, "year-is-closed",
     )  # fmt: skip
+
+
+def test_a_year_is_opened_over_rest(closer: FlaskClient) -> None:
+    """Twelve months once; a second call finds nothing left to do, and the log has who did it."""
+    assert code_of(send(closer, "/api/v1/years/1999/open")) == (409, "unknown-period")
+    assert code_of(send(closer, "/api/v1/years/2031/open", {"book": "NO77"})) == (
+        404, "unknown-book",
+    )  # fmt: skip
+    first = send(closer, "/api/v1/years/2031/open", key="open")
+    assert (first.status_code, first.json) == (201, {"book": "NO01", "year": 2031, "opened": 12})
+    again = send(closer, "/api/v1/years/2031/open", key="open")
+    assert (again.status_code, again.headers["Idempotency-Hit"]) == (201, "true")
+    later = send(closer, "/api/v1/years/2031/open")
+    assert (later.status_code, later.json["opened"]) == (200, 0)
+    assert closer.get("/api/v1/periods/2031-12").json["fiscal_year"] == 2031
+    with transaction() as session:
+        told = [one for one in access.audit_log(session) if one["act"] == "year opened"]
+    assert [(one["actor"], one["subject"], one["facts"]) for one in told[:1]] == [
+        ("client:close-read", "year/NO01/2031", {"periods": 12})
+    ]
+    assert [one["subject"] for one in told].count("year/NO01/2031") == 1

@@ -6,6 +6,7 @@ import json
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
+import psycopg
 import pytest
 from click.testing import CliRunner
 from sqlalchemy import text
@@ -13,12 +14,19 @@ from sqlalchemy import text
 from ledger import service
 from ledger.cli.ledger import ledger_cli
 from ledger.db import transaction
+from ledger.db.server import PrivateServer
 from ledger.errors import Invalid
 from ledger.journal import EntryDraft, Line
-from ledger.refusals import NoPostingRule, PeriodClosed, UnknownAccount, UnknownVatCode
-from ledger.registering import PostingRuleTaken, VatCodeInUse
+from ledger.refusals import (
+    NoPostingRule,
+    PeriodClosed,
+    UnknownAccount,
+    UnknownSeries,
+    UnknownVatCode,
+)
+from ledger.registering import NumberNotMissing, PostingRuleTaken, VatCodeInUse
+from ledger.service import access, registers
 from ledger.service import books as rules
-from ledger.service import registers
 from ledger.service.books import PostingRuleView
 from ledger.service.registers import VatCode
 
@@ -119,6 +127,111 @@ def test_a_posting_rule_is_followed_by_a_later_one(books: str) -> None:
         ]
         assert used == ["1510", "1510", "1505"]
         assert service.verify(session) == []
+
+
+def test_the_database_lets_no_rule_begin_in_a_closed_month(pg: PrivateServer, books: str) -> None:
+    """Whoever writes the row; one that is there already is left out by a seed, closed or not."""
+    insert = (
+        "INSERT INTO posting_rule (book_id, event, leg, selector, account_number, valid_from)"
+        " SELECT book_id, 'invoice', 'receivable', 'barter', '1510', '{}' FROM book"
+        " ON CONFLICT DO NOTHING"
+    )
+    with transaction() as session:
+        session.execute(text(insert.format("2026-02-14")))
+        for period, level in (("2026-02", "soft"), ("2026-03", "hard")):
+            service.lock_period(
+                session, "NO01", period, module="GL", level=level, actor="x", reason="x"
+            )
+    for login in ("service", "owner", "postgres"):
+        url = pg.url(login, books).replace("+psycopg", "", 1)
+        for day, said in (("2026-02-01", "closed (soft)"), ("2026-03-31", "closed (hard)")):
+            with psycopg.connect(url) as connection, pytest.raises(psycopg.Error) as refused:
+                connection.execute(insert.format(day))
+            assert refused.value.sqlstate == "HB013", login
+            assert f"{day[:7]} is {said} for GL, and was posted by the rule it had" in str(
+                refused.value
+            )
+    with transaction() as session:
+        for day in ("2026-02-14", "2026-04-01", "2031-01-01"):
+            session.execute(text(insert.format(day)))
+        found = session.scalars(text("SELECT valid_from::text FROM posting_rule"
+                                     " WHERE selector = 'barter' ORDER BY 1")).all()  # fmt: skip
+        assert found == ["2026-02-14", "2026-04-01", "2031-01-01"]
+        assert service.verify(session) == []
+
+
+def test_a_rule_and_a_lock_of_its_month_wait_for_each_other(pg: PrivateServer, books: str) -> None:
+    """A lock under way is not overlooked: the rule is written before it, or refused."""
+    url = pg.url("service", books).replace("+psycopg", "", 1)
+    lock = "SELECT ledger_lock_period('NO01', '2026-03', 'GL', 'soft', 'x', 'x')"
+    insert = (
+        "INSERT INTO posting_rule (book_id, event, leg, selector, account_number, valid_from)"
+        " SELECT book_id, 'invoice', 'receivable', 'barter', '1510', '2026-03-01' FROM book"
+    )
+    with psycopg.connect(url) as locking, psycopg.connect(url) as adding:
+        locking.execute(lock)
+        adding.execute("SET lock_timeout = '200ms'")
+        with pytest.raises(psycopg.errors.LockNotAvailable):
+            adding.execute(insert)
+        adding.rollback()
+        locking.commit()
+        with pytest.raises(psycopg.Error, match="posted by the rule it had"):
+            adding.execute(insert)
+
+
+@pytest.fixture
+def lost(pg: PrivateServer, posted: str) -> str:
+    """Books in which SAL/2026/2 and 3 were given to nothing."""
+    with psycopg.connect(pg.url("postgres", posted).replace("+psycopg", "", 1)) as connection:
+        connection.execute(
+            "UPDATE voucher_counter SET last_no = 3 WHERE series_id ="
+            " (SELECT series_id FROM voucher_series WHERE code = 'SAL')"
+        )
+    return posted
+
+
+def test_a_missing_number_is_explained_once(lost: str) -> None:
+    """By whom and why stays; the close is not blocked any more, and verify is content."""
+    said = ("explain-gap", "SAL/2026/2", "--reason", "printer test")
+    assert run(*said) == "SAL/2026/2 is explained: printer test\n"
+    assert run(*said) == "SAL/2026/2 is explained already: printer test\n"
+    with pytest.raises(NumberNotMissing, match="explained already, by system:command-line: print"):
+        run("explain-gap", "SAL/2026/2", "--reason", "another reason")
+    listed = CliRunner().invoke(ledger_cli, ["gaps", "--json"])
+    (book,) = json.loads(listed.output)["books"]
+    assert (book["gaps"], [one["voucher"] for one in book["explained"]]) == (
+        ["SAL/2026/3"], ["SAL/2026/2"],
+    )  # fmt: skip
+    with transaction() as session:
+        faults = [(one.check, one.where) for one in service.verify(session)]
+        event = access.audit_log(session)[0]
+    assert ("voucher gap", "SAL/2026/3") in faults
+    assert ("voucher gap", "SAL/2026/2") not in faults
+    run("explain-gap", "SAL/2026/3", "--reason", "printer test")
+    with transaction() as session:
+        assert service.verify(session) == []
+    assert (event["actor"], event["act"], event["subject"], event["facts"]) == (
+        "system:command-line", "gap explained", "voucher/NO01/SAL/2026/2",
+        {"reason": "printer test"},
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("voucher", "said"),
+    [
+        ("SAL/2026/1", "it is the number of an entry"),
+        ("SAL/2026/4", "was never given: SAL stands at 3 in 2026"),
+        ("SAL/2025/1", "was never given: SAL stands at 0 in 2025"),
+        ("SAL/2026/0", "was never given"),
+        ("XYZ/2026/1", "no voucher series XYZ"),
+    ],
+)
+def test_a_number_that_is_not_missing_is_not_explained(lost: str, voucher: str, said: str) -> None:
+    """An explanation ahead of time would hide the entry that goes missing."""
+    with pytest.raises((NumberNotMissing, UnknownSeries), match=said):
+        run("explain-gap", voucher, "--reason", "x")
+    with transaction() as session:
+        assert registers.voucher_gaps(session, "NO01") == []
 
 
 @pytest.mark.parametrize(

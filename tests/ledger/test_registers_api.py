@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+import psycopg
 import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import text
@@ -12,6 +13,7 @@ from sqlalchemy import text
 from ledger import service
 from ledger.access import SCOPES
 from ledger.db import transaction
+from ledger.db.server import PrivateServer
 from ledger.service import access
 from tests.ledger.test_api import code_of, make_app
 
@@ -151,3 +153,61 @@ def test_registers_are_changed_with_their_own_scope_only(client: FlaskClient) ->
         assert refused.json["scope"] == "registers:write"
     assert code_of(other.patch("/api/v1/vat-codes/3", json=END)) == (403, "scope-missing")
     assert told() == []
+
+
+def test_a_missing_number_is_read_and_explained_over_rest(pg: PrivateServer, posted: str) -> None:
+    """Reading is for whoever reads the books, explaining for whoever lets a check pass."""
+    with psycopg.connect(pg.url("postgres", posted).replace("+psycopg", "", 1)) as connection:
+        connection.execute(
+            "UPDATE voucher_counter SET last_no = 2 WHERE series_id ="
+            " (SELECT series_id FROM voucher_series WHERE code = 'SAL')"
+        )
+    lost = {"series": "SAL", "year": 2026, "number": 2}
+    said = {"voucher": lost, "reason": "printer test"}
+    waiver = client_with("waiver", "ledger:read", "periods:waive")
+    assert waiver.get("/api/v1/voucher-gaps").json == {
+        "book": "NO01", "missing": [lost], "explained": [],
+    }  # fmt: skip
+    made, repeated, anew = (add(waiver, "voucher-gaps", said, key) for key in ("a", "a", "b"))
+    assert (made.status_code, made.json["voucher"], made.json["actor"]) == (
+        201, lost, "client:waiver",
+    )  # fmt: skip
+    assert (repeated.status_code, repeated.json, anew.status_code) == (201, made.json, 200)
+    listed = waiver.get("/api/v1/voucher-gaps").json
+    assert (listed["missing"], listed["explained"]) == ([], [made.json])
+    other = add(waiver, "voucher-gaps", said, "c", reason="lost")
+    assert code_of(other) == (409, "number-not-missing")
+    assert other.json["voucher"] == "SAL/2026/2"
+    unknown = add(waiver, "voucher-gaps", said, "d", voucher={**lost, "series": "XYZ"})
+    assert code_of(unknown) == (422, "unknown-series")
+    closer = client_with("closer", "ledger:read", "periods:close")
+    assert code_of(add(closer, "voucher-gaps", said, "e")) == (403, "scope-missing")
+
+
+def test_approval_rules_are_read_and_set_over_rest(books: str) -> None:
+    """From today on, by whoever says who may do what; the log has the rule."""
+    admin = client_with("admin", "ledger:read", "access:write")
+    rule = {"account_prefix": "29", "amount_from": "5000.00", "valid_from": "2031-01-01"}
+    made = add(admin, "approval-rules", rule)
+    told = {**rule, "entry_type": "manual", "actor": "client:admin"}
+    assert (made.status_code, made.json) == (201, told)
+    assert add(admin, "approval-rules", rule).headers["Idempotency-Hit"] == "true"
+    assert add(admin, "approval-rules", rule, "again").status_code == 201, "the very same rule"
+    ended = add(admin, "approval-rules", rule, "e", amount_from=None, valid_from="2032-01-01")
+    assert ended.json["amount_from"] is None
+    listed = admin.get("/api/v1/approval-rules").json["rules"]
+    assert [one for one in listed if one["account_prefix"] == "29"] == [ended.json, told]
+    for change, refusal in (
+        ({"amount_from": "1.00"}, (422, "policy-reaches-back")),
+        ({"valid_from": "2001-01-01"}, (422, "policy-reaches-back")),
+        ({"amount_from": 5000}, (422, "amount-not-a-string")),
+        ({"account_prefix": "x"}, (422, "schema-mismatch")),
+        ({"book": "NO77"}, (404, "unknown-book")),
+    ):
+        assert code_of(add(admin, "approval-rules", rule, str(change), **change)) == refusal
+    assert code_of(admin.get("/api/v1/approval-rules?book=NO77")) == (404, "unknown-book")
+    with transaction() as session:
+        acts = [(one["actor"], one["act"]) for one in access.audit_log(session)]
+    assert acts[0] == ("client:admin", "approval rule set")
+    poster = client_with("poster", "ledger:read", "ledger:post", "ledger:approve")
+    assert code_of(add(poster, "approval-rules", rule, "f")) == (403, "scope-missing")

@@ -18,6 +18,7 @@ from ledger.access import SCOPES
 from ledger.anchoring import read_anchor
 from ledger.db import transaction
 from ledger.errors import Problem
+from ledger.journal import Voucher
 from ledger.proof import check_proof
 from ledger.seals import key_fingerprint
 from ledger.service import access, chart, registers
@@ -175,6 +176,13 @@ def _posting_rule_taken(session: Session) -> object:
     for _ in range(2):
         registers.add_posting_rule(session, "NO01", rule, actor="x", reason="barter")
     return None
+
+
+@provokes("number-not-missing")
+def _number_not_missing(session: Session) -> object:
+    service.post_batch(session, drafts.batch("b-1", drafts.invoice("i-1")))
+    lost = Voucher("SAL", 2026, 1)
+    return registers.explain_gap(session, "NO01", lost, actor="x", reason="printer test")
 
 
 @provokes("account-closed")

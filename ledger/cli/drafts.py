@@ -224,10 +224,14 @@ def withdraw_command(draft_id: int, username: str, reason: str) -> None:
 
 @draft_cli.command("rules")
 @book_option
-def rules_command(book: str) -> None:
+@json_option
+def rules_command(book: str, *, as_json: bool) -> None:
     """List which journals need a second person, and since when."""
     with transaction() as session:
         rules = draft_reading.approval_policies(session, book)
+    if as_json:
+        click.echo(json.dumps({"rules": [_rule(one) for one in rules]}, ensure_ascii=False))
+        return
     for rule in rules:
         amount = rule.amount_from_minor
         since = "never" if amount is None else f"from {format_amount(amount)}"
@@ -290,6 +294,15 @@ def _standing(view: draft_reading.DraftView) -> str:
         "draft": "kept, unfinished", "submitted": "submitted and waits for approval",
         "rejected": "rejected", "posted": "posted", "withdrawn": "withdrawn",
     }[view.state]  # fmt: skip
+
+
+def _rule(rule: draft_reading.ApprovalPolicy) -> dict[str, Any]:
+    amount = rule.amount_from_minor
+    return {
+        "entry_type": rule.entry_type, "account_prefix": rule.account_prefix,
+        "amount_from": None if amount is None else format_amount(amount),
+        "valid_from": rule.valid_from.isoformat(), "actor": rule.actor,
+    }  # fmt: skip
 
 
 def _told(view: draft_reading.DraftView) -> dict[str, Any]:

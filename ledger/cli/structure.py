@@ -132,12 +132,18 @@ def close_command(number: str, on: date, reason: str, book: str) -> None:
 @account_cli.command("history")
 @click.argument("number")
 @book_option
-def history_command(number: str, book: str) -> None:
+@json_option
+def history_command(number: str, book: str, *, as_json: bool) -> None:
     """Print what an account has been."""
     with transaction() as session:
-        for state in charts.account_states(session, book, number):
-            content = json.dumps(state.content, ensure_ascii=False, sort_keys=True)
-            click.echo(f"{state.version_no} {state.recorded_at:%Y-%m-%d %H:%M:%S} {content}")
+        states = charts.account_states(session, book, number)
+    if as_json:
+        told = [{**asdict(one), "recorded_at": one.recorded_at.isoformat()} for one in states]
+        click.echo(json.dumps({"account": number, "states": told}, ensure_ascii=False))
+        return
+    for state in states:
+        content = json.dumps(state.content, ensure_ascii=False, sort_keys=True)
+        click.echo(f"{state.version_no} {state.recorded_at:%Y-%m-%d %H:%M:%S} {content}")
 
 
 @click.group("dimension")

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from ledger.attachments import Attachment
 from ledger.drafts import Draft, content_hash, draft_of
 from ledger.refusals import UnknownDraft
+from ledger.service.books import require_book
 from ledger.service.turns import take_turn
 
 
@@ -225,7 +226,11 @@ def draft_of_batch(session: Session, batch_id: int) -> DraftView | None:
 
 
 def approval_policies(session: Session, book: str) -> list[ApprovalPolicy]:
-    """List the approval rules of a book, ended ones too, newest first within each kind."""
+    """List the approval rules of a book, ended ones too, newest first within each kind.
+
+    Raises `UnknownBook`.
+    """
+    require_book(session, book)
     rows = session.execute(
         text(
             "SELECT entry_type, account_prefix, amount_from_minor, valid_from, actor"

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from datetime import date
 from typing import TYPE_CHECKING
 
+import click
 import psycopg
 import pytest
 from click.testing import CliRunner, Result
 from sqlalchemy import text
 
+import app
 from ledger import service
+from ledger.cli.deferred import Deferred
 from ledger.cli.ledger import ledger_cli
 from ledger.db import transaction
 from ledger.db.server import PrivateServer
 from ledger.errors import Conflict
 from ledger.refusals import UnknownBook, UnknownCurrency, UnknownPeriod
 from ledger.service.chart import chart_of_accounts
+from ledger.service.draft_reading import approval_policies
 from ledger.service.statements import BookName, read_books
 
 if TYPE_CHECKING:
@@ -153,3 +158,58 @@ def test_a_book_that_does_not_exist_is_no_empty_report(books: str) -> None:
     """A mistyped book is refused and the known ones are named."""
     with pytest.raises(UnknownBook, match="Known: NO01"):
         run("balance", "--book", "NO99")
+
+
+# What changes something and says in a sentence what it did.
+CHANGES = {
+    "ledger account close", "ledger account group", "ledger account open", "ledger account rename",
+    "ledger assert", "ledger dimension add", "ledger dimension rule", "ledger dimension value",
+    "ledger draft approve", "ledger draft attach", "ledger draft post", "ledger draft reject",
+    "ledger draft rule", "ledger draft withdraw", "ledger except", "ledger explain-gap",
+    "ledger init", "ledger lock", "ledger rate add", "ledger rate import", "ledger reopen",
+    "ledger rule add", "ledger undo", "ledger vat add", "ledger vat end", "ledger waive",
+    "ledger webhook end", "ledger webhook replay", "access book grant", "access book withdraw",
+    "access client add", "access client revoke", "access client rotate", "access staff add",
+    "access staff disable",
+}  # fmt: skip
+# What writes a file for programs, in a format that is asked for or is its own: JSON, PEM.
+EXPORTS = {"ledger export", "ledger proof", "ledger seal-key"}
+
+
+def _walk(command: click.Command, name: str) -> Iterator[tuple[str, click.Command]]:
+    if not isinstance(command, click.Group):
+        yield name, command._load() if isinstance(command, Deferred) else command
+        return
+    context = click.Context(command)
+    for below in command.list_commands(context):
+        one = command.get_command(context, below)
+        assert one is not None, below
+        yield from _walk(one, f"{name} {below}".strip())
+
+
+def test_every_command_that_only_reads_speaks_json() -> None:
+    """Whoever scripts the ledger never has to take apart what is printed for people."""
+    tree = _walk(app.cli, "")
+    found = {name: one for name, one in tree if name.partition(" ")[0] in {"ledger", "access"}}
+    silent = {
+        name for name, one in found.items()
+        if not any("--json" in given.opts for given in one.params)
+    }  # fmt: skip
+    assert silent == CHANGES | EXPORTS
+
+
+def test_what_an_account_was_and_which_rules_hold_are_told_in_json(books: str) -> None:
+    """The fields of the REST API, amounts as text; a book that is not there is no empty list."""
+    assert run("account", "rename", "7830", "Losses", "--reason", "x").exit_code == 0
+    told = json.loads(run("account", "history", "7830", "--json").output)
+    assert (told["account"], [one["version_no"] for one in told["states"]]) == ("7830", [1, 2])
+    assert told["states"][1]["content"]["name"] == "Losses"
+    rules = json.loads(run("draft", "rules", "--json").output)["rules"]
+    with transaction() as session:
+        stored = approval_policies(session, "NO01")
+    assert [(one["account_prefix"], one["valid_from"], one["actor"]) for one in rules] == [
+        (one.account_prefix, one.valid_from.isoformat(), one.actor) for one in stored
+    ]
+    assert rules[0]["amount_from"] == "0.00"
+    with pytest.raises(UnknownBook):
+        run("draft", "rules", "--book", "NO77", "--json")

@@ -9,9 +9,10 @@ import click
 import psycopg
 
 from ledger import db
-from ledger.db import migrate
+from ledger.db import catalogue, migrate
 from ledger.db.server import LOGINS, PrivateServer
 from ledger.errors import NotFound
+from ledger.service import defences
 
 
 @click.group("db")
@@ -59,6 +60,14 @@ def migrate_command() -> None:
     """Bring the database to the newest revision (every command does this when due)."""
     db.addresses()
     click.echo(f"At revision {migrate.head()}.")
+
+
+@database_cli.command("catalogue", hidden=True)
+def catalogue_command() -> None:
+    """Write down what the migrations make, for verify to compare with: after each of them."""
+    with db.transaction("auditor") as session:
+        catalogue.WRITTEN.write_text(catalogue.written_as(defences.catalogue(session)), "utf-8")
+    click.echo(f"Wrote {catalogue.WRITTEN.name}.")
 
 
 @database_cli.command()

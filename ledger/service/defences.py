@@ -2,14 +2,17 @@
 
 A trigger that is in its place guards nothing once its function says something else, once another
 trigger rewrites the rows before it, or once a login has been given more than the migrations gave.
+Nor does a table hold what it should once a constraint, a unique index or a column is another one.
 """
 
+from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from ledger.db.catalogue import Catalogue, written_catalogue
 from ledger.db.routines import written_routines
 from ledger.service.guards import GUARDS
 from ledger.service.histories import histories
@@ -46,7 +49,7 @@ def table_faults(session: Session) -> Iterator[tuple[str, str]]:
 
     Every partition is looked at as its parent is.
     """
-    tables = {"tables": sorted({*GUARDS, *histories(), "account"})}
+    tables = {"tables": _tables()}
     rows: Any = session.execute(text(_TABLES), tables)
     for table, owner, rightful, row_security, rules in rows:
         if owner != rightful:
@@ -66,11 +69,52 @@ def table_faults(session: Session) -> Iterator[tuple[str, str]]:
             yield f"table {table}", f"{grantee} may {privilege} it"
 
 
+def catalogue(session: Session) -> Catalogue:
+    """Read the columns, defaults, constraints and unique indexes of the tables of the books."""
+    found: dict[str, dict[str, dict[str, str]]] = defaultdict(lambda: defaultdict(dict))
+    rows: Any = session.execute(text(_MADE), {"tables": _tables()})
+    for parent, table, kind, name, definition in rows:
+        if table == parent:
+            found[table][kind][name] = definition
+    return found
+
+
+def catalogue_faults(session: Session) -> Iterator[tuple[str, str]]:
+    """Yield (table, what) for each column, constraint or unique index that is missing or altered.
+
+    A partition has those of its parent under names of its own, and is written through it: what a
+    column is left out as is the parent's to say. A foreign key is a pair of triggers beside.
+    """
+    named: dict[str, set[tuple[str, str, str]]] = defaultdict(set)
+    parents = {table: table for table in _tables()}
+    rows: Any = session.execute(text(_MADE), {"tables": _tables()})
+    for parent, table, kind, name, definition in rows:
+        parents[table] = parent
+        named[table].add((kind, name if table == parent or kind == "column" else "", definition))
+    for table, parent in sorted(parents.items()):
+        for kind, made in written_catalogue().get(parent, {}).items():
+            if kind == "default" and table != parent:
+                continue
+            for name, definition in made.items():
+                said = name if table == parent or kind == "column" else ""
+                if (kind, said, definition) not in named[table]:
+                    what = f"{kind} {name} is missing or altered; the migrations made it"
+                    yield f"table {table}", f"{what} {definition}"
+    rows = session.execute(text(_SILENCED), {"tables": _tables()})
+    for table, name in rows:
+        yield f"table {table}", f"foreign key {name} is not enforced: its triggers are disabled"
+
+
 def login_faults(session: Session) -> Iterator[tuple[str, str]]:
     """Yield (login, what) where a login is more than one that reads, or calls the functions."""
     rows: Any = session.execute(text(_LOGINS), {"logins": [SERVICE, AUDITOR]})
     for login, detail in rows:
         yield f"login {login}", detail
+
+
+def _tables() -> list[str]:
+    """Name the tables of facts and of master data."""
+    return sorted({*GUARDS, *histories(), "account"})
 
 
 _KEEPS_TO_SCHEMA = "search_path=public, pg_temp"
@@ -102,6 +146,37 @@ _GRANTS = f"""{_PARTS}
         SELECT (aclexplode(c.relacl)).* UNION ALL
         SELECT (aclexplode(attacl)).* FROM pg_attribute WHERE attrelid = c.oid) a
     WHERE a.grantee <> c.relowner AND a.privilege_type NOT IN ('SELECT', 'MAINTAIN')"""
+# A key to a partitioned table has copies to each of its parts, which come and go with the months.
+_MADE = f"""{_PARTS}
+    SELECT part.parent, part.name, 'constraint', conname::text, pg_get_constraintdef(k.oid)
+        || CASE WHEN coalesce(i.indisvalid AND i.indisready, true) THEN '' ELSE ' INVALID' END
+    FROM part JOIN pg_constraint k ON conrelid = part.oid
+    LEFT JOIN pg_index i ON i.indexrelid = conindid AND contype <> 'f'
+    WHERE contype IN ('c', 'f', 'p', 'u', 'x') AND (part.name <> part.parent OR conparentid = 0)
+    UNION ALL
+    SELECT part.parent, part.name, 'index', c.relname::text,
+        regexp_replace(pg_get_indexdef(indexrelid), '^.*? USING ', '')
+        || CASE WHEN indisvalid AND indisready THEN '' ELSE ' INVALID' END
+    FROM part JOIN pg_index ON indrelid = part.oid JOIN pg_class c ON c.oid = indexrelid
+    WHERE indisunique AND NOT EXISTS (
+        SELECT FROM pg_constraint WHERE conindid = indexrelid AND contype IN ('p', 'u', 'x'))
+    UNION ALL
+    SELECT part.parent, part.name, 'column', attname::text, format_type(atttypid, atttypmod)
+        || coalesce((SELECT ' COLLATE ' || quote_ident(collname) FROM pg_collation o
+            JOIN pg_type t ON t.oid = atttypid WHERE o.oid = attcollation
+            AND attcollation <> typcollation), '')
+        || CASE WHEN attnotnull THEN ' NOT NULL' ELSE '' END
+    FROM part JOIN pg_attribute ON attrelid = part.oid WHERE attnum > 0 AND NOT attisdropped
+    UNION ALL
+    SELECT part.parent, part.name, 'default', attname::text, coalesce(
+        pg_get_expr(adbin, adrelid), CASE attidentity WHEN 'a' THEN 'ALWAYS' ELSE 'BY DEFAULT' END)
+    FROM part JOIN pg_attribute ON attrelid = part.oid
+    LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
+    WHERE attnum > 0 AND NOT attisdropped AND (adbin IS NOT NULL OR attidentity <> '')"""
+_SILENCED = f"""{_PARTS}
+    SELECT DISTINCT part.name, conname::text FROM part JOIN pg_trigger ON tgrelid = part.oid
+    JOIN pg_constraint k ON k.oid = tgconstraint
+    WHERE tgisinternal AND contype = 'f' AND tgenabled NOT IN ('O', 'A')"""
 _LOGINS = f"""
     SELECT r.rolname::text, 'it is ' || what FROM pg_roles r
     CROSS JOIN LATERAL (VALUES (r.rolsuper, 'a superuser'), (r.rolbypassrls, 'above row security'),

@@ -14,7 +14,12 @@ from sqlalchemy.orm import Session
 
 from ledger.service.anchors import anchor_faults, last_anchored_block
 from ledger.service.checklists import wrong_checklists
-from ledger.service.defences import login_faults, routine_faults, table_faults
+from ledger.service.defences import (
+    catalogue_faults,
+    login_faults,
+    routine_faults,
+    table_faults,
+)
 from ledger.service.draft_reading import wrong_drafts
 from ledger.service.guards import guard_faults
 from ledger.service.rehash import wrong_leaves
@@ -69,6 +74,7 @@ def verification_steps(
         "guard": guard_faults,
         "routine": routine_faults,
         "table": table_faults,
+        "catalogue": catalogue_faults,
         "login": login_faults,
         **checks_above(),
     }

@@ -198,6 +198,8 @@ def test_every_column_is_guarded_by_some_check(furnished: Engine) -> None:
         session.execute(text("SET LOCAL session_replication_role = replica"))
         for table, column in session.execute(text(IDENTITIES)).all():
             session.execute(text(f'ALTER TABLE {table} ALTER "{column}" DROP IDENTITY'))
+        loosened = service.verify(session)  # Told of every round, and no credit to any of them.
+        assert {fault.check for fault in loosened} == {"catalogue"}
         stopped: list[str] = []
         unseen: dict[str, object] = {}
         for some in rounds(session):
@@ -212,12 +214,12 @@ def test_every_column_is_guarded_by_some_check(furnished: Engine) -> None:
                     stopped.append(f"{table}.{column}")
                 else:
                     changed[f"{table}.{column}"] = [names(session, table, row) for row in rows]
-            faults = service.verify(session)
+            faults = [fault for fault in service.verify(session) if fault not in loosened]
             for where, words in changed.items():
                 if not any(says(fault, set().union(*words)) for fault in faults):
                     unseen[where] = words, faults[:3]
             undo.rollback()
-        assert service.verify(session) == []
+        assert service.verify(session) == loosened
         session.rollback()
     assert unseen == {}, stopped
     assert len(stopped) < 25, stopped

@@ -218,5 +218,7 @@ def _check_query() -> None:
 
 _DESCRIPTION = (
     "The books over REST. Amounts are strings of decimal kroner; errors are problem+json; every "
-    "POST takes an Idempotency-Key; every figure takes effective_as_of and echoes it."
+    "POST takes an Idempotency-Key; every figure takes effective_as_of and echoes it. Lists are "
+    "CSV or Excel where Accept prefers it and the list has it; whatever else Accept says, the "
+    "answer is what the address has, mostly JSON, and never 406: look at its Content-Type."
 )

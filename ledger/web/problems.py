@@ -31,7 +31,7 @@ from flask_wtf.csrf import CSRFError
 from jinja2 import TemplateNotFound
 from psycopg import OperationalError as DriverError
 from sqlalchemy.exc import DataError, OperationalError, StatementError
-from werkzeug.exceptions import HTTPException, NotAcceptable
+from werkzeug.exceptions import HTTPException
 
 from ledger.db import DatabaseSilent, is_unstorable
 from ledger.errors import Invalid, NotFound, Problem
@@ -176,7 +176,7 @@ def http_error(error: HTTPException) -> Response:
     if messages:
         return answer(_of_schema(list(_pointers(messages))))
     status = error.code or HTTPStatus.INTERNAL_SERVER_ERROR
-    if status >= HTTPStatus.INTERNAL_SERVER_ERROR and not isinstance(error, NotAcceptable):
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return answer(_internal())
     name = re.sub(r"[^a-z]+", "-", error.name.lower())
     body = _body(name, error.name, status, str(error.description), {}, request.path, request_id())

@@ -176,9 +176,18 @@ def test_two_currencies_are_never_added(client: FlaskClient) -> None:
 
 def test_json_stays_what_everybody_else_gets(client: FlaskClient) -> None:
     """A browser, a wildcard and a preference for JSON are answered as before; it is documented."""
-    for accept in ("*/*", "application/json", "text/csv;q=0.5, application/json", "image/png"):
-        answer = client.get("/api/v1/balances", headers={"Accept": accept})
-        assert answer.mimetype == "application/json", accept
-    described = client.get("/api/v1/openapi.json").json["paths"]["/api/v1/balances"]["get"]
+    for accept in (
+        "*/*", "application/json", "text/csv;q=0.5, application/json", "image/png", "text/cvs",
+        "application/xml, image/*;q=0.5", "application/json;q=0", "nonsense", "",
+    ):  # fmt: skip
+        for path in ("balances", "books", "periods"):
+            answer = client.get(f"/api/v1/{path}", headers={"Accept": accept})
+            assert (answer.status_code, answer.mimetype) == (200, "application/json"), accept
+        refused = client.get("/api/v1/entries/0", headers={"Accept": accept})
+        assert (refused.status_code, refused.mimetype) == (404, "application/problem+json"), accept
+    api = client.get("/api/v1/openapi.json").json
+    assert "never 406" in api["info"]["description"]
+    described = api["paths"]["/api/v1/balances"]["get"]
+    assert "406" not in described["responses"]
     content = described["responses"]["200"]["content"]
     assert set(content) == {"application/json", "text/csv", xlsx.MEDIA_TYPE}

@@ -149,7 +149,9 @@ class Voucher(NamedTuple):
         """Read a number as it is said. Raises `Invalid` for anything else."""
         named = _VOUCHER.fullmatch(said)
         if named is None:
-            raise Invalid(f"{said!r} is no voucher number; write it as SAL/2026/17.")
+            raise Invalid(
+                f"{said!r} is no voucher number; write series, year and number: SAL/2026/17."
+            )
         return cls(named[1], int(named[2]), int(named[3]))
 
 

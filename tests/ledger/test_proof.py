@@ -155,7 +155,7 @@ def test_the_commands_seal_anchor_prove_and_check(
             session, "NO01", "2026-01", module="GL", level="soft", actor="x", reason="x"
         )
     sealed = json.loads(run("seal", "--json").output)
-    assert sealed["block"]["master_rows"] == 1
+    assert sealed["block"]["master_rows"] == 2, "the lock, and its line in the audit log"
     assert sealed["blockers"] == []
     folder, file, pem = tmp_path / "anchors", tmp_path / "proof.json", tmp_path / "public.pem"
     assert "is anchored as" in run("anchor", "--to", str(folder)).output

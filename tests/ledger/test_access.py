@@ -378,9 +378,15 @@ def test_the_command_line_adds_lists_and_disables(db: str) -> None:
         for one in (token, second):
             assert access.client_actor(session, one, now=datetime.now(UTC)).name == "billing"
     assert run(access_cli, ["client", "revoke", token.partition(".")[0]]).exit_code == 0
+    for words in (["add", "other", "--scope", "ledger:read"], ["rotate", "billing"]):
+        refused = run(access_cli, ["client", *words, "--expires", "2026-13-01"])
+        assert (refused.exit_code, "is no time" in refused.output) == (2, True)
     (listed,) = json.loads(run(access_cli, ["client", "list", "--json"]).output)["clients"]
     assert [one["ends_at"] is None for one in listed["tokens"]] == [False, True]
+    far = "2031-01-01T00:00:00+00:00"
+    run(access_cli, ["client", "add", "other", "--scope", "ledger:read", "--expires", far])
     shown = run(access_cli, ["client", "list"]).output
+    assert f"ends {far}" in shown
     assert f"{second.partition('.')[0]}  since" in shown
     assert not [one for one in (token, second) if one in shown]
 

@@ -17,10 +17,14 @@ from ledger.errors import Invalid
 from ledger.money import format_amount
 from ledger.refusals import ApprovedByCreator, EntryNotBalanced, MalformedEntry, TotalsDiffer
 from ledger.unstorable import (
+    DIMENSIONS,
+    NAME,
+    TEXT,
     EntryTooLong,
     NumberTooLarge,
     TextHoldsControl,
     TextHoldsNul,
+    TextRule,
     TextTooLong,
 )
 
@@ -29,24 +33,6 @@ _VOUCHER = re.compile(r"([A-Z0-9]{1,10})/(\d{4})/(\d{1,18})", re.ASCII)
 MAX_ENTRIES = 2**20
 MAX_LINES = 2**15 - 1
 MAX_AMOUNT = 10**15  # ten thousand milliard kroner; sums of a batch stay inside int64
-
-
-class TextRule(NamedTuple):
-    """What a text of a kind may be: how many characters, and which ones steer a screen."""
-
-    longest: int
-    forbidden: re.Pattern[str]
-
-
-# Of Unicode the class Cc, and what embeds, overrides or isolates the direction of letters. A text
-# of several lines may hold tabs and line breaks.
-_STEERING = r"\x7f-\x9f\u202a-\u202e\u2066-\u2069]"
-_IN_NAMES = re.compile(r"[\x00-\x1f" + _STEERING)
-_IN_TEXTS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f" + _STEERING)
-# An index of PostgreSQL holds 2,704 octets a row: two references, or all dimensions of a line.
-NAME = TextRule(300, _IN_NAMES)  # a reference, a code or an actor
-DIMENSIONS = TextRule(600, _IN_NAMES)  # all dimensions of a line and their values
-TEXT = TextRule(2_000, _IN_TEXTS)  # what a voucher or a line says to its reader
 
 
 @dataclass(frozen=True, slots=True)

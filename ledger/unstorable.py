@@ -1,8 +1,28 @@
 """What no journal can hold, each by a name of its own: a sender mends each in another way."""
 
+import re
 from http import HTTPStatus
+from typing import NamedTuple
 
 from ledger.errors import Invalid
+
+
+class TextRule(NamedTuple):
+    """What a text of a kind may be: how many characters, and which ones steer a screen."""
+
+    longest: int
+    forbidden: re.Pattern[str]
+
+
+# Of Unicode the class Cc, and what embeds, overrides or isolates the direction of letters. A text
+# of several lines may hold tabs and line breaks.
+_STEERING = r"\x7f-\x9f\u202a-\u202e\u2066-\u2069]"
+_IN_NAMES = re.compile(r"[\x00-\x1f" + _STEERING)
+_IN_TEXTS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f" + _STEERING)
+# An index of PostgreSQL holds 2,704 octets a row: two references, or all dimensions of a line.
+NAME = TextRule(300, _IN_NAMES)  # a reference, a code or an actor
+DIMENSIONS = TextRule(600, _IN_NAMES)  # all dimensions of a line and their values
+TEXT = TextRule(2_000, _IN_TEXTS)  # what a voucher or a line says to its reader
 
 
 class NumberTooLarge(Invalid):

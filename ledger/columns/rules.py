@@ -8,7 +8,8 @@ import pyarrow.compute as pc
 
 from ledger.columns.octets import buffer
 from ledger.columns.reading import BatchColumns, Int64, Numbers, Texts
-from ledger.journal import DIMENSIONS, MAX_AMOUNT, MAX_LINES, NAME, TEXT, Declared, TextRule
+from ledger.journal import MAX_AMOUNT, MAX_LINES, Declared
+from ledger.unstorable import DIMENSIONS, NAME, TEXT, TextRule
 
 _SUM_LIMIT = 2**62
 _MAY_STEER = np.isin(np.arange(256), [*range(0x20), 0x7F, 0xC2, 0xE2])

@@ -5,8 +5,6 @@ bytes; rows in PostgreSQL point to them. Nothing is ever rewritten: the same byt
 name, so a repeated command writes nothing new and a crash leaves at most an unreferenced file.
 """
 
-import os
-import secrets
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -15,6 +13,7 @@ from typing import BinaryIO, cast
 import fsspec
 
 from ledger.errors import NotFound, Problem
+from ledger.places import write_whole
 
 _RETENTIONS = ("primary", "traffic")
 
@@ -98,19 +97,7 @@ def _write_once(target: Path, content: bytes) -> None:
     if target.exists():
         return
     target.parent.mkdir(parents=True, exist_ok=True)
-    draft = target.with_name(f"{target.name}.{secrets.token_hex(4)}.draft")
-    with draft.open("wb") as stream:
-        stream.write(content)
-        stream.flush()
-        os.fsync(stream.fileno())
-    draft.chmod(0o440)
-    draft.replace(target)
-    # The rename is durable only when the folder is.
-    folder = os.open(target.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    write_whole(target, content, 0o440)
 
 
 _current: Vault | None = None

@@ -5,6 +5,7 @@ with a retention lock, a disk of the auditor's. An anchor is written once and ne
 """
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import text
@@ -12,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from ledger.anchoring import Anchor, AnchorInvalid, read_anchor, render_anchor
 from ledger.errors import Conflict, Problem
+from ledger.places import write_whole
 from ledger.seals import block_hash
 from ledger.service.blocks import last_block, stored_blocks
 from ledger.service.refused import translated
@@ -119,10 +121,11 @@ def _write_once(place: str, anchor: Anchor) -> str:
         files, root = _opened(place)
         address = f"{root.rstrip('/')}/{anchor.name}"
         files.makedirs(root, exist_ok=True)
-        if not files.exists(address):
-            with files.open(address, "xb") as stream:
-                stream.write(content)
-        kept = files.cat_file(address)
+        kept = files.cat_file(address) if files.exists(address) else b""
+        # Of what was there a part may be missing: its writer died over it, or the disk was full.
+        if kept != content and content.startswith(kept):
+            _write_whole(files, address, content)
+            kept = files.cat_file(address)
     except (OSError, ValueError, ImportError) as fault:
         raise AnchorPlaceUnusable(
             f"{place}: {fault}. Give a folder or an fsspec address that can be written.",
@@ -135,6 +138,14 @@ def _write_once(place: str, anchor: Anchor) -> str:
             place=place,
         )
     return str(files.unstrip_protocol(address))
+
+
+def _write_whole(files: Any, address: str, content: bytes) -> None:
+    """Write a document all at once; of two who do so, either may: they write the same."""
+    if "file" in files.protocol:
+        write_whole(Path(address), content)
+    else:
+        files.pipe_file(address, content)
 
 
 def _documents(place: str) -> dict[str, bytes]:

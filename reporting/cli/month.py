@@ -6,10 +6,10 @@ Every step is repeatable and commits by itself: a run that was killed is simply 
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Iterable
 from datetime import date, timedelta
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from ledger.db import transaction
 from ledger.errors import NotFound
 from ledger.money import parse_amount
 from ledger.periods import next_period
+from ledger.places import write_whole
 from ledger.vault import vault
 from mediation.charging import Month
 from mediation.cli import files_under, ingest_paths
@@ -159,15 +160,15 @@ def _write(out: Path, scope: Scope, state: MonthState) -> None:
     """Write summary, workbook and invoices; each appears whole or not at all."""
     out.mkdir(parents=True, exist_ok=True)
     summary = {"totals": state.totals, "ties": [tie.as_json() for tie in state.ties]}
-    _replace(
+    write_whole(
         out / "summary.json",
         (json.dumps(summary, ensure_ascii=False, indent=1) + "\n").encode(),
     )
     with transaction("auditor") as session:
         ledger.hold_snapshot(session)  # The workbook says what it was read by.
-        draft = out / f".{scope.period}.{os.getpid()}.xlsx"
-        write_workbook(session, draft, scope.book, scope.as_of)
-        draft.replace(out / f"{scope.period}.xlsx")
+        workbook = BytesIO()
+        write_workbook(session, workbook, scope.book, scope.as_of)
+        write_whole(out / f"{scope.period}.xlsx", workbook.getvalue())
         _write_invoices(session, out / "invoices", scope)
 
 
@@ -177,13 +178,7 @@ def _write_invoices(session: Any, folder: Path, scope: Scope) -> None:
     for invoice in iter_invoices(session, scope.book):
         path = folder / f"{invoice.number}.pdf"
         if invoice.document_sha256 and not path.exists():
-            _replace(path, read_document(session, vault(), invoice.invoice_id))
-
-
-def _replace(path: Path, content: bytes) -> None:
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    draft.write_bytes(content)
-    draft.replace(path)
+            write_whole(path, read_document(session, vault(), invoice.invoice_id))
 
 
 def _tell_files(outcomes: Iterable[FileOutcome]) -> None:

@@ -334,6 +334,19 @@ def test_an_anchor_is_written_once_and_missed_when_it_is_gone(anchors: str) -> N
         assert service.verify(session) == []
 
 
+@pytest.mark.parametrize("octets", [0, 100])
+def test_an_anchor_whose_writer_died_over_it_is_written_again(anchors: str, octets: int) -> None:
+    """A part of a document says nothing else than the whole; nothing else is left beside it."""
+    with transaction() as session:
+        anchor, _ = write_anchor(session, anchors)
+    document = Path(anchors) / anchor.name
+    whole = document.read_bytes()
+    document.write_bytes(whole[:octets])
+    with transaction() as session:
+        write_anchor(session, anchors)
+    assert (document.read_bytes(), list(Path(anchors).iterdir())) == (whole, [document])
+
+
 def test_incremental_verification_reads_what_no_anchor_covers(
     superuser: Engine, anchors: str, drafts: Drafts, key: Signer
 ) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import subprocess
 import sys
 from hashlib import sha256
@@ -67,3 +69,19 @@ def test_a_killed_writer_leaves_no_object(tmp_path: Path) -> None:
     vault = Vault(tmp_path)
     assert not vault.has(sha256(b"half").hexdigest())
     assert vault.get(vault.put(b"half").sha256) == b"half"
+
+
+def test_a_full_disk_is_not_filled_by_what_was_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever tries again every minute would else leave a draft each time."""
+
+    def full(_descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", full)
+        with pytest.raises(OSError, match="No space left"):
+            Vault(tmp_path).put(b"a call")
+    assert [p for p in tmp_path.rglob("*") if p.is_file()] == []
+    assert Vault(tmp_path).put(b"a call").size == len(b"a call")

@@ -1,15 +1,19 @@
 """Jobs: a row that commits with the business facts that caused it, and a worker that does it.
 
 The queue is procrastinate's, in the same database. A job may run twice (its worker can be killed
-after the work and before the mark), so every task is idempotent. This module knows no task: the
-door maps names to functions (`JOBS` in app.py, handed over by `configure`).
+after the work and before the mark), so every task is idempotent. One that fails is tried again,
+ever more rarely, until it is done: what was accepted is not given up because a disk was full for a
+while. This module knows no task: the door maps names to functions (`JOBS` in app.py, handed over by
+`configure`).
 """
 
 import asyncio
 import json
 import logging
 import signal
+import sys
 import time
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
@@ -22,6 +26,7 @@ from ledger.db.life import GONE, life
 
 if TYPE_CHECKING:
     import procrastinate
+    from procrastinate.jobs import Job
     from procrastinate.manager import JobManager
 
 Task = Callable[..., None]
@@ -29,6 +34,7 @@ Task = Callable[..., None]
 # A worker whose process is gone is known at once; this is for one that hangs, or has no life.
 STALLED_SECONDS = 30
 _PAUSE_SECONDS = 2.0
+_WAITS_S = (1, 5, 30, 120, 600)  # After each failure of a job; the last one from then on.
 _POOL_SECONDS = 5.0  # How soon a worker notices that its database is gone.
 _SETTINGS: Mapping[str, Any] = {
     "install_signal_handlers": False,
@@ -71,8 +77,9 @@ def configure(tasks: Callable[[], Mapping[str, Task]], periodic: tuple[str, ...]
 def work(*, wait: bool) -> None:
     """Run queued jobs: all that are due (wait=False), or for ever as a worker (wait=True).
 
-    A worker that starts takes over the jobs of one that died, and looks for more all the time.
-    One whose database goes away waits for it; a stop signal lets the job in hand be finished.
+    A worker that starts takes over the jobs of one that died, and looks for more all the time. Jobs
+    that failed it tries at once: somebody may have put right what was in the way. One whose
+    database goes away waits for it; a stop signal lets the job in hand be finished.
     """
     logging.getLogger("procrastinate").setLevel(logging.WARNING)
     if _tasks is None:
@@ -80,7 +87,7 @@ def work(*, wait: bool) -> None:
     app = _app(_tasks())
     if not wait:
         with app.open():
-            _take_over_stalled(app)
+            _begin_again(app)
         app.run_worker(wait=False, **_SETTINGS)
         return
     # The worker tells of a lost database by a trace per connection; one line of ours is enough.
@@ -115,7 +122,7 @@ def _work_until_stopped(app: "procrastinate.App") -> bool:
     try:
         with engine().connect():  # Starts a private server that was killed.
             pass
-        _take_over_stalled(app)
+        _begin_again(app)
         asyncio.run(go())
     except asyncio.CancelledError:
         return True
@@ -141,7 +148,7 @@ def _app(tasks: Mapping[str, Task]) -> "procrastinate.App":
     app = procrastinate.App(connector=connector)
     app.job_manager = _living(connector)
     for name, function in tasks.items():
-        app.task(name=name, queue="default", retry=5)(function)
+        app.task(name=name, queue="default", retry=_patience())(function)
 
     if _periodic:
 
@@ -173,6 +180,26 @@ def _do_each(tasks: Mapping[str, Task], names: Sequence[str]) -> None:
     with ExitStack() as each:  # It calls all of them, the last one first, whatever they raise.
         for name in reversed(names):
             each.callback(do, name)
+
+
+def _patience() -> "procrastinate.BaseRetryStrategy":
+    """Let a job that failed be tried again after a while, and say why it failed."""
+    import procrastinate  # noqa: PLC0415 - see _app
+    import structlog  # noqa: PLC0415 - see work
+
+    class Patience(procrastinate.BaseRetryStrategy):
+        def get_retry_decision(
+            self, *, exception: BaseException, job: "Job"
+        ) -> procrastinate.RetryDecision:
+            wait_s = _WAITS_S[min(job.attempts, len(_WAITS_S) - 1)]
+            # Standard output is the command's: a month that is run as JSON works jobs off too.
+            structlog.wrap_logger(structlog.PrintLogger(sys.stderr)).error(
+                "job failed", task=job.task_name, job=job.id, again_in_s=wait_s,
+                exception="".join(traceback.format_exception(exception)),
+            )  # fmt: skip
+            return procrastinate.RetryDecision(retry_in={"seconds": wait_s})
+
+    return Patience()
 
 
 def _living(connector: Any) -> "JobManager":
@@ -207,14 +234,29 @@ _TAKE_OVER = (
 )
 
 
-def _take_over_stalled(app: "procrastinate.App") -> None:
-    """Give the jobs of dead workers back to the queue before the first one is fetched.
+# Jobs that failed are due at once: those that wait for their next try, and those that an earlier
+# release gave up.
+_TRY_NOW = (
+    "WITH given_up AS (SELECT id FROM procrastinate_jobs"
+    "  WHERE status = 'failed' AND task_name = ANY(%(tasks)s) FOR UPDATE SKIP LOCKED),"
+    " waiting AS (UPDATE procrastinate_jobs SET scheduled_at = now() WHERE id IN"
+    "  (SELECT id FROM procrastinate_jobs WHERE status = 'todo' AND attempts > 0"
+    "   AND scheduled_at > now() AND task_name = ANY(%(tasks)s) FOR UPDATE SKIP LOCKED))"
+    " SELECT procrastinate_retry_job_v2(id, now(), NULL, NULL, NULL) FROM given_up"
+)
+
+
+def _begin_again(app: "procrastinate.App") -> None:
+    """Give the jobs of dead workers, and failed ones, to the queue before the first is fetched.
 
     Those too that an earlier worker of this process began: it lost its database over them.
     """
+    assert _tasks is not None
+    names = list(_tasks())
 
     async def go() -> None:
         async with app.open_async():
             await app.connector.execute_query_async(_TAKE_OVER, finished=life())
+            await app.connector.execute_query_async(_TRY_NOW, tasks=names)
 
     asyncio.run(go())

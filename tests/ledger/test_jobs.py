@@ -165,6 +165,51 @@ def test_a_task_that_fails_does_not_keep_those_behind_it_from_theirs(db: str) ->
     assert done == [2]
 
 
+def test_a_job_that_failed_is_tried_until_it_is_done(
+    db: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """However often; not at once again and again, but with the next worker that starts."""
+    tries: list[int] = []
+
+    def fail(number: int) -> None:
+        tries.append(number)
+        if len(tries) <= 8:
+            raise OSError("No space left on device")
+        done.append(number)
+
+    jobs.configure(lambda: {"note": fail})
+    with transaction() as session:
+        jobs.defer(session, "note", number=6)
+    for left in range(8, 0, -1):
+        jobs.work(wait=False)
+        assert (len(tries), done) == (9 - left, [])
+    with transaction() as session:
+        wait_s = session.scalar(
+            text(
+                "SELECT extract(epoch FROM scheduled_at - now())::integer FROM procrastinate_jobs"
+                " WHERE task_name = 'note' AND status = 'todo'"
+            )
+        )
+    assert wait_s in range(590, 601)
+    jobs.work(wait=False)
+    assert done == [6]
+    printed = capsys.readouterr()
+    assert (printed.out, printed.err.count("job failed"), "No space" in printed.err) == (
+        "",
+        8,
+        True,
+    )
+
+
+def test_a_job_that_was_given_up_is_done_by_the_next_worker(db: str) -> None:
+    """An earlier release tried five times within a second; nobody could ask for a sixth."""
+    with transaction() as session:
+        jobs.defer(session, "note", number=8)
+        session.execute(text("UPDATE procrastinate_jobs SET status = 'failed', attempts = 6"))
+    jobs.work(wait=False)
+    assert done == [8]
+
+
 def test_every_job_of_the_door_can_be_loaded() -> None:
     """A name that leads nowhere would be found at night; what is periodic is a job."""
     functions = app.job_functions()

@@ -7,11 +7,13 @@ from pathlib import Path
 
 import psycopg
 from sqlalchemy import create_engine, text
+from sqlalchemy.exc import OperationalError
 
 from ledger.errors import Conflict, Problem
 
 MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
 _LOCK = 0x686F7665  # one migration at a time; the number spells "hove"
+_PATIENCE_S = 30  # for a table that others use: whoever wants it after us waits as long
 
 
 class SchemaAhead(Problem):
@@ -21,10 +23,21 @@ class SchemaAhead(Problem):
     title = "Database is newer than the program"
 
 
+class MigrationBlocked(Problem):
+    """A table that is to change is in use for longer than the migration may keep others waiting.
+
+    Raise as: f"{pids} use tables that are to change. End them, and run the command again.".
+    """
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    title = "Migration is blocked"
+
+
 def ensure_migrated(owner_url: str) -> bool:
     """Migrate as the owner if the database is behind; True if anything was done.
 
-    Raises `SchemaAhead` where the database knows a revision that this program does not.
+    Raises `SchemaAhead` where the database knows a revision that this program does not, and
+    `MigrationBlocked`.
     """
     with psycopg.connect(owner_url.replace("+psycopg", "", 1), autocommit=True) as connection:
         if current_revision(connection) == head():
@@ -44,7 +57,7 @@ def ensure_migrated(owner_url: str) -> bool:
 
 
 def upgrade(owner_url: str, revision: str = "head") -> None:
-    """Run Alembic up to a revision."""
+    """Run Alembic up to a revision. Raises `MigrationBlocked`; revisions that were done stay."""
     _alembic(owner_url, "upgrade", revision)
 
 
@@ -52,7 +65,7 @@ def downgrade(owner_url: str, revision: str) -> None:
     """Run Alembic down to a revision; only unreleased revisions have a way down.
 
     Raises `Conflict` where there are facts that an earlier schema cannot hold; nothing is changed
-    then, of no revision.
+    then, of no revision. Raises `MigrationBlocked`.
     """
     with psycopg.connect(owner_url.replace("+psycopg", "", 1)) as connection:
         for undone in _undone(current_revision(connection), revision):
@@ -121,9 +134,39 @@ def _alembic(owner_url: str, verb: str, revision: str) -> None:
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
     engine = create_engine(owner_url)
-    with engine.connect() as connection:
-        connection.execute(text("SET search_path TO public"))
-        connection.commit()
-        config.attributes["connection"] = connection
-        getattr(command, verb)(config, revision)
-    engine.dispose()
+    try:
+        with engine.connect() as connection:
+            connection.execute(text("SET search_path TO public"))
+            connection.execute(text(f"SET lock_timeout TO '{_PATIENCE_S}s'"))
+            connection.commit()
+            config.attributes["connection"] = connection
+            getattr(command, verb)(config, revision)
+    except OperationalError as fault:
+        if isinstance(fault.orig, psycopg.errors.LockNotAvailable):
+            raise _blocked(owner_url) from fault
+        raise
+    finally:
+        engine.dispose()
+
+
+def _blocked(owner_url: str) -> MigrationBlocked:
+    """Say which connections hold locks on tables; of more than the pid the owner may not know."""
+    with psycopg.connect(owner_url.replace("+psycopg", "", 1)) as connection:
+        users = connection.execute(_USERS).fetchall()
+        now = current_revision(connection)
+    named = ", ".join(f"pid {pid} ({login})" for pid, login in users) or "Others"
+    return MigrationBlocked(
+        f"The database stays at revision {now}: for {_PATIENCE_S} s {named} used tables that are "
+        "to change. Let what runs there end, or end it (SELECT pg_terminate_backend(pid)), and run "
+        "the command again.",
+        revision=now, pids=[pid for pid, _ in users],
+    )  # fmt: skip
+
+
+# Whoever holds a table of ours in a transaction; 16384 is the first number that is not PostgreSQL's
+# own.
+_USERS = """
+    SELECT DISTINCT a.pid, a.usename::text FROM pg_locks l JOIN pg_stat_activity a USING (pid)
+    WHERE l.locktype = 'relation' AND l.granted AND l.relation >= 16384
+        AND a.datname = current_database() AND a.pid <> pg_backend_pid()
+    ORDER BY 1"""

@@ -43,6 +43,8 @@ _SETTINGS: Mapping[str, str] = {
     "work_mem": "32MB",
     "max_wal_size": "2GB",
     "idle_in_transaction_session_timeout": "10min",
+    # What a killed command began is ended too, even a wait for a lock that others queue behind.
+    "client_connection_check_interval": "2s",
     "timezone": "UTC",
     "log_timezone": "UTC",
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import suppress
 
 import psycopg
@@ -69,3 +70,27 @@ def test_a_glance_leaves_no_transaction_and_no_trace() -> None:
         raise RuntimeError
     with glance() as session:
         assert session.execute(text("SELECT count(*) FROM idempotency_key")).scalar() == 0
+
+
+def test_what_a_killed_command_waited_for_is_given_up(pg: PrivateServer, books: str) -> None:
+    """Its server process would else wait on, and everybody behind it, until the lock is free."""
+    address = pg.url("service", books).replace("+psycopg", "", 1)
+    lock = "SELECT pg_advisory_xact_lock(4711)"
+    with psycopg.connect(address) as holder, psycopg.connect(address) as watcher:
+        holder.execute(lock)
+        watcher.autocommit = True
+        killed = psycopg.connect(address)
+        killed.pgconn.send_query(lock.encode())
+        gone = "SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid = %s)"
+        waits = "SELECT wait_event_type = 'Lock' FROM pg_stat_activity WHERE pid = %s"
+        _until(watcher, waits, killed.info.backend_pid)
+        pid = killed.info.backend_pid
+        killed.close()
+        _until(watcher, gone, pid)
+
+
+def _until(watcher: psycopg.Connection[tuple[object, ...]], question: str, pid: int) -> None:
+    deadline = time.monotonic() + 20
+    while watcher.execute(question, (pid,)).fetchone() != (True,):
+        assert time.monotonic() < deadline, question
+        time.sleep(0.02)

@@ -11,7 +11,7 @@ import pytest
 import app
 from ledger import db as ledger_db
 from ledger.db import Addresses, RoleNotGranted, migrate, transaction
-from ledger.db.migrate import SchemaAhead
+from ledger.db.migrate import MigrationBlocked, SchemaAhead
 from ledger.db.server import PrivateServer
 
 
@@ -24,6 +24,22 @@ def test_the_database_of_a_newer_release_is_left_alone(pg: PrivateServer, db: st
         migrate.ensure_migrated(pg.url("owner", db))
     with psycopg.connect(superuser) as connection:
         assert migrate.current_revision(connection) == "9999_to_come"
+
+
+def test_a_migration_does_not_keep_others_waiting_for_a_forgotten_transaction(
+    pg: PrivateServer, db: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It says whose it is and changes nothing; once that has ended it is done."""
+    monkeypatch.setattr(migrate, "_PATIENCE_S", 1)
+    owner = pg.url("owner", db)
+    migrate.downgrade(owner, "0027_explained")
+    forgotten = psycopg.connect(pg.url("service", db).replace("+psycopg", "", 1))
+    with forgotten:
+        forgotten.execute("SELECT * FROM procrastinate_workers")
+        said = rf"revision 0027_explained: .*pid {forgotten.info.backend_pid} \(hovedbok_service\)"
+        with pytest.raises(MigrationBlocked, match=said):
+            migrate.ensure_migrated(owner)
+    assert migrate.ensure_migrated(owner)
 
 
 def test_a_login_that_may_not_act_as_a_role_is_told_the_grant(pg: PrivateServer, db: str) -> None:

@@ -212,7 +212,8 @@ def test_a_refusal_of_the_books_names_the_command_that_mends_it() -> None:
 WITHOUT_EXAMPLE = {
     "The machine, the database or the settings are not as they must be: tests/ledger has them.": {
         "address-taken", "anchor-place-unusable", "database-silent", "database-unavailable",
-        "file-unusable", "role-not-granted", "schema-ahead", "settings-invalid",
+        "file-unusable", "migration-blocked", "role-not-granted", "schema-ahead",
+        "settings-invalid",
     },
     "The server refuses before the program sees the request: tests/ledger/test_serve.py.": {
         "bad-request", "expectation-failed", "not-implemented", "request-entity-too-large",

@@ -19,6 +19,7 @@ BATCH_ROWS = {
     "posting_batch": "batch_id", "event_outbox": "event_id", "allocation": "allocation_id",
 }  # fmt: skip
 _BATCHES_AT_A_TIME = 500
+_ENTRIES_AT_A_TIME = 50_000  # as many as lie in memory at once; a batch more than that lies alone
 
 
 def present_columns(session: Session, tables: Sequence[str]) -> dict[str, list[str]]:
@@ -45,10 +46,32 @@ def batch_roots(
     `columns` says which columns a block covers, see `ledger.seals.SealedBlock`.
     """
     for start in range(0, len(batch_ids), _BATCHES_AT_A_TIME):
-        some = batch_ids[start : start + _BATCHES_AT_A_TIME]
-        leaves = batch_leaves(session, some, columns)
-        for batch_id in some:
-            yield batch_id, merkle_root(leaves[batch_id])
+        for some in _handfuls(session, batch_ids[start : start + _BATCHES_AT_A_TIME]):
+            leaves = batch_leaves(session, some, columns)
+            for batch_id in some:
+                yield batch_id, merkle_root(leaves[batch_id])
+
+
+def _handfuls(session: Session, batch_ids: Sequence[int]) -> Iterator[list[int]]:
+    """Part batches, in their order, so that no part has more entries than are held at once.
+
+    Where a header lies about its entries, the root tells; here it is only a matter of memory.
+    """
+    rows = session.execute(
+        text("SELECT batch_id, entry_count FROM posting_batch WHERE batch_id = ANY (:batches)"),
+        {"batches": list(batch_ids)},
+    )
+    entries = {row.batch_id: row.entry_count for row in rows}
+    some: list[int] = []
+    held = 0
+    for batch_id in batch_ids:
+        held += entries.get(batch_id, 0)
+        if some and held > _ENTRIES_AT_A_TIME:
+            yield some
+            some, held = [], entries.get(batch_id, 0)
+        some.append(batch_id)
+    if some:
+        yield some
 
 
 def batch_leaves(

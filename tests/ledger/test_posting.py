@@ -254,6 +254,18 @@ def test_books_series_and_periods_must_exist(books: str, drafts: Drafts) -> None
         post(drafts.batch("b-1", late))
 
 
+def test_where_nothing_later_is_open_no_day_is_named(books: str, drafts: Drafts) -> None:
+    """The sentence said to use " or later"."""
+    for month in range(3, 13):
+        with transaction() as session:
+            service.lock_period(
+                session, BOOK, f"2026-{month:02d}", module="GL", level="soft", actor="a",
+                reason="year end",
+            )  # fmt: skip
+    with pytest.raises(refusals.PeriodClosed, match=r"for GL\. Open a later period first\."):
+        post(drafts.batch("b-1", drafts.journal("j-1", ("1920", 5), ("1940", -5))))
+
+
 def test_a_locked_period_takes_nothing_and_says_what_is_open(books: str, drafts: Drafts) -> None:
     """A module's lock stops that module; a lock of the general ledger stops everything."""
     with transaction() as session:

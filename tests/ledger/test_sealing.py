@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
@@ -16,9 +16,10 @@ from ledger.db import transaction
 from ledger.db.server import PrivateServer
 from ledger.refusals import NotYetKnown, SealOutOfStep
 from ledger.seals import SealedBlock, block_hash, block_payload, is_signed
+from ledger.service import batch_roots
 from ledger.service.blocks import last_block
 from ledger.service.signing import SealKeyUnusable, Signer, open_signer
-from tests.ledger.conftest import seal_all
+from tests.ledger.conftest import post, seal_all
 
 if TYPE_CHECKING:
     from tests.ledger.conftest import Drafts
@@ -60,6 +61,28 @@ def test_batches_are_sealed_in_order_under_a_signature(posted: str, key: Signer)
     assert block_hash(head) == rows[-1].block_hash
     assert sum(row.entry_count for row in rows) == 2
     assert rows[0].master_count > 50
+
+
+def test_no_more_entries_are_held_at_once_than_fit(
+    posted: str, drafts: Drafts, key: Signer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many large batches wait; a batch larger than that is read alone, and seals hold."""
+    post(drafts.batch("b-3", *(drafts.invoice(f"i-{n}") for n in range(2, 5))))
+    held: list[int] = []
+
+    def leaves_of(*arguments: Any) -> dict[int, list[bytes]]:
+        leaves = batch_leaves(*arguments)
+        held.append(len(leaves))
+        return leaves
+
+    batch_leaves = batch_roots.batch_leaves
+    monkeypatch.setattr(batch_roots, "batch_leaves", leaves_of)
+    monkeypatch.setattr(batch_roots, "_ENTRIES_AT_A_TIME", 2)
+    seal_all(key)
+    assert held == [2, 1]
+    monkeypatch.undo()
+    with transaction("auditor") as session:
+        assert service.verify(session) == []
 
 
 def test_nothing_new_is_no_block(posted: str, key: Signer) -> None:

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from ledger.encoding import encode_entry, entry_hash, leaf_hash
 from ledger.journal import EntryDraft, ItemDraft, Line, Voucher
 
-_BATCHES_AT_A_TIME = 64
+_ENTRIES_AT_A_TIME = 10_000  # as many as lie in memory at once, however large their batches are
 
 
 def wrong_leaves(session: Session, first_batch: int = 0) -> Iterator[tuple[int, str]]:
@@ -18,12 +18,8 @@ def wrong_leaves(session: Session, first_batch: int = 0) -> Iterator[tuple[int, 
 
     Looks at the entries of a batch and all later ones.
     """
-    last = session.scalar(text("SELECT coalesce(max(entry_id) >> 20, 0) FROM journal_entry")) or 0
-    for first in range(first_batch, last + 1, _BATCHES_AT_A_TIME):
-        span = {"low": first << 20, "high": (first + _BATCHES_AT_A_TIME) << 20}
+    for span in _spans(session, first_batch << 20):
         headers = session.execute(text(_HEADERS), span).all()
-        if not headers:
-            continue
         lines = _lines(session, {**span, "first": min(h.effective_date for h in headers),
                                  "last": max(h.effective_date for h in headers)})  # fmt: skip
         for header in headers:
@@ -32,6 +28,16 @@ def wrong_leaves(session: Session, first_batch: int = 0) -> Iterator[tuple[int, 
                 yield header.entry_id, f"voucher {voucher}: its book, series or batch is gone"
             elif _leaf(header, lines[header.entry_id]) != bytes(header.leaf):
                 yield header.entry_id, f"voucher {voucher} is not what was posted"
+
+
+def _spans(session: Session, low: int) -> Iterator[dict[str, Any]]:
+    """Part the entries from one on into spans of so few that they can be held at once."""
+    last = session.scalar(text("SELECT max(entry_id) FROM journal_entry"))
+    while last is not None and low <= last:
+        found = session.scalar(text(_NEXT_SPAN), {"low": low, "many": _ENTRIES_AT_A_TIME})
+        high = last + 1 if found is None else int(found)
+        yield {"low": low, "high": high}
+        low = high
 
 
 def stored_entry(session: Session, entry_id: int) -> tuple[Row[Any], EntryDraft]:
@@ -95,6 +101,9 @@ def _dimensions(canonical_key: str | None) -> dict[str, str] | None:
     return {name: value for name, _, value in pairs}
 
 
+_NEXT_SPAN = """
+    SELECT entry_id FROM journal_entry WHERE entry_id >= :low
+    ORDER BY entry_id OFFSET :many LIMIT 1"""
 _HEADERS = """
     SELECT e.*, s.code AS series, k.code AS book, b.created_by
     FROM journal_entry e LEFT JOIN voucher_series s USING (series_id)

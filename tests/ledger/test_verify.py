@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from datetime import date
+from typing import TYPE_CHECKING
 
 import psycopg
+import pytest
 from sqlalchemy import create_engine, text
 from sqlalchemy.orm import Session
 
 from ledger import service
 from ledger.db import transaction
 from ledger.db.server import PrivateServer
+from ledger.service import rehash
+from tests.ledger.conftest import post
+
+if TYPE_CHECKING:
+    from tests.ledger.conftest import Drafts
 
 APRIL = date(2026, 4, 20)
 
@@ -120,6 +127,26 @@ def test_every_crime_is_found_and_named(pg: PrivateServer, posted: str) -> None:
             assert expected <= {fault.check for fault in faults}, f"{crime}: {faults}"
             session.rollback()
     engine.dispose()
+
+
+@pytest.mark.parametrize("held", [1, 2, 3])
+def test_every_entry_is_hashed_however_few_are_held_at_once(
+    pg: PrivateServer, posted: str, drafts: Drafts, monkeypatch: pytest.MonkeyPatch, held: int
+) -> None:
+    """Across the ends of batches and in the midst of them; the last and the first one too."""
+    monkeypatch.setattr(rehash, "_ENTRIES_AT_A_TIME", held)
+    post(drafts.batch("b-3", *(drafts.invoice(f"i-{n}") for n in range(2, 5))))
+    engine = create_engine(pg.url("postgres", posted))
+    with Session(engine) as session:
+        assert list(rehash.wrong_leaves(session)) == []
+        session.execute(text("SET LOCAL session_replication_role = replica"))
+        changed = session.scalars(
+            text("UPDATE journal_entry SET text = text || '!' RETURNING entry_id")
+        ).all()
+        found = [entry_id for entry_id, _ in rehash.wrong_leaves(session)]
+        session.rollback()
+    engine.dispose()
+    assert (len(found), found) == (5, sorted(changed))
 
 
 def test_sound_books_have_no_faults(posted: str) -> None:

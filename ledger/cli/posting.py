@@ -35,8 +35,12 @@ _IN_MEMORY = 64 * 2**20
 
 @dataclass
 class Tally:
-    """What became of the entries of a file, and the sums that prove that none was lost."""
+    """What became of the entries of a file, and the sums that prove that none was lost.
 
+    Each voucher is kept only where it is told: files have millions of entries.
+    """
+
+    tells_vouchers: bool
     read: int = 0
     posted: int = 0
     replayed: int = 0
@@ -136,7 +140,7 @@ def _post_whole(
 
     Where they have none, what the books refuse is listed, entry by entry.
     """
-    tally = Tally()
+    tally = Tally(chosen["as_json"])
     read: list[Drafted] = []
     for one in entries:
         tally.read += 1
@@ -157,7 +161,7 @@ def _post_whole(
         refused = _refused_alone(sender, ref, read)
         if not refused:
             raise  # It was about the whole: the book, a lock, the run itself.
-        return Tally(read=tally.read, faults=refused)
+        return Tally(chosen["as_json"], tally.read, faults=refused)
     return tally
 
 
@@ -184,7 +188,7 @@ def _post_each(
     """Post batch after batch, each committed by itself; bad entries are left out and listed."""
     if chosen["declare"]:
         raise click.UsageError("--declare is about a whole file: it goes with --atomic.")
-    tally = Tally()
+    tally = Tally(chosen["as_json"])
 
     def sound() -> Iterator[Drafted]:
         for one in entries:
@@ -222,7 +226,8 @@ def _batches(drafted: Iterator[Drafted]) -> Iterator[list[Drafted]]:
 def _count(tally: Tally, batch: Sequence[Drafted], outcomes: Sequence[Booked | Fault]) -> None:
     tally.faults += [outcome for outcome in outcomes if isinstance(outcome, Fault)]
     booked = {outcome.record: outcome for outcome in outcomes if isinstance(outcome, Booked)}
-    tally.vouchers += booked.values()
+    if tally.tells_vouchers:
+        tally.vouchers += booked.values()
     replayed = sum(outcome.replayed for outcome in booked.values())
     tally.replayed += replayed
     tally.posted += len(booked) - replayed

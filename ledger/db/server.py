@@ -90,12 +90,12 @@ class PrivateServer:
         if self._can_connect():
             return False
         self._make_folders()
-        with self.locked():
+        with self.locked() as lock:
             if self._can_connect():
                 return False
             started = False
             if not self._can_connect(SUPERUSER, SUPERUSER):
-                self._make_cluster()
+                self._make_cluster(lock)
                 self._check_version()
                 self._start()
                 started = True
@@ -135,10 +135,11 @@ class PrivateServer:
                 f"{folder} belongs to another user. Remove it or choose a shorter HOVEDBOK_HOME."
             )
 
-    def _make_cluster(self) -> None:
+    def _make_cluster(self, lock: int) -> None:
         if (self.cluster / "PG_VERSION").exists():
             return
-        # Made aside and renamed, so that a killed initdb is simply made again.
+        # Made aside and renamed, so that a killed initdb is simply made again. One that outlives a
+        # killed command still writes: it holds the lock as well, and whoever comes next waits.
         draft = self.root / "cluster.draft"
         shutil.rmtree(draft, ignore_errors=True)
         self._password(SUPERUSER)
@@ -147,7 +148,7 @@ class PrivateServer:
         made = _run_quietly(
             [*drop, initdb, "-D", draft, "-U", SUPERUSER, "-A", "scram-sha-256",
              "-E", "UTF8", "--locale=C.UTF-8", f"--pwfile={self._password_file(SUPERUSER)}"],
-            {**os.environ, "TZ": "UTC"},
+            {**os.environ, "TZ": "UTC"}, (lock,),
         )  # fmt: skip
         if made.returncode:
             raise DatabaseUnavailable(
@@ -280,11 +281,14 @@ class PrivateServer:
         return path.read_text().strip()
 
     @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Hold this home's lock against other processes."""
+    def locked(self) -> Iterator[int]:
+        """Hold this home's lock against other processes; gives its descriptor.
+
+        It is held until every process that has the descriptor is gone.
+        """
         with (self.root / "lock.server").open("a") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
+            yield lock.fileno()
 
 
 def furnish_database(connection: "psycopg.Connection[tuple[object, ...]]") -> None:
@@ -361,12 +365,12 @@ def _privilege_drop(root: Path) -> list[str]:
 
 
 def _run_quietly(
-    command: list[str | Path], environment: Mapping[str, str] | None
+    command: list[str | Path], environment: Mapping[str, str] | None, kept: tuple[int, ...] = ()
 ) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
         [str(word) for word in command],
         stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, cwd="/",
-        env=environment,
+        env=environment, pass_fds=kept,
     )  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import signal
@@ -16,6 +17,8 @@ import pytest
 
 from ledger.db import migrate
 from ledger.db.server import SUPERUSER, DatabaseUnavailable, PrivateServer
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
@@ -152,6 +155,36 @@ def test_a_killed_initdb_is_made_again(server: PrivateServer) -> None:
     """Half a cluster never becomes the cluster."""
     (server.root / "cluster.draft" / "base").mkdir(parents=True)
     assert server.ensure_running()
+
+
+COMMAND = """
+import sys
+from pathlib import Path
+from ledger.db import server
+server._binary = lambda name: Path(sys.argv[2])
+server.PrivateServer(Path(sys.argv[1])).ensure_running()
+"""
+
+
+def test_an_initdb_that_outlives_its_command_is_waited_for(tmp_path: Path) -> None:
+    """It still writes where the next command would begin anew."""
+    slow, begun = tmp_path / "initdb", tmp_path / "begun"
+    slow.write_text(
+        f"#!/bin/sh\necho $$ > {begun}.draft; mv {begun}.draft {begun}; exec sleep 60\n"
+    )
+    slow.chmod(0o755)
+    command = subprocess.Popen([sys.executable, "-c", COMMAND, tmp_path / "home", slow], cwd=ROOT)
+    deadline = time.monotonic() + 30
+    while not begun.exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    command.kill()
+    command.wait(30)
+    with (tmp_path / "home" / "postgres" / "lock.server").open("a") as lock:
+        with pytest.raises(BlockingIOError):
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.kill(int(begun.read_text()), signal.SIGKILL)
+        fcntl.flock(lock, fcntl.LOCK_EX)
 
 
 def test_without_the_wheel_the_program_on_the_path_is_used(

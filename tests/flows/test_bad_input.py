@@ -282,7 +282,7 @@ def test_a_closed_period_refuses_the_file_until_it_is_open(month: Path, tmp_path
     assert refused.detail is not None
     assert refused.detail.startswith("OCR_1.txt: ")
     assert "2026-04" in refused.detail
-    assert _grown(before) == {"period_lock_event", "refused_file"} & before.keys()
+    assert _grown(before) == ({"access_event", "period_lock_event", "refused_file"} & before.keys())
     assert refused_names() == ["OCR_1.txt"]
     kept = _facts()
     assert _take(tmp_path, "OCR_1.txt", raw).state == "refused"

@@ -41,23 +41,30 @@ def superuser(pg: PrivateServer, db: str) -> Iterator[Engine]:
 
 
 def unseen(session: Session, wanted: set[str]) -> dict[str, object]:
-    """Change column after column; give those that verify does not find, or does not locate."""
+    """Change column after column; give those that verify does not find, or does not locate.
+
+    What the catalogue is loosened by for that is told of each, and no credit to any.
+    """
     missed: dict[str, object] = {}
     session.execute(text("SET LOCAL session_replication_role = replica"))
     for table, column in session.execute(text(IDENTITIES)).all():
         session.execute(text(f'ALTER TABLE {table} ALTER "{column}" DROP IDENTITY'))
+    loosened = ledger.verify(session)
+    assert {fault.check for fault in loosened} == {"catalogue"}
     for table, column, value in columns(session, TABLES):
         if f"{table}.{column}" not in wanted:
             continue
         undo = session.begin_nested()
         rows = corrupt(session, table, column, value)
-        faults = ledger.verify(session)
+        faults = [fault for fault in ledger.verify(session) if fault not in loosened]
         undo.rollback()
         if rows is None:
             continue  # A constraint stopped it, which is as good.
         words = set().union(*(names(session, table, row) for row in rows))
         if not any(says(fault, words) for fault in faults):
             missed[f"{table}.{column}"] = words, faults
+    session.rollback()
+    session.execute(text("SET LOCAL session_replication_role = replica"))
     return missed
 
 

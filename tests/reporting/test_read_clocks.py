@@ -32,10 +32,11 @@ client = _client
 # Why reads take no clocks, with the reads that this is true of, each by its whole address.
 WITHOUT_CLOCKS = {
     "Registers: their rows are dated themselves, and sealed by copy without a position.": (
-        "accounts", "accounts/{account}", "accounts/{account}/versions", "books", "books/{book}",
-        "currencies", "dimensions",
-        "exchange-rates", "posting-rules", "vat-codes", "vat-codes/{code}", "voucher-series",
+        "accounts", "accounts/{account}", "accounts/{account}/versions", "approval-rules", "books",
+        "books/{book}", "currencies", "dimensions", "exchange-rates", "posting-rules", "vat-codes",
+        "vat-codes/{code}", "voucher-gaps", "voucher-series",
     ),
+    "Who may ask, which is nothing that the books hold.": ("clients",),
     "Locks: each names its instant, and whoever asks wants to know what may be posted now.": (
         "periods", "periods/{period}", "periods/{period}/checklist",
     ),

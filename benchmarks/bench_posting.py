@@ -5,8 +5,9 @@
 A month is what rating, a bill run and a giro file post: accruals by revenue key with VAT and
 dimensions, invoices that each open an item, and the payments of those invoices with their
 allocations. Ours is `post_batch` and the commit: checks in Python and in the database, hashes,
-voucher numbers, open items, balance deltas, the commit check, and answers read back. The drafts
-are made before the clock starts, and the collector of garbage passes them by.
+voucher numbers, open items, balance deltas, the commit check, and answers. The drafts are made
+before the clock starts, and the collector of garbage passes them by: once in columns, as files and
+requests of many entries are read, and once in entries, as the rooms draft them.
 
 The anchor is COPY, in its binary form, of the very rows that were just posted - headers, lines,
 items, deltas, allocations - in one transaction with its commit, into tables with the columns and
@@ -19,8 +20,9 @@ process and of its backend, which a busy machine does not stretch.
 from __future__ import annotations
 
 import gc
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from itertools import product
 
 import psycopg
 
@@ -28,6 +30,7 @@ from benchmarks.books import (
     SPAN,
     accruals,
     fresh_books,
+    in_columns,
     invoices,
     line_count,
     number_of,
@@ -49,6 +52,11 @@ TABLES = {
     "allocation": "batch_id = {batch} ORDER BY allocation_id",
 }
 KINDS = ("accruals", "invoices", "payments")
+# How a batch comes.
+FORMS: Mapping[str, Callable[[BatchDraft], BatchDraft]] = {
+    "columns": in_columns,
+    "entries": lambda draft: draft,
+}
 WORKS = ("post", "copy", "alone")
 Rows = Mapping[str, Sequence[bytes]]
 
@@ -62,16 +70,16 @@ def main() -> None:
             bare.execute(f"CREATE TABLE bare_{table} (LIKE {table} INCLUDING INDEXES)")
         bare.execute("CREATE TABLE bare_line_alone (LIKE journal_line INCLUDING INDEXES)")
         bare.commit()
-        for size in SIZES:
-            _measure(bare, size)
+        for size, form in product(SIZES, FORMS):
+            _measure(bare, size, form)
         _tell_sizes(bare)
 
 
-def _measure(bare: psycopg.Connection, size: int) -> None:
+def _measure(bare: psycopg.Connection, size: int, form: str) -> None:
     """Post months of one size of batches and copy each batch in turn; the first only warms up."""
     found: dict[tuple[str, str], list[float]] = {}
     for number in range(ROUNDS + 1):
-        month = _Month(f"{size}-{number}", size)
+        month = _Month(f"{size}-{form}-{number}", size, FORMS[form])
         whole = dict.fromkeys(WORKS, (0.0, 0.0))
         for kind in KINDS:
             lines = line_count(month.draft(kind))
@@ -86,7 +94,7 @@ def _measure(bare: psycopg.Connection, size: int) -> None:
             for work, (clock, cpu) in whole.items():
                 found.setdefault(("month", work), []).append(total / clock)
                 found.setdefault(("month", f"{work} cpu"), []).append(total / cpu)
-    print(f" batches of {size:,} lines")
+    print(f" batches of {size:,} lines, drafted in {form}")
     for kind in (*KINDS, "month"):
         ours, copied, alone = (found[kind, work] for work in WORKS)
         tell(f"{kind}, post_batch and commit", ours, "lines/s")
@@ -117,15 +125,18 @@ def _post_and_copy(
 class _Month:
     """Batches of one month; payments pay the invoices that were posted before them."""
 
-    def __init__(self, ref: str, size: int) -> None:
-        self.ref = ref
-        self.drafts = {"accruals": accruals(f"{ref}-a", size), "invoices": invoices(ref, size)}
+    def __init__(self, ref: str, size: int, form: Callable[[BatchDraft], BatchDraft]) -> None:
+        self.ref, self.form = ref, form
+        self.drafts = {
+            "accruals": form(accruals(f"{ref}-a", size)), "invoices": form(invoices(ref, size)),
+        }  # fmt: skip
         self.posted: dict[str, Posted] = {}
 
     def draft(self, kind: str) -> BatchDraft:
         if kind == "payments":
             items = self.posted["invoices"].open_item_ids
-            self.drafts[kind] = payments(f"{self.ref}-p", self.drafts["invoices"], items)
+            paid = payments(f"{self.ref}-p", self.drafts["invoices"], items)
+            self.drafts[kind] = self.form(paid)
         return self.drafts[kind]
 
     def post(self, kind: str) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -16,6 +17,8 @@ import psycopg
 from sqlalchemy import text
 
 from ledger import db, service
+from ledger.columns import HeldInColumns, count_lines
+from ledger.columns.reading import read_columns
 from ledger.db import migrate
 from ledger.db.server import SUPERUSER, PrivateServer
 from ledger.journal import AllocationDraft, BatchDraft, EntryDraft, ItemDraft, Line, Posted
@@ -69,7 +72,13 @@ def posting_backend() -> int:
 
 def line_count(draft: BatchDraft) -> int:
     """Count the lines of a batch."""
-    return sum(len(entry.lines) for entry in draft.entries)
+    return count_lines(draft.entries)
+
+
+def in_columns(draft: BatchDraft) -> BatchDraft:
+    """Give a batch as a file or a request of many entries does: its entries read into columns."""
+    read = read_columns(replace(draft, allocations=()))
+    return replace(draft, entries=HeldInColumns(read, draft.entries.__getitem__))
 
 
 def invoices(ref: str, lines: int, day: date = INVOICED) -> BatchDraft:

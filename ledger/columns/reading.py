@@ -206,6 +206,8 @@ def _sides(sides: Sequence[int | tuple[int, int]]) -> tuple[Int64, Int64, Int64]
 
 def whole_numbers(values: list[int | None]) -> Numbers:
     """Hold integers of any make; a float raises TypeError, it has lost øre already."""
+    if values and values[0] is None and values.count(None) == len(values):
+        return pa.nulls(len(values), pa.int64())
     if not set(map(type, values)) <= {int, type(None)}:
         values = [None if value is None else operator.index(value) for value in values]
     return pa.array(values, pa.int64())
@@ -216,8 +218,11 @@ def texts(values: Sequence[str | None]) -> Texts:
     return pa.array(values, pa.large_string())
 
 
-def coded(values: list[str] | list[str | None]) -> Texts:
-    """Hold texts of which few are different."""
+def coded(values: Sequence[str | None]) -> Texts:
+    """Hold texts of which few are different; often all of a batch are the same."""
+    if values and values.count(values[0]) == len(values):
+        one = pa.array(values[:1], pa.large_string()).dictionary_encode()
+        return one.take(pa.array(np.zeros(len(values), np.int32)))
     return pa.array(values, pa.large_string()).dictionary_encode()
 
 

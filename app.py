@@ -44,18 +44,9 @@ PERIODIC = ("seal_books", "deliver_webhooks", "fold_balances", "sweep_keys")
 
 # What the rooms above the ledger look at before a month is closed.
 CLOSE_CHECKS = tuple(
-    f"reporting.service.closing:{name}"
-    for name in (
-        "UNBILLED",
-        "SUSPENDED",
-        "FILES",
-        "ORDERS",
-        "ORDER_ROWS",
-        "PAYMENTS",
-        "UNBOOKED",
-        "REFUSED",
-    )
-)
+    f"reporting.service.closing:{name}" for name in
+    ("UNBILLED", "SUSPENDED", "FILES", "ORDERS", "ORDER_ROWS", "PAYMENTS", "UNBOOKED", "REFUSED")
+)  # fmt: skip
 
 # What the rooms above the ledger look at when the books are verified.
 VERIFY_CHECKS = {"tariff": "rating.service.verifying:wrong_tariffs"}

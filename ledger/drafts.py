@@ -18,7 +18,7 @@ from ledger.errors import Invalid
 from ledger.journal import BatchDraft, EntryDraft, ItemDraft, Line, check_batch
 from ledger.money import format_amount, parse_amount
 from ledger.refusals import AmountNotAString, EntryNotBalanced, MalformedEntry
-from ledger.unstorable import NumberTooLarge
+from ledger.unstorable import NumberTooLarge, TextTooLong
 
 ENCODING = b"hovedbok-draft/1\n"
 SOURCE_SYSTEM = "manual"
@@ -135,7 +135,10 @@ def check_storable(draft: Draft) -> None:
     if len(draft.attachments) > ATTACHMENTS_MAX:
         raise MalformedEntry(f"A draft carries at most {ATTACHMENTS_MAX} attachments.")
     if len(entry.text) > TEXT_LENGTH_MAX:
-        raise MalformedEntry(f"The text is longer than {TEXT_LENGTH_MAX} characters.")
+        raise TextTooLong(
+            f"The text has {len(entry.text)} characters, and at most {TEXT_LENGTH_MAX} are held of "
+            "a manual journal. Shorten it.", field="text",
+        )  # fmt: skip
     # Each line is completed where it is unfinished and balanced by its mirror: what the journal
     # says against the rest of it holds for a draft too.
     whole = [

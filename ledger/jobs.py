@@ -93,11 +93,8 @@ def work(*, wait: bool) -> None:
     # The worker tells of a lost database by a trace per connection; one line of ours is enough.
     logging.getLogger("procrastinate").setLevel(logging.CRITICAL)
     logging.getLogger("psycopg.pool").setLevel(logging.CRITICAL)
-    import structlog  # noqa: PLC0415 - a twentieth of a second that few commands need
-
-    log = structlog.get_logger("hovedbok.jobs")
     while not _work_until_stopped(app):
-        log.warning("the worker waits for the database")
+        _log().warning("the worker waits for the database")
         time.sleep(_PAUSE_SECONDS)
 
 
@@ -172,9 +169,7 @@ def _do_each(tasks: Mapping[str, Task], names: Sequence[str]) -> None:
         try:
             tasks[name]()
         except Exception:
-            import structlog  # noqa: PLC0415 - a twentieth of a second that few commands need
-
-            structlog.get_logger("hovedbok.jobs").exception("task failed", task=name)
+            _log().exception("task failed", task=name)
             raise
 
     with ExitStack() as each:  # It calls all of them, the last one first, whatever they raise.
@@ -182,18 +177,23 @@ def _do_each(tasks: Mapping[str, Task], names: Sequence[str]) -> None:
             each.callback(do, name)
 
 
+def _log() -> Any:
+    """Give the log of jobs. Standard output is the command's: a month run as JSON does jobs too."""
+    import structlog  # noqa: PLC0415 - a twentieth of a second that few commands need
+
+    return structlog.wrap_logger(structlog.PrintLogger(sys.stderr))
+
+
 def _patience() -> "procrastinate.BaseRetryStrategy":
     """Let a job that failed be tried again after a while, and say why it failed."""
     import procrastinate  # noqa: PLC0415 - see _app
-    import structlog  # noqa: PLC0415 - see work
 
     class Patience(procrastinate.BaseRetryStrategy):
         def get_retry_decision(
             self, *, exception: BaseException, job: "Job"
         ) -> procrastinate.RetryDecision:
             wait_s = _WAITS_S[min(job.attempts, len(_WAITS_S) - 1)]
-            # Standard output is the command's: a month that is run as JSON works jobs off too.
-            structlog.wrap_logger(structlog.PrintLogger(sys.stderr)).error(
+            _log().error(
                 "job failed", task=job.task_name, job=job.id, again_in_s=wait_s,
                 exception="".join(traceback.format_exception(exception)),
             )  # fmt: skip

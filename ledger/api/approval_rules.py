@@ -12,7 +12,7 @@ from ledger.db import transaction
 from ledger.service import draft_reading, drafting
 from ledger.service.draft_reading import ApprovalPolicy
 from ledger.web import Blueprint, current_actor, scope
-from ledger.web.fields import BookSchema, IdempotencyKeySchema, Money, Whole
+from ledger.web.fields import BookSchema, Day, IdempotencyKeySchema, Money, Whole
 from ledger.web.once import once
 
 blueprint = Blueprint(
@@ -34,7 +34,7 @@ class ApprovalRuleSchema(Schema):
         metadata={"description": "The least debit of an entry, in the book's currency; null ends "
                   "the rule."},
     )  # fmt: skip
-    valid_from = fields.Date(required=True)
+    valid_from = Day(required=True)
     actor = fields.String(dump_only=True)
 
 

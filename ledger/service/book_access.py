@@ -7,13 +7,20 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Label, column, func, select, table, text
+from sqlalchemy import ColumnElement, Label, column, exists, func, select, table, text
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.orm import Session
 
 from ledger.access import books_after
 from ledger.errors import Invalid, NotFound
-from ledger.service.access_tables import book_access_table, event_table
+from ledger.service.access_tables import (
+    book_access_table,
+    client_table,
+    event_table,
+    is_valid_token,
+    staff_table,
+    token_table,
+)
 from ledger.service.books import require_book
 from ledger.service.refused import translated
 
@@ -64,7 +71,16 @@ def books_of(session: Session, holder: str, *, now: datetime) -> frozenset[str] 
 
 def is_shut_out(session: Session, holder: str, *, now: datetime) -> bool:
     """Tell whether a holder was let in once and is no more: no valid token, or disabled."""
-    return bool(session.scalar(text(_SHUT_OUT), {"holder": holder, "now": now}))
+    kind, _, name = holder.partition(":")
+    if kind == "staff":
+        out = exists().where(staff_table.c.username == name, staff_table.c.disabled_at.is_not(None))
+    elif kind == "client":
+        known, client = token_table.c, client_table.c
+        has_token = exists().where(known.api_client_id == client.id, is_valid_token(now))
+        out = exists().where(client.name == name, client.disabled_at.is_not(None) | ~has_token)
+    else:
+        return False  # The program itself, or another system: nobody let them in.
+    return bool(session.scalar(select(out)))
 
 
 def book_facts(session: Session, holder: str | None = None) -> list[BookFact]:
@@ -163,13 +179,3 @@ def _require_holder(session: Session, holder: str) -> None:
             "staff list.",
             holder=holder,
         )
-
-
-_SHUT_OUT = """
-    SELECT EXISTS (SELECT FROM staff WHERE 'staff:' || username = :holder
-            AND disabled_at IS NOT NULL)
-        OR EXISTS (SELECT FROM api_client c WHERE 'client:' || c.name = :holder
-            AND (c.disabled_at IS NOT NULL OR NOT EXISTS (
-                SELECT FROM api_token t WHERE t.api_client_id = c.id
-                    AND coalesce(t.revoked_at, 'infinity') > :now
-                    AND coalesce(t.expires_at, 'infinity') > :now)))"""

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from ledger.errors import Conflict
 from ledger.refusals import UnknownAccount
+from ledger.service.audit import tell_audit
 from ledger.service.books import require_book
 from ledger.service.refused import translated
 from ledger.service.turns import take_turn
@@ -91,11 +92,7 @@ def open_account(session: Session, book: str, wanted: ChartAccount, *, actor: st
             f"The chart of {book} has an account {known.number}: {known.name}. Choose another "
             "number.", account=known.number,
         )  # fmt: skip
-    session.execute(
-        text("INSERT INTO audit_event (actor, action, subject)"
-             " VALUES (:actor, 'account opened', :subject)"),
-        {"actor": actor, "subject": f"{book}/{wanted.number}"},
-    )  # fmt: skip
+    tell_audit(session, actor, "account opened", f"{book}/{wanted.number}")
 
 
 def rename_account(

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from ledger.journal import BatchDraft
 from ledger.registering import UnknownDimension
+from ledger.service.audit import tell_audit
 from ledger.service.books import require_book
 
 RULES = ("required", "allowed", "forbidden")
@@ -49,7 +50,7 @@ def add_dimension(session: Session, book: str, code: str, name: str, *, actor: s
         {"book": book, "code": code, "name": name},
     )  # fmt: skip
     if made is not None:
-        _tell(session, actor, "dimension registered", f"{book}/{code}")
+        tell_audit(session, actor, "dimension registered", f"{book}/{code}")
 
 
 def add_value(
@@ -67,7 +68,7 @@ def add_value(
          "first": valid_from, "after": valid_to},
     )  # fmt: skip
     if made is not None:
-        _tell(session, actor, "dimension value registered", f"{book}/{dimension}/{code}")
+        tell_audit(session, actor, "dimension value registered", f"{book}/{dimension}/{code}")
 
 
 def set_dimension_rule(session: Session, book: str, rule: DimensionRule, *, actor: str) -> None:
@@ -107,14 +108,6 @@ def dimensions(session: Session, book: str) -> list[DimensionView]:
         )
         for number, code, name in found
     ]  # fmt: skip
-
-
-def _tell(session: Session, actor: str, action: str, subject: str) -> None:
-    """Write down who registered what; a repetition registers nothing and is not told."""
-    session.execute(
-        text("INSERT INTO audit_event (actor, action, subject) VALUES (:actor, :action, :subject)"),
-        {"actor": actor, "action": action, "subject": subject},
-    )
 
 
 def _dimension_id(session: Session, book: str, code: str) -> int:

@@ -4,9 +4,8 @@ Their rows are dated and never changed: a VAT code ends and another rate begins,
 followed by a later one. Who did so, and why, stands in the audit log.
 """
 
-import json
 from datetime import date, datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
@@ -15,6 +14,7 @@ from ledger.errors import Invalid
 from ledger.journal import Voucher
 from ledger.refusals import NoPostingRule, UnknownVatCode
 from ledger.service.access import record_event
+from ledger.service.audit import tell_audit
 from ledger.service.books import PostingRuleView, posting_rules, require_book
 from ledger.service.refused import translated
 from ledger.service.turns import take_turn
@@ -135,7 +135,7 @@ def add_vat_code(session: Session, book: str, made: VatCode, *, actor: str, reas
             {**made._asdict(), "book": book},
         )
     facts = {"rate_bp": made.rate_bp, "valid_from": made.valid_from.isoformat()}
-    _told(session, actor, "VAT code added", f"{book}/{made.code}", facts, reason)
+    tell_audit(session, actor, "VAT code added", f"{book}/{made.code}", **facts, reason=reason)
 
 
 def end_vat_code(
@@ -195,21 +195,7 @@ def add_posting_rule(
         )
     facts = {"account": rule.account, "valid_from": rule.valid_from.isoformat()}
     subject = f"{book}/{rule.event}/{rule.leg}/{rule.selector}"
-    _told(session, actor, "posting rule added", subject, facts, reason)
-
-
-def _told(
-    session: Session, actor: str, action: str, subject: str, facts: dict[str, Any], reason: str
-) -> None:
-    """Write down who changed a register, and why."""
-    session.execute(
-        text(
-            "INSERT INTO audit_event (actor, action, subject, content)"
-            " VALUES (:actor, :action, :subject, CAST(:content AS jsonb))"
-        ),
-        {"actor": actor, "action": action, "subject": subject,
-         "content": json.dumps({**facts, "reason": reason}, ensure_ascii=False)},
-    )  # fmt: skip
+    tell_audit(session, actor, "posting rule added", subject, **facts, reason=reason)
 
 
 def _check_reason(reason: str) -> None:

@@ -26,7 +26,7 @@ from ledger.drafts import (
 from ledger.errors import Problem
 from ledger.journal import ItemDraft, Line
 from ledger.refusals import AmountNotAString, EntryNotBalanced, MalformedEntry
-from ledger.unstorable import NumberTooLarge, TextHoldsNul
+from ledger.unstorable import NumberTooLarge, TextHoldsNul, TextTooLong
 
 DAY = date(2026, 3, 31)
 texts = st.text(st.characters(exclude_categories=["C"]), max_size=20)
@@ -123,7 +123,7 @@ def test_an_unfinished_draft_may_be_kept_but_not_submitted() -> None:
         (bank_charge(10**15, 1), NumberTooLarge),
         (bank_charge(*[1] * 1_001), MalformedEntry),
         (Draft("NO01", draft_entry("JNL", DAY, DAY, "NUL\0", ())), TextHoldsNul),
-        (Draft("NO01", draft_entry("JNL", DAY, DAY, "x" * 501, ())), MalformedEntry),
+        (Draft("NO01", draft_entry("JNL", DAY, DAY, "x" * 501, ())), TextTooLong),
         (Draft("NO01", draft_entry("JNL", DAY, DAY, "", (Line("\ud800", 1),))), MalformedEntry),
         (Draft("NO01", draft_entry("JNL", DAY, DAY, "", ()),
                (Attachment("a" * 64, "x", 1, "text/plain"),) * 21), MalformedEntry),

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from marshmallow import Schema, ValidationError, fields, validate
 
 from ledger.errors import Invalid
-from ledger.web.fields import Whole
+from ledger.web.fields import Day, Whole
 from reporting.web.arguments import read_day
 from tests.reporting.test_desk import make_app
 
@@ -82,6 +82,21 @@ def test_a_form_is_described_as_others_write_it() -> None:
     assert described["pattern"] == "^[0-9]{4,10}$"
     with pytest.raises(ValidationError, match="does not match expected pattern"):
         Whole("^[a-z]+$")("abc\n")
+
+
+def test_every_day_of_the_api_is_written_in_one_way() -> None:
+    """Python's own reader takes days of weeks too, which batches and files refuse."""
+    dates = {
+        f"{schema.__module__}.{schema.__name__}.{name}": inner
+        for schema in _schemas()
+        for name, field in schema._declared_fields.items()
+        for inner in _inner(field)
+        if isinstance(inner, fields.Date)
+    }
+    assert len(dates) > 40
+    assert {where for where, field in dates.items() if not isinstance(field, Day)} == set()
+    with pytest.raises(ValidationError, match="Not a valid date"):
+        Day().deserialize("2026-W14-2")
 
 
 @pytest.mark.parametrize("written", ["31.03.2026x", "131.03.2026", "31.03.2026 1", "2026-W14-2"])
